@@ -1,0 +1,1 @@
+from sparsec import _checkout  # noqa: F401

@@ -1,0 +1,131 @@
+"""Errors: what is wrong, where, and how to mend it.
+
+Every error a user can cause is a ``SparsecError``.  A frontend attaches the source text
+and a ``Span``; the message then carries a caret excerpt.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A stretch of source text: 1-based ``line`` and ``column``, 0-based offsets ``start:end``."""
+
+    line: int
+    column: int
+    start: int
+    end: int
+
+
+class SparsecError(Exception):
+    """Root of all errors: ``code`` is stable and names a section of ``docs/errors.md``.
+
+    ``str(error)`` gives the message, a caret excerpt where the source is known, and the hint.
+    """
+
+    code = "sparsec"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        span: Span | None = None,
+        source: str | None = None,
+        filename: str | None = None,
+        hint: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.span = span
+        self.source = source
+        self.filename = filename
+        self.hint = hint
+
+    def locate(self, source: str, filename: str | None = None) -> SparsecError:
+        """Attach source text to an error that was raised with a bare span; returns self."""
+        if self.source is None:
+            self.source = source
+            self.filename = filename
+        return self
+
+    def __str__(self) -> str:
+        lines = [self.message]
+        if self.span is not None and self.source is not None:
+            lines += excerpt(self.source, self.span, self.filename)
+        if self.hint:
+            lines.append(f"hint: {self.hint}")
+        return "\n".join(lines)
+
+
+def excerpt(source: str, span: Span, filename: str | None = None) -> list[str]:
+    """The source line of ``span`` with carets beneath it."""
+    lines = source.splitlines() or [""]
+    text = lines[min(span.line, len(lines)) - 1]
+    width = max(1, min(span.end - span.start, len(text) - span.column + 1))
+    gutter = f"{span.line:4d} | "
+    pad = "".join("\t" if c == "\t" else " " for c in text[: span.column - 1])
+    return [
+        f"  at {filename or 'line'}{':' if filename else ' '}{span.line}, column {span.column}:",
+        gutter + text,
+        " " * (len(gutter) - 2) + "| " + pad + "^" * width,
+    ]
+
+
+class SyntaxError_(SparsecError):
+    """The text is not a program."""
+
+    code = "syntax"
+
+
+class ShapeError(SparsecError):
+    """Extents, orders or coordinates disagree."""
+
+    code = "shape"
+
+
+class FormatError(SparsecError):
+    """A storage format is malformed, unsuited to the data, or its arrays are inconsistent."""
+
+    code = "format"
+
+
+class TypeError_(SparsecError):
+    """A dtype is unknown or does not fit the operation; or a name means nothing."""
+
+    code = "type"
+
+
+class ScheduleError(SparsecError):
+    """A schedule is malformed or not legal for its program."""
+
+    code = "schedule"
+
+
+class FileError(SparsecError):
+    """A file is missing, unreadable or malformed."""
+
+    code = "file"
+
+
+class BackendError(SparsecError):
+    """A backend cannot do what was asked, or a kernel failed while running."""
+
+    code = "backend"
+
+
+class UnsupportedError(BackendError):
+    """The language admits it, but this version cannot run it yet; the message names the feature."""
+
+    code = "unsupported"
+
+
+class VerifyError(SparsecError):
+    """An IR tree breaks a rule of its level; ``path`` leads to the node."""
+
+    code = "verify"
+
+    def __init__(self, message: str, path: str = "", **kwargs: object) -> None:
+        super().__init__(f"{path}: {message}" if path else message, **kwargs)  # type: ignore[arg-type]
+        self.path = path

@@ -1,0 +1,177 @@
+"""``compressed``: for each parent a segment of coordinates, ``crd[pos[p] : pos[p + 1]]``."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+
+from sparsec.errors import FormatError
+from sparsec.formats.level import CanAppend, CanIterate, CanLocate, Level, LevelView, register
+from sparsec.ir.buffer import Abort, Block, Const, Expr, Grow, If, Origin, Publish, Store, i64
+from sparsec.ir.build import add, eq, load_index, lt, op, sub
+from sparsec.ir.dtypes import I32, I64, DType
+
+if TYPE_CHECKING:
+    from sparsec.ir.build import Builder
+
+
+@register
+@dataclass(frozen=True, slots=True)
+class Compressed(Level, CanIterate, CanLocate, CanAppend):
+    """Only stored coordinates, ascending; ``index`` and ``pos`` are storage types (open until bound).
+
+    ``nonunique`` lets a coordinate repeat beneath a parent; what follows must then be ``singleton``.
+    """
+
+    is_unique: bool = True
+    index: DType | None = None
+    pos: DType | None = None
+    name: ClassVar[str] = "compressed"
+    flags: ClassVar[dict[str, tuple[str, object]]] = {
+        "unique": ("is_unique", True),
+        "nonunique": ("is_unique", False),
+    }
+    probe_cost: ClassVar[str] = "search"
+
+    @property
+    def unique(self) -> bool:
+        return self.is_unique
+
+    def arrays(self) -> dict[str, DType]:
+        return {"pos": self.pos or I32, "crd": self.index or I32}
+
+    def concrete(self, index: DType, pos: DType) -> Level:
+        return dataclasses.replace(self, index=self.index or index, pos=self.pos or pos)
+
+    def size(self, b: Builder, v: LevelView, parents: Expr) -> Expr:
+        return load_index(v.arrays["pos"], parents)
+
+    # reading
+
+    def bounds(self, b: Builder, v: LevelView, lo: Expr, hi: Expr) -> tuple[Expr, Expr]:
+        return load_index(v.arrays["pos"], lo), load_index(v.arrays["pos"], hi)
+
+    def coordinate(self, b: Builder, v: LevelView, pos: Expr) -> Expr:
+        return load_index(v.arrays["crd"], pos)
+
+    def locate(self, b: Builder, v: LevelView, parent: Expr, coord: Expr) -> tuple[Expr, Expr]:
+        first, end = self.bounds(b, v, parent, add(parent, 1))
+        end = b.let("end", end)
+        lo = lower_bound(b, v, first, end, coord)
+        found = b.var("found", Const(False, lt(lo, end).type))  # type: ignore[arg-type]
+        with b.if_(lt(lo, end)):
+            b.set(found, eq(self.coordinate(b, v, lo), coord))
+        return lo, found
+
+    # writing
+
+    def open(self, b: Builder, v: LevelView, parents: Expr) -> None:
+        room = b.let("room", add(parents, 1))
+        v.arrays["pos"] = b.alloc(
+            f"{v.tensor}_pos{v.number}", self.arrays()["pos"], room, Const(0, self.arrays()["pos"]),
+            origin=Origin(v.tensor, v.number, "pos"),
+        )
+        v.capacity["pos"] = b.var(f"{v.tensor}_pos{v.number}_cap", room)
+        v.arrays["crd"] = b.alloc(
+            f"{v.tensor}_crd{v.number}", self.arrays()["crd"], i64(0), origin=Origin(v.tensor, v.number, "crd")
+        )
+        v.capacity["crd"] = b.var(f"{v.tensor}_crd{v.number}_cap", i64(0))
+
+    def reserve(self, b: Builder, v: LevelView, needed: Expr) -> None:
+        with b.if_(lt(v.capacity["crd"], needed)):
+            b.emit(Grow(v.arrays["crd"], v.capacity["crd"], needed))
+
+    def reserve_parents(self, b: Builder, v: LevelView, first: Expr, needed: Expr) -> None:
+        needed = b.let("needed", add(needed, 1))
+        with b.if_(lt(v.capacity["pos"], needed)):
+            b.emit(Grow(v.arrays["pos"], v.capacity["pos"], needed))
+        with b.loop("p", add(first, 1), needed) as p:
+            b.store(v.arrays["pos"], p, i64(0))
+
+    def put(self, b: Builder, v: LevelView, pos: Expr, coord: Expr) -> None:
+        b.store(v.arrays["crd"], pos, coord)
+
+    def link(self, b: Builder, v: LevelView, parent: Expr, count: Expr) -> None:
+        b.store(v.arrays["pos"], add(parent, 1), count)
+
+    def seal(self, b: Builder, v: LevelView, parents: Expr) -> None:
+        pos = v.arrays["pos"]
+        b.emit(Store(pos, i64(0), Const(0, pos.dtype)))
+        total = b.var("total", i64(0))
+        with b.loop("p", i64(0), parents, note=f"prefix sum {v.tensor}.{v.number}") as p:
+            b.set(total, add(total, load_index(pos, add(p, 1))))
+            b.store(pos, add(p, 1), total)
+        if pos.dtype is not I64:
+            limit = i64(int(np.iinfo(pos.dtype.np).max)) if pos.dtype.bits < 64 else i64(2**63 - 1)
+            b.emit(If(lt(limit, total), Block((Abort("width"),))))
+
+    def publish(self, b: Builder, v: LevelView, parents: Expr, size: Expr) -> None:
+        b.emit(Publish(f"{v.tensor}_pos{v.number}_out", v.arrays["pos"], add(parents, 1)))
+        b.emit(Publish(f"{v.tensor}_crd{v.number}_out", v.arrays["crd"], size))
+
+    # checking
+
+    def validate(self, arrays: dict[str, np.ndarray], parents: int, extent: int, where: str) -> int:
+        pos, crd = arrays["pos"], arrays["crd"]
+        if pos.ndim != 1 or len(pos) != parents + 1:
+            raise FormatError(
+                f"{where}: pos has shape {pos.shape}, expected ({parents + 1},)",
+                hint="pos holds one entry for each parent position, and one more",
+            )
+        if int(pos[0]) != 0:
+            raise FormatError(f"{where}: pos[0] is {int(pos[0])}, expected 0")
+        steps = pos[1:] < pos[:-1]
+        if steps.any():
+            p = int(np.argmax(steps))
+            raise FormatError(
+                f"{where}: pos decreases at {p + 1}: {int(pos[p])} then {int(pos[p + 1])}",
+                hint="pos must be non-decreasing",
+            )
+        size = int(pos[-1])
+        if crd.ndim != 1 or len(crd) < size:
+            raise FormatError(f"{where}: crd has {crd.size} entries, pos ends at {size}")
+        check_coordinates(crd[:size], extent, where)
+        if size > 1:
+            bad = crd[1:size] < crd[: size - 1] if not self.unique else crd[1:size] <= crd[: size - 1]
+            starts = pos[1:-1]
+            starts = starts[(starts > 0) & (starts < size)]
+            bad[starts.astype(np.int64) - 1] = False
+            if bad.any():
+                p = int(np.argmax(bad)) + 1
+                what = "repeats" if crd[p] == crd[p - 1] else "is out of order"
+                raise FormatError(
+                    f"{where}: coordinate {int(crd[p])} at position {p} {what}",
+                    hint="build the tensor with sp.from_coo, which sorts and sums duplicates",
+                )
+        return size
+
+
+def lower_bound(b: Builder, v: LevelView, first: Expr, end: Expr, coord: Expr) -> Expr:
+    """The first position in ``first..end`` whose coordinate is at least ``coord``, by bisection."""
+    lo = b.var("lo", first)
+    hi = b.var("hi", end)
+    with b.while_(lt(lo, hi), note=f"search {v.tensor}.{v.number}"):
+        mid = b.let("mid", add(lo, op("shr", sub(hi, lo), i64(1))))
+        below = b.let("below", lt(load_index(v.arrays["crd"], mid), coord))
+        b.set(lo, op("select", below, add(mid, 1), lo))
+        b.set(hi, op("select", below, hi, mid))
+    return lo
+
+
+def check_coordinates(crd: np.ndarray, extent: int, where: str) -> None:
+    """Raise ``FormatError`` if a coordinate is outside ``0..extent``."""
+    if crd.size == 0:
+        return
+    for bad in (crd < 0, crd >= extent):
+        if bad.any():
+            p = int(np.argmax(bad))
+            raise FormatError(
+                f"{where}: coordinate {int(crd[p])} at position {p} is outside 0..{extent - 1}",
+                hint="coordinates start at 0 and must be below the extent of their dimension",
+            )
+
+
+__all__ = ["Compressed", "check_coordinates", "lower_bound"]

@@ -1,0 +1,179 @@
+"""A format: a map from the dimensions of a tensor to levels, and a level type for each.
+
+Written ``(i, j) -> (i: dense, j: compressed)``; levels nest left to right, each beneath the one before.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+
+from sparsec.errors import FormatError, UnsupportedError
+from sparsec.formats.level import CanIterate, Level, Planned
+from sparsec.ir.dtypes import I32, DType
+
+
+@dataclass(frozen=True, slots=True)
+class DimVar:
+    """A dimension of the tensor."""
+
+    name: str
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True, slots=True)
+class DimConst:
+    """A number in a map."""
+
+    value: int
+
+    def __str__(self) -> str:
+        return str(self.value)
+
+
+@dataclass(frozen=True, slots=True)
+class DimOp:
+    """``/`` (floor division), ``%``, ``+`` or ``-`` in a map; or ``order[s](i)``, a call."""
+
+    op: str
+    args: tuple[DimExpr, ...]
+
+    def __str__(self) -> str:
+        if self.op in ("/", "%", "+", "-"):
+            return f"{self.args[0]}{self.op}{self.args[1]}"
+        return f"{self.op}({', '.join(map(str, self.args))})"
+
+
+@dataclass(frozen=True, slots=True)
+class DimSlot:
+    """``#``: a position that has no coordinate."""
+
+    def __str__(self) -> str:
+        return "#"
+
+
+DimExpr = DimVar | DimConst | DimOp | DimSlot
+
+
+@dataclass(frozen=True, slots=True)
+class LevelSpec:
+    """One level: which coordinate it stores, and how."""
+
+    coord: DimExpr
+    type: Level
+
+    def __str__(self) -> str:
+        return f"{self.coord}: {self.type}"
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """``dims -> levels``.  ``name`` is for people and takes no part in equality.
+
+    >>> from sparsec.formats.named import named_format
+    >>> csc = named_format("csc", 2)
+    >>> str(csc), csc.order
+    ('(i, j) -> (j: dense, i: compressed)', (1, 0))
+    """
+
+    dims: tuple[str, ...]
+    levels: tuple[LevelSpec, ...]
+    name: str | None = dataclasses.field(default=None, compare=False)
+
+    @property
+    def ndim(self) -> int:
+        return len(self.dims)
+
+    def __str__(self) -> str:
+        levels = ", ".join(map(str, self.levels))
+        return f"({', '.join(self.dims)}) -> ({levels})"
+
+    @property
+    def label(self) -> str:
+        """The name if there is one, else the whole map."""
+        return self.name or str(self)
+
+    @property
+    def order(self) -> tuple[int, ...]:
+        """For each level the dimension it stores; only for maps that merely order the dimensions."""
+        out = []
+        for spec in self.levels:
+            if not isinstance(spec.coord, DimVar):
+                raise UnsupportedError(f"format '{self.label}': the level map '{spec.coord}' cannot run yet")
+            out.append(self.dims.index(spec.coord.name))
+        return tuple(out)
+
+    @property
+    def is_dense(self) -> bool:
+        """Every level is full: the tensor stores all its entries."""
+        return all(spec.type.full for spec in self.levels)
+
+    def normal(self) -> Format:
+        """The same format with dimensions called d0, d1, ...: equal formats then compare equal."""
+        names = {d: f"d{n}" for n, d in enumerate(self.dims)}
+
+        def rename(e: DimExpr) -> DimExpr:
+            if isinstance(e, DimVar):
+                return DimVar(names[e.name])
+            if isinstance(e, DimOp):
+                return DimOp(e.op, tuple(rename(a) for a in e.args))
+            return e
+
+        return Format(
+            tuple(names.values()), tuple(LevelSpec(rename(s.coord), s.type) for s in self.levels), self.name
+        )
+
+    def concrete(self, index: DType = I32, pos: DType = I32) -> Format:
+        """The format with every open index and position width set to these types."""
+        return dataclasses.replace(
+            self, levels=tuple(dataclasses.replace(s, type=s.type.concrete(index, pos)) for s in self.levels)
+        )
+
+    def check(self) -> Format:
+        """Raise ``FormatError`` if the map or the nesting of levels makes no sense; returns self."""
+        if len(set(self.dims)) != len(self.dims):
+            raise FormatError(f"format '{self.label}' names a dimension twice: ({', '.join(self.dims)})")
+        used: set[str] = set()
+        for spec in self.levels:
+            names = _names(spec.coord)
+            for n in names - set(self.dims):
+                if not any(isinstance(s.type, Planned) for s in self.levels):
+                    raise FormatError(
+                        f"format '{self.label}': level '{spec}' uses '{n}', which is no dimension of the tensor",
+                        hint=f"its dimensions are ({', '.join(self.dims)})",
+                    )
+            used |= names
+        plain = [s.coord.name for s in self.levels if isinstance(s.coord, DimVar)]
+        for n in set(plain):
+            if plain.count(n) > 1:
+                raise FormatError(f"format '{self.label}': dimension '{n}' is stored by two levels")
+        missing = [d for d in self.dims if d not in used]
+        if missing:
+            raise FormatError(f"format '{self.label}': no level stores dimension '{missing[0]}'")
+        for above, below in zip(self.levels, self.levels[1:], strict=False):
+            if not above.type.unique and not (isinstance(below.type, CanIterate) and below.type.branchless):
+                if isinstance(below.type, Planned):
+                    continue
+                raise FormatError(
+                    f"format '{self.label}': the nonunique level '{above}' needs a singleton beneath it, not '{below}'"
+                )
+        if self.levels and self.levels[0].type.branchless:
+            raise FormatError(f"format '{self.label}': the first level cannot be '{self.levels[0].type.name}'")
+        return self
+
+    def require_runnable(self) -> None:
+        """Raise ``UnsupportedError`` that names the level type or map this version cannot run."""
+        for spec in self.levels:
+            if isinstance(spec.type, Planned):
+                raise UnsupportedError(f"format '{self.label}': level type '{spec.type.type}' cannot run yet")
+        _ = self.order
+
+
+def _names(e: DimExpr) -> set[str]:
+    if isinstance(e, DimVar):
+        return {e.name}
+    if isinstance(e, DimOp):
+        return set().union(*(_names(a) for a in e.args))
+    return set()

@@ -1,0 +1,251 @@
+"""Level types: what a format is made of, as capabilities that code generation asks for.
+
+A level stores one coordinate of a tensor for every *position* of the level above it (its parent; the
+root has the one position 0).  A level type is a frozen dataclass whose fields are its options; it registers itself by
+name with ``@register``.  Its methods emit buffer IR through a ``Builder``; a ``LevelView`` names the arrays.
+
+Reading (Chou, Kjolstad, Amarasinghe: Format abstraction for sparse tensor algebra compilers, OOPSLA 2018):
+
+``CanIterate``
+    ``bounds`` of the positions beneath parent positions lo..hi, and the ``coordinate`` of a position.
+``CanLocate``
+    ``locate`` the position of a coordinate beneath a parent, and whether it is there at all.  ``probe_cost`` says
+    whether that is constant time or a search.
+
+Writing, in the two phases of the same authors (Automatic generation of efficient sparse tensor format conversion
+routines, PLDI 2020) or in one with growth:
+
+``CanAppend``
+    ``open`` allocates, ``reserve`` makes room for positions and ``reserve_parents`` for parents, ``put`` writes a coordinate at a
+    position, ``link`` says how many positions a parent got, ``seal`` turns those counts into final form
+    and returns the number of positions, ``publish`` hands the arrays to the caller.  Counting first and
+    filling later uses the same methods: ``open, link..., seal, reserve``, then ``start`` and ``put``.
+``CanInsert``
+    any coordinate's position exists as soon as its parent does (``locate`` never fails).
+
+Properties: ``full`` (every coordinate is present), ``ordered`` (coordinates ascend beneath a parent), ``unique`` (none
+repeats beneath a parent), ``branchless`` (exactly one position for each parent), ``compact`` (positions have no gaps).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+
+import numpy as np
+
+from sparsec.errors import FormatError, UnsupportedError
+from sparsec.ir import dtypes
+from sparsec.ir.buffer import Buffer, Expr, Var
+from sparsec.ir.dtypes import DType
+
+if TYPE_CHECKING:
+    from sparsec.ir.build import Builder
+
+
+@dataclass(slots=True)
+class LevelView:
+    """One level of one tensor as generated code sees it.
+
+    ``arrays`` maps a role ("pos", "crd", ...) to its buffer, ``scalars`` a role to a run-time i64 ("stride"),
+    ``capacity`` a role to the mutable local that holds the room of a growing array (results only).
+    """
+
+    tensor: str
+    number: int
+    extent: Expr
+    arrays: dict[str, Buffer] = field(default_factory=dict)
+    scalars: dict[str, Expr] = field(default_factory=dict)
+    capacity: dict[str, Var] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """Base of all level types: a frozen dataclass; fields are options, ``flags`` are words that set them."""
+
+    name: ClassVar[str]
+    flags: ClassVar[dict[str, tuple[str, object]]] = {}
+
+    @property
+    def full(self) -> bool:
+        return False
+
+    @property
+    def ordered(self) -> bool:
+        return True
+
+    @property
+    def unique(self) -> bool:
+        return True
+
+    @property
+    def branchless(self) -> bool:
+        return False
+
+    @property
+    def compact(self) -> bool:
+        return True
+
+    def arrays(self) -> dict[str, DType]:
+        """Role and element type of each array the level stores, in a fixed order."""
+        return {}
+
+    def scalars(self) -> tuple[str, ...]:
+        """Roles of the run-time i64 numbers the level needs (a stride, say)."""
+        return ()
+
+    def concrete(self, index: DType, pos: DType) -> Level:
+        """The level with every open width chosen."""
+        return self
+
+    def size(self, b: Builder, v: LevelView, parents: Expr) -> Expr:
+        """Number of positions beneath ``parents`` parent positions."""
+        raise UnsupportedError(f"level '{self}' has no size")
+
+    def validate(self, arrays: dict[str, np.ndarray], parents: int, extent: int, where: str) -> int:
+        """Check arrays that come from outside; return the number of positions.
+
+        Raises ``FormatError`` that begins with ``where``, names the array and the place, and says how to mend it.
+        """
+        raise UnsupportedError(f"level '{self}' cannot be validated")
+
+    def __str__(self) -> str:
+        words = []
+        defaults = {f.name: f.default for f in dataclasses.fields(self)}
+        shown = {target for target, _ in self.flags.values()}
+        for word, (target, value) in self.flags.items():
+            if getattr(self, target) == value and value != defaults[target]:
+                words.append(word)
+        for name, default in defaults.items():
+            value = getattr(self, name)
+            if name not in shown and value != default:
+                words.append(f"{name}={value}")
+        return self.name + (f"[{', '.join(words)}]" if words else "")
+
+
+class CanIterate:
+    """Positions can be walked in storage order."""
+
+    def bounds(self, b: Builder, v: LevelView, lo: Expr, hi: Expr) -> tuple[Expr, Expr]:
+        """Half-open range of positions beneath parent positions ``lo..hi``."""
+        raise NotImplementedError
+
+    def coordinate(self, b: Builder, v: LevelView, pos: Expr) -> Expr:
+        """The coordinate stored at ``pos``, i64."""
+        raise NotImplementedError
+
+
+class CanLocate:
+    """A coordinate's position can be computed or looked up."""
+
+    probe_cost: ClassVar[str] = "constant"  # or "search"
+
+    def locate(self, b: Builder, v: LevelView, parent: Expr, coord: Expr) -> tuple[Expr, Expr]:
+        """(position, found) of ``coord`` beneath ``parent``; ``found`` is bool and may be the constant true."""
+        raise NotImplementedError
+
+
+class CanInsert:
+    """Marks a locatable level whose positions all exist: ``locate`` also serves writing."""
+
+
+class CanAppend:
+    """Results can be assembled in this level, coordinates in order beneath each parent."""
+
+    def open(self, b: Builder, v: LevelView, parents: Expr) -> None:
+        """Declare the arrays, with room for ``parents`` parents (0 if they come one by one)."""
+        raise NotImplementedError
+
+    def reserve(self, b: Builder, v: LevelView, needed: Expr) -> None:
+        """Make room for ``needed`` positions."""
+        raise NotImplementedError
+
+    def reserve_parents(self, b: Builder, v: LevelView, first: Expr, needed: Expr) -> None:
+        """Make room for ``needed`` parents, those from ``first`` on without children."""
+        raise NotImplementedError
+
+    def put(self, b: Builder, v: LevelView, pos: Expr, coord: Expr) -> None:
+        """Write ``coord`` at ``pos``."""
+        raise NotImplementedError
+
+    def link(self, b: Builder, v: LevelView, parent: Expr, count: Expr) -> None:
+        """Parent position ``parent`` got ``count`` positions."""
+        raise NotImplementedError
+
+    def seal(self, b: Builder, v: LevelView, parents: Expr) -> None:
+        """Turn the counts of ``parents`` parents into final form."""
+        raise NotImplementedError
+
+    def publish(self, b: Builder, v: LevelView, parents: Expr, size: Expr) -> None:
+        """Hand the arrays to the caller: ``size`` positions beneath ``parents`` parents."""
+        raise NotImplementedError
+
+
+REGISTRY: dict[str, type[Level]] = {}
+PLANNED: dict[str, str] = {
+    "range": "bands and triangles",
+    "fixed": "a constant number of entries for each parent",
+    "structured": "N:M groups",
+    "bitmap": "a presence bit for each coordinate",
+    "hashed": "a hash table",
+    "runs": "runs of equal values",
+    "slots": "a position without a coordinate",
+    "sliced": "SELL-C-sigma slices",
+}
+"""Level types of the language that this version parses and cannot run."""
+
+L = TypeVar("L", bound=type[Level])
+
+
+def register(cls: L) -> L:
+    """Class decorator: make a level type known by its ``name``."""
+    REGISTRY[cls.name] = cls
+    return cls
+
+
+@dataclass(frozen=True, slots=True)
+class Planned(Level):
+    """A level type that parses and cannot run yet; ``options`` are kept as written."""
+
+    type: str = ""
+    options: tuple[str, ...] = ()
+    name: ClassVar[str] = "planned"
+
+    def __str__(self) -> str:
+        return self.type + (f"[{', '.join(self.options)}]" if self.options else "")
+
+
+def make_level(name: str, words: tuple[str, ...] = (), options: dict[str, Any] | None = None) -> Level:
+    """The level ``name[words..., key=value...]``; an ``index``/``pos`` option takes a dtype's name.
+
+    Raises ``FormatError`` for unknown names and options.
+    """
+    import difflib
+
+    options = options or {}
+    if name in PLANNED:
+        return Planned(name, words + tuple(f"{k}={v}" for k, v in options.items()))
+    cls = REGISTRY.get(name)
+    if cls is None:
+        near = difflib.get_close_matches(name, [*REGISTRY, *PLANNED], 1)
+        hint = f"did you mean '{near[0]}'?" if near else "level types are " + ", ".join([*REGISTRY, *PLANNED])
+        raise FormatError(f"unknown level type '{name}'", hint=hint)
+    known = {f.name: f for f in dataclasses.fields(cls)}
+    settings: dict[str, Any] = {}
+    for word in words:
+        if word not in cls.flags:
+            allowed = ", ".join([*cls.flags, *(k + "=" for k in known)]) or "none"
+            raise FormatError(f"level type '{name}' has no option '{word}'", hint=f"its options are: {allowed}")
+        key, value = cls.flags[word]
+        settings[key] = value
+    for key, value in options.items():
+        if key not in known:
+            allowed = ", ".join([*cls.flags, *(k + "=" for k in known)]) or "none"
+            raise FormatError(f"level type '{name}' has no option '{key}'", hint=f"its options are: {allowed}")
+        if isinstance(value, str):
+            value = dtypes.dtype(value)
+            if value.kind not in "ui":
+                raise FormatError(f"option '{key}' of level type '{name}' must be an integer type, not {value}")
+        settings[key] = value
+    return cls(**settings)

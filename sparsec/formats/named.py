@@ -1,0 +1,113 @@
+"""Formats that have a name: one entry each, a function from the order of the tensor to its format.
+
+``named_format("csr", 2)`` is the way in; names the language knows and this version cannot run
+give a format made of planned levels, so that programs that use them still parse.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable
+
+from sparsec.errors import FormatError
+from sparsec.formats.compressed import Compressed
+from sparsec.formats.dense import Dense
+from sparsec.formats.format import DimVar, Format, LevelSpec
+from sparsec.formats.level import Level, Planned
+from sparsec.formats.singleton import Singleton
+
+_LETTERS = "ijklmnopqrstuvwxyz"
+
+
+def dim_names(order: int) -> tuple[str, ...]:
+    """Names for the dimensions of a tensor: i, j, k, ..."""
+    return tuple(_LETTERS[:order]) if order <= len(_LETTERS) else tuple(f"d{n}" for n in range(order))
+
+
+def from_levels(name: str | None, levels: tuple[Level, ...], order: tuple[int, ...] | None = None) -> Format:
+    """A format of plain levels that store the dimensions in ``order``."""
+    dims = dim_names(len(levels))
+    order = order or tuple(range(len(levels)))
+    return Format(dims, tuple(LevelSpec(DimVar(dims[d]), t) for d, t in zip(order, levels, strict=True)), name)
+
+
+def dense(order: int) -> Format:
+    """Row-major, every entry stored."""
+    return from_levels("dense", (Dense(),) * order)
+
+
+def sparse(order: int) -> Format:
+    """Every level compressed (CSF; DCSR for matrices)."""
+    return from_levels("csf" if order != 2 else "dcsr", (Compressed(),) * order)
+
+
+def coo(order: int) -> Format:
+    """A sorted list of coordinates."""
+    if order == 0:
+        return dense(0)
+    if order == 1:
+        return from_levels("coo", (Compressed(),))
+    middle = (Singleton(is_unique=False),) * (order - 2)
+    return from_levels("coo", (Compressed(is_unique=False), *middle, Singleton()))
+
+
+def csr(order: int) -> Format:
+    """Dense leading (batch) levels and rows, compressed columns."""
+    return from_levels("csr", (Dense(),) * (order - 1) + (Compressed(),))
+
+
+def csc(order: int) -> Format:
+    """Dense leading (batch) levels and columns, compressed rows."""
+    swap = (*range(order - 2), order - 1, order - 2)
+    return from_levels("csc", (Dense(),) * (order - 1) + (Compressed(),), swap)
+
+
+def dcsr(order: int) -> Format:
+    """Compressed rows, compressed columns; leading batch levels dense."""
+    return from_levels("dcsr", (Dense(),) * (order - 2) + (Compressed(), Compressed()))
+
+
+def dcsc(order: int) -> Format:
+    """Compressed columns, compressed rows; leading batch levels dense."""
+    swap = (*range(order - 2), order - 1, order - 2)
+    return from_levels("dcsc", (Dense(),) * (order - 2) + (Compressed(), Compressed()), swap)
+
+
+FORMATS: dict[str, tuple[int, Callable[[int], Format]]] = {
+    "dense": (0, dense),
+    "sparse": (0, sparse),
+    "csf": (0, sparse),
+    "coo": (0, coo),
+    "csr": (2, csr),
+    "csc": (2, csc),
+    "dcsr": (2, dcsr),
+    "dcsc": (2, dcsc),
+}
+"""Name -> (least order of the tensor, maker)."""
+
+PLANNED_FORMATS = ("bsr", "bsc", "dia", "ell", "sell", "nm", "bitmap", "hash", "rle", "band", "sym", "csb", "lowrank",
+                   "blockdiag", "perm")
+
+
+def named_format(name: str, order: int, args: tuple[int, ...] = ()) -> Format:
+    """The format called ``name`` for tensors of this order.
+
+    Raises ``FormatError`` for an unknown name, an order it cannot have, or arguments it does not take.
+    """
+    if name in PLANNED_FORMATS:
+        dims = dim_names(order)
+        label = f"{name}[{', '.join(map(str, args))}]" if args else name
+        return Format(dims, tuple(LevelSpec(DimVar(d), Planned(label)) for d in dims), label)
+    if name not in FORMATS:
+        near = difflib.get_close_matches(name, [*FORMATS, *PLANNED_FORMATS], 1)
+        hint = f"did you mean '{near[0]}'?" if near else "formats are " + ", ".join([*FORMATS, *PLANNED_FORMATS])
+        raise FormatError(f"unknown format '{name}'", hint=hint)
+    least, make = FORMATS[name]
+    if args:
+        raise FormatError(f"format '{name}' takes no arguments")
+    if order < least:
+        raise FormatError(
+            f"format '{name}' is for tensors of order {least} and more, this one has order {order}",
+            hint="use 'sparse' or 'dense', which fit any order",
+        )
+    return make(order)

@@ -1,0 +1,354 @@
+"""Buffer IR: *how*.  Typed imperative code over flat buffers; no tensors and no formats are left.
+
+Grammar of the textual form (``buffer_text.py`` prints and parses it)::
+
+    module   := function*                              the first one is the entry
+    function := "func" NAME "(" [param ("," param)*] ")" block
+    param    := mode NAME ":" DTYPE "*" [origin]        mode: "in" | "out" | "result"
+              | NAME ":" DTYPE                          a scalar
+    origin   := "@" TENSOR "." LEVEL "." ROLE           e.g. @A.1.crd   (LEVEL is -1 for values)
+    block    := "{" stmt* "}"
+    stmt     := "let" NAME ":" type "=" expr            an immutable local
+              | "var" NAME ":" type "=" expr            a mutable local
+              | NAME "=" expr                           sets a mutable local
+              | NAME "[" expr "]" "=" expr ["if" expr]  a store; masked when vector-valued
+              | "for" NAME "in" expr ".." expr ["step" INT] ["mark" MARK] [note] block
+              | "parallel" NAME "in" expr ".." expr "grain" expr [note] ["setup" block] block
+              | "while" expr [note] block
+              | "if" expr [note] block ["else" block]
+              | "alloc" NAME ":" DTYPE "[" expr "]" ["init" expr] ["stack"] [origin]
+              | "grow" NAME "capacity" NAME "to" expr
+              | "free" NAME
+              | "publish" NAME "=" NAME "[" expr "]"    hands a buffer to a result parameter
+              | "abort" CODE | "barrier" | "prefetch" NAME "[" expr "]"
+              | "atomic_add" NAME "[" expr "]" expr
+              | "call" NAME "(" args ")"
+              | "tile" NAME "<" INT ("," NAME "<" INT)* block
+              | "#" text
+    note     := STRING                                  e.g. "merge A.1 B.1": what a simulator reads
+    type     := DTYPE ["x" LANES]
+    expr     := literal ":" type | NAME | NAME "[" expr "]" [":" "x" LANES] ["if" expr]
+              | OP "(" expr, ... ")" [":" type]
+
+``For`` variables, sizes and addresses are i64.  Index arithmetic is never done in a narrower type: a load of a
+narrow index is cast at once.  Every local is declared once in a function.  Loads and stores are in bounds by construction;
+``SPARSEC_CHECK=bounds`` makes backends verify it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sparsec.ir.dtypes import BOOL, I64, DType
+
+
+@dataclass(frozen=True, slots=True)
+class Vec:
+    """A vector type of ``lanes`` scalars."""
+
+    dtype: DType
+    lanes: int
+
+    def __str__(self) -> str:
+        return f"{self.dtype}x{self.lanes}"
+
+
+Type = DType | Vec
+
+
+def scalar(t: Type) -> DType:
+    """The element type."""
+    return t.dtype if isinstance(t, Vec) else t
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a buffer comes from: tensor, level (-1: the values), role (pos, crd, vals, workspace, ...)."""
+
+    tensor: str
+    level: int
+    role: str
+
+
+@dataclass(frozen=True, slots=True)
+class Buffer:
+    """A flat array.  Bool elements take a byte each."""
+
+    name: str
+    dtype: DType
+    origin: Origin | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Const:
+    value: object
+    type: Type
+
+
+@dataclass(frozen=True, slots=True)
+class Var:
+    """A local or a scalar parameter."""
+
+    name: str
+    type: Type
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """``buffer[index]``: contiguous lanes if ``type`` is a Vec and the index scalar, a gather if the index is a Vec."""
+
+    buffer: Buffer
+    index: Expr
+    type: Type
+    mask: Expr | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Op:
+    """An operator of ``ops.OPS`` or of ``EXTRA_OPS``."""
+
+    op: str
+    args: tuple[Expr, ...]
+    type: Type
+
+
+Expr = Const | Var | Load | Op
+
+EXTRA_OPS: dict[str, str] = {
+    "shl": "shift left (integers)",
+    "shr": "logical shift right (integers)",
+    "ctz": "count of trailing zero bits (bit width when 0)",
+    "popcount": "count of set bits",
+    "fma": "a * b + c in one rounding or two",
+    "radd": "float addition inside a reduction: may be reassociated",
+    "splat": "a scalar in every lane of the node's type",
+    "iota": "0, 1, 2, ... in the node's type; no arguments",
+    "reduce_add": "sum of the lanes (any order)",
+    "reduce_mul": "product of the lanes (any order)",
+    "reduce_min": "minimum of the lanes (NaN propagates)",
+    "reduce_max": "maximum of the lanes (NaN propagates)",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    stmts: tuple[Stmt, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Let:
+    var: Var
+    value: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class Decl:
+    """Declares a mutable local."""
+
+    var: Var
+    init: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class Set:
+    var: Var
+    value: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    buffer: Buffer
+    index: Expr
+    value: Expr
+    mask: Expr | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class For:
+    """``mark``: "" (leave it to the backend), "unroll", "vector<W>"."""
+
+    var: Var
+    lo: Expr
+    hi: Expr
+    body: Block
+    step: int = 1
+    mark: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ParallelFor:
+    """Independent iterations handed to a team of threads in chunks of ``grain``.
+
+    Each worker runs ``setup`` once (its workspaces are allocated there and visible to ``body``), then takes chunks until none is
+    left.  Mutable locals declared outside may be read, not set.
+    """
+
+    var: Var
+    lo: Expr
+    hi: Expr
+    grain: Expr
+    setup: Block
+    body: Block
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class While:
+    cond: Expr
+    body: Block
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class If:
+    cond: Expr
+    then: Block
+    orelse: Block = Block()
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Alloc:
+    """``size`` elements, each ``init`` (undefined without).  "stack" needs a constant size.
+
+    A heap buffer is freed when the function ends, however it ends, unless it was published.  Allocating
+    one again inside a loop frees the former.  Size overflow and exhausted memory abort with "memory".
+    """
+
+    buffer: Buffer
+    size: Expr
+    init: Expr | None = None
+    space: str = "heap"
+
+
+@dataclass(frozen=True, slots=True)
+class Grow:
+    """Make room for ``needed`` elements, at least doubling; ``capacity`` (a mutable i64 local) is updated."""
+
+    buffer: Buffer
+    capacity: Var
+    needed: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class Free:
+    buffer: Buffer
+
+
+@dataclass(frozen=True, slots=True)
+class Publish:
+    """Give ``length`` elements of a heap buffer to the caller through the result parameter ``result``."""
+
+    result: str
+    buffer: Buffer
+    length: Expr
+
+
+ABORT_CODES: dict[str, int] = {"memory": 1, "overflow": 2, "bounds": 3, "width": 4}
+"""Status a function returns (0 is success): no memory; a size past 2**63; an index out of range; a position or
+coordinate too large for its storage type."""
+
+
+@dataclass(frozen=True, slots=True)
+class Abort:
+    """Leave the function with ``ABORT_CODES[code]``."""
+
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class Prefetch:
+    buffer: Buffer
+    index: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class Barrier:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class AtomicAdd:
+    buffer: Buffer
+    index: Expr
+    value: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """Call another function of the module; a non-zero status aborts the caller with it."""
+
+    function: str
+    args: tuple[Expr | Buffer, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """A dense nest of constant extents around loads and stores affine in ``vars``; kept for tile machines.
+
+    The iterations may run in any order but for those that update one place, whose order is theirs to reassociate.
+    """
+
+    vars: tuple[Var, ...]
+    extents: tuple[int, ...]
+    body: Block
+
+
+@dataclass(frozen=True, slots=True)
+class Comment:
+    text: str
+
+
+Stmt = (
+    Let | Decl | Set | Store | For | ParallelFor | While | If | Alloc | Grow | Free | Publish | Abort | Prefetch
+    | Barrier | AtomicAdd | Call | Tile | Comment | Block
+)
+
+
+@dataclass(frozen=True, slots=True)
+class BufferParam:
+    """``mode``: "in" (read), "out" (the caller's storage, written), "result" (published by the function).
+
+    In the argument block an "in" or "out" takes one 8-byte slot (address), a "result" two (address, length in elements).
+    """
+
+    buffer: Buffer
+    mode: str
+
+
+@dataclass(frozen=True, slots=True)
+class ScalarParam:
+    """One 8-byte slot; extents and strides are i64."""
+
+    var: Var
+
+
+Param = BufferParam | ScalarParam
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    name: str
+    params: tuple[Param, ...]
+    body: Block
+
+
+@dataclass(frozen=True, slots=True)
+class Module:
+    """``functions[0]`` is the entry; the others are its helpers."""
+
+    functions: tuple[Function, ...]
+
+    @property
+    def entry(self) -> Function:
+        return self.functions[0]
+
+
+TRUE = Const(True, BOOL)
+FALSE = Const(False, BOOL)
+
+
+def i64(value: int) -> Const:
+    """An i64 constant."""
+    return Const(value, I64)

@@ -1,0 +1,286 @@
+"""Building buffer IR: expressions folded as they are made, blocks as context managers.
+
+Rules of the folding, by name::
+
+    fold         op(constants)    => constant
+    add_zero     x + 0, 0 + x     => x          (integers only: -0.0)
+    sub_zero     x - 0            => x
+    mul_one      x * 1, 1 * x     => x
+    mul_zero     x * 0, 0 * x     => 0          (integers only)
+    and_true     x and true       => x          and_false  => false   (and dually for or)
+    not_not      not not x        => x
+    cast_same    cast to own type => the operand
+    min_same     min(x, x)        => x          (max alike)
+    select_const select(const,..) => the branch chosen
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sparsec.ir import ops
+from sparsec.ir.buffer import (
+    FALSE,
+    TRUE,
+    Alloc,
+    Block,
+    Buffer,
+    Comment,
+    Const,
+    Decl,
+    Expr,
+    For,
+    If,
+    Let,
+    Load,
+    Op,
+    ParallelFor,
+    Set,
+    Stmt,
+    Store,
+    Type,
+    Var,
+    Vec,
+    While,
+    i64,
+    scalar,
+)
+from sparsec.ir.dtypes import BOOL, I64, DType
+
+
+def _is(e: Expr, value: object) -> bool:
+    return isinstance(e, Const) and not isinstance(e.type, Vec) and bool(e.value == value)
+
+
+def op(name: str, *args: Expr, type: Type | None = None) -> Expr:
+    """The operator applied to ``args``, folded where the rules above apply."""
+    if type is None:
+        first = args[0].type
+        if isinstance(first, Vec):
+            inner = ops.result_dtype(name, tuple(scalar(a.type) for a in args)) if name in ops.OPS else first.dtype
+            type = Vec(inner, first.lanes)
+        else:
+            type = ops.result_dtype(name, tuple(scalar(a.type) for a in args)) if name in ops.OPS else first
+    simple = _simplify(name, args, type)
+    return Op(name, args, type) if simple is None else simple
+
+
+def _simplify(name: str, args: tuple[Expr, ...], type: Type) -> Expr | None:
+    if isinstance(type, Vec):
+        return None
+    if name in ops.OPS and all(isinstance(a, Const) for a in args):
+        values = tuple(scalar(a.type).np.type(a.value) for a in args)  # type: ignore[union-attr]
+        return Const(ops.evaluate(name, values, type).item(), type)
+    if name == "cast" and args[0].type == type:
+        return args[0]
+    integer = type.is_integer
+    if name == "add" and integer:
+        if _is(args[0], 0):
+            return args[1]
+        if _is(args[1], 0):
+            return args[0]
+    elif name == "sub" and integer and _is(args[1], 0):
+        return args[0]
+    elif name == "mul" and integer:
+        if _is(args[0], 1) or _is(args[1], 0):
+            return args[1]
+        if _is(args[1], 1) or _is(args[0], 0):
+            return args[0]
+    elif name in ("and", "or"):
+        unit = name == "and"
+        for a, b in (args, args[::-1]):
+            if _is(a, unit):
+                return b
+            if _is(a, not unit):
+                return a
+    elif name == "not" and isinstance(args[0], Op) and args[0].op == "not":
+        return args[0].args[0]
+    elif name in ("min", "max") and args[0] == args[1]:
+        return args[0]
+    elif name == "select" and isinstance(args[0], Const):
+        return args[1] if args[0].value else args[2]
+    return None
+
+
+def add(a: Expr, b: Expr | int) -> Expr:
+    return op("add", a, i64(b) if isinstance(b, int) else b)
+
+
+def sub(a: Expr, b: Expr | int) -> Expr:
+    return op("sub", a, i64(b) if isinstance(b, int) else b)
+
+
+def mul(a: Expr, b: Expr | int) -> Expr:
+    return op("mul", a, i64(b) if isinstance(b, int) else b)
+
+
+def lt(a: Expr, b: Expr) -> Expr:
+    return op("lt", a, b)
+
+
+def eq(a: Expr, b: Expr) -> Expr:
+    return op("eq", a, b)
+
+
+def both(*conditions: Expr) -> Expr:
+    """The conjunction; true of none."""
+    out: Expr = TRUE
+    for c in conditions:
+        out = op("and", out, c)
+    return out
+
+
+def either(*conditions: Expr) -> Expr:
+    """The disjunction; false of none."""
+    out: Expr = FALSE
+    for c in conditions:
+        out = op("or", out, c)
+    return out
+
+
+def negate(a: Expr) -> Expr:
+    return op("not", a)
+
+
+def cast(a: Expr, to: Type) -> Expr:
+    return op("cast", a, type=to)
+
+
+def load(buffer: Buffer, index: Expr) -> Expr:
+    """One element, in the buffer's own type."""
+    return Load(buffer, index, buffer.dtype)
+
+
+def load_index(buffer: Buffer, index: Expr) -> Expr:
+    """One element of an index array, widened to i64."""
+    return cast(load(buffer, index), I64)
+
+
+class Builder:
+    """Collects statements of one function; names are made unique on request."""
+
+    def __init__(self) -> None:
+        self._stack: list[list[Stmt]] = [[]]
+        self._taken: set[str] = set()
+
+    def fresh(self, hint: str) -> str:
+        """A name not handed out before, equal to ``hint`` if it is free."""
+        name, n = hint, 1
+        while name in self._taken:
+            n += 1
+            name = f"{hint}_{n}"
+        self._taken.add(name)
+        return name
+
+    def emit(self, stmt: Stmt) -> None:
+        self._stack[-1].append(stmt)
+
+    def block(self) -> Block:
+        """What was collected at the outermost level."""
+        assert len(self._stack) == 1
+        return Block(tuple(self._stack[0]))
+
+    @contextmanager
+    def collect(self) -> Iterator[list[Stmt]]:
+        """Collect statements into a list of their own."""
+        self._stack.append([])
+        try:
+            yield self._stack[-1]
+        finally:
+            self._stack.pop()
+
+    # locals
+
+    def let(self, hint: str, value: Expr) -> Expr:
+        """An immutable local; constants and variables need none."""
+        if isinstance(value, Const):
+            return value
+        var = Var(self.fresh(hint), value.type)
+        self.emit(Let(var, value))
+        return var
+
+    def var(self, hint: str, init: Expr) -> Var:
+        """A mutable local."""
+        var = Var(self.fresh(hint), init.type)
+        self.emit(Decl(var, init))
+        return var
+
+    def set(self, var: Var, value: Expr) -> None:
+        self.emit(Set(var, value))
+
+    def store(self, buffer: Buffer, index: Expr, value: Expr) -> None:
+        """Store ``value``, cast to the buffer's type (narrow index storage)."""
+        self.emit(Store(buffer, index, cast(value, buffer.dtype)))
+
+    def alloc(
+        self, hint: str, dtype: DType, size: Expr, init: Expr | None = None, space: str = "heap", origin: object = None
+    ) -> Buffer:
+        buffer = Buffer(self.fresh(hint), dtype, origin)  # type: ignore[arg-type]
+        self.emit(Alloc(buffer, size, init, space))
+        return buffer
+
+    def comment(self, text: str) -> None:
+        self.emit(Comment(text))
+
+    # control flow
+
+    @contextmanager
+    def loop(self, hint: str, lo: Expr, hi: Expr, step: int = 1, mark: str = "", note: str = "") -> Iterator[Var]:
+        var = Var(self.fresh(hint), I64)
+        with self.collect() as body:
+            yield var
+        self.emit(For(var, lo, hi, Block(tuple(body)), step, mark, note))
+
+    @contextmanager
+    def while_(self, cond: Expr, note: str = "") -> Iterator[None]:
+        with self.collect() as body:
+            yield
+        self.emit(While(cond, Block(tuple(body)), note))
+
+    @contextmanager
+    def if_(self, cond: Expr, note: str = "") -> Iterator[None]:
+        """A one-armed if; nothing at all for a condition known to be true."""
+        if _is(cond, True):
+            yield
+            return
+        with self.collect() as body:
+            yield
+        if body and not _is(cond, False):
+            self.emit(If(cond, Block(tuple(body)), Block(), note))
+
+    def if_else(self, cond: Expr, then: list[Stmt], orelse: list[Stmt], note: str = "") -> None:
+        """A two-armed if over collected statements."""
+        if _is(cond, True) or (not then and not orelse):
+            self._stack[-1].extend(then)
+        elif _is(cond, False):
+            self._stack[-1].extend(orelse)
+        elif not then:
+            self.emit(If(negate(cond), Block(tuple(orelse)), Block(), note))
+        else:
+            self.emit(If(cond, Block(tuple(then)), Block(tuple(orelse)), note))
+
+    @contextmanager
+    def parallel(self, hint: str, lo: Expr, hi: Expr, grain: Expr, setup: list[Stmt], note: str = "") -> Iterator[Var]:
+        var = Var(self.fresh(hint), I64)
+        with self.collect() as body:
+            yield var
+        self.emit(ParallelFor(var, lo, hi, grain, Block(tuple(setup)), Block(tuple(body)), note))
+
+
+__all__ = [
+    "BOOL",
+    "Builder",
+    "add",
+    "both",
+    "cast",
+    "either",
+    "eq",
+    "load",
+    "load_index",
+    "lt",
+    "mul",
+    "negate",
+    "op",
+    "sub",
+]

@@ -1,0 +1,88 @@
+"""Scalar types of the language, and how they combine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+
+from sparsec.errors import TypeError_
+
+
+@dataclass(frozen=True, slots=True)
+class DType:
+    """A scalar type: ``name`` as in the language, ``numpy`` dtype name, ``kind`` b/u/i/f/c, ``bits``."""
+
+    name: str
+    numpy: str
+    kind: str
+    bits: int
+
+    def __str__(self) -> str:
+        return self.name
+
+    def __repr__(self) -> str:
+        return self.name
+
+    @property
+    def np(self) -> np.dtype:
+        """The NumPy dtype (bf16 is stored as uint16)."""
+        return np.dtype(self.numpy)
+
+    @property
+    def nbytes(self) -> int:
+        return max(1, self.bits // 8)
+
+    @property
+    def is_integer(self) -> bool:
+        return self.kind in "ui"
+
+    @property
+    def is_float(self) -> bool:
+        return self.kind == "f"
+
+
+BOOL = DType("bool", "bool", "b", 1)
+U8, U16, U32, U64 = (DType(f"u{n}", f"uint{n}", "u", n) for n in (8, 16, 32, 64))
+I8, I16, I32, I64 = (DType(f"i{n}", f"int{n}", "i", n) for n in (8, 16, 32, 64))
+F16 = DType("f16", "float16", "f", 16)
+BF16 = DType("bf16", "uint16", "f", 16)
+F32 = DType("f32", "float32", "f", 32)
+F64 = DType("f64", "float64", "f", 64)
+C64 = DType("c64", "complex64", "c", 64)
+C128 = DType("c128", "complex128", "c", 128)
+
+ALL = (BOOL, U8, U16, U32, U64, I8, I16, I32, I64, F16, BF16, F32, F64, C64, C128)
+BY_NAME = {t.name: t for t in ALL}
+_BY_NUMPY = {t.np: t for t in ALL if t is not BF16}
+
+
+def dtype(name: str) -> DType:
+    """The type called ``name``; raises ``TypeError_`` with the known names."""
+    try:
+        return BY_NAME[name]
+    except KeyError:
+        raise TypeError_(f"unknown dtype '{name}'", hint="dtypes are " + " ".join(BY_NAME)) from None
+
+
+def from_numpy(dt: np.dtype | type) -> DType:
+    """The type of a NumPy dtype; raises ``TypeError_`` for strings, objects, dates and the like."""
+    dt = np.dtype(dt).newbyteorder("=")
+    try:
+        return _BY_NUMPY[dt]
+    except KeyError:
+        raise TypeError_(f"NumPy dtype '{dt}' has no counterpart", hint="cast with .astype(...) first") from None
+
+
+@cache
+def promote(a: DType, b: DType) -> DType:
+    """NumPy's promotion of two types (bf16 with f16 gives f32, with wider floats the wider)."""
+    if a is b:
+        return a
+    if BF16 in (a, b):
+        other = b if a is BF16 else a
+        if other.kind == "b" or (other.is_integer and other.bits == 8):
+            return BF16
+        return promote(F32, F32 if other is F16 else other)
+    return from_numpy(np.promote_types(a.np, b.np))

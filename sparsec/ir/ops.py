@@ -1,0 +1,242 @@
+"""The scalar operators and monoids that all three IR levels share.
+
+One entry in ``OPS`` (or ``MONOIDS``) defines an operator: its arity, how its type follows from
+its arguments, its meaning on NumPy values, and the algebra the compiler may use.  Frontends insert casts so
+that the arguments of an ``arith``, ``compare``, ``float``, ``int`` or ``bool`` operator all have
+one type; no later stage promotes.
+
+Type rules (argument type -> result type):
+
+====================  =======================================================
+``arith``             T -> T
+``float``             float or complex T -> T
+``compare``           T -> bool
+``bool``              bool -> bool
+``int``               integer or bool T -> T
+``test``              float T -> bool
+``part``              complex T -> its real type (real T -> T)
+``select``            (bool, T, T) -> T
+``cast``              any -> the node's own dtype
+====================  =======================================================
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from sparsec.ir.dtypes import BOOL, C64, C128, F32, F64, DType
+
+Value = Any  # a NumPy scalar or array
+
+
+@dataclass(frozen=True, slots=True)
+class Op:
+    """A scalar operator; ``symbol`` is its infix spelling, if it has one."""
+
+    name: str
+    arity: int
+    rule: str
+    numpy: Callable[..., Value]
+    symbol: str | None = None
+    commutative: bool = False
+    identity: object = None  # e with op(e, x) == op(x, e) == x
+    right_identity: object = None  # e with op(x, e) == x only
+    annihilator: object = None  # z with op(z, x) == op(x, z) == z
+    left_annihilator: object = None  # z with op(z, x) == z only
+
+
+def _floordiv(a: Value, b: Value) -> Value:
+    if np.asarray(a).dtype.kind in "iu":
+        return np.where(np.asarray(b) == 0, np.zeros_like(a), np.floor_divide(a, np.where(np.asarray(b) == 0, 1, b)))
+    return np.floor_divide(a, b)
+
+
+def _mod(a: Value, b: Value) -> Value:
+    if np.asarray(a).dtype.kind in "iu":
+        return np.where(np.asarray(b) == 0, np.zeros_like(a), np.mod(a, np.where(np.asarray(b) == 0, 1, b)))
+    return np.mod(a, b)
+
+
+def _pow(a: Value, b: Value) -> Value:
+    """Integer powers wrap; a negative integer exponent truncates 1 / a**-b towards zero (0 for |a| > 1, a = 0)."""
+    a, b = np.asarray(a), np.asarray(b)
+    if a.dtype.kind not in "iu" or a.dtype.kind == "u":
+        return np.power(a, b)
+    negative = b < 0
+    positive = np.power(a, np.where(negative, 0, b))
+    unit = np.where(a == 1, 1, np.where(a == -1, np.where(b % 2 == 0, 1, -1), 0)).astype(a.dtype)
+    return np.where(negative, unit, positive)
+
+
+def _abs(a: Value) -> Value:
+    return np.abs(a)
+
+
+def _sign(a: Value) -> Value:
+    return np.sign(a)
+
+
+def _sigmoid(x: Value) -> Value:
+    return np.where(x >= 0, 1 / (1 + np.exp(-np.abs(x))), np.exp(-np.abs(x)) / (1 + np.exp(-np.abs(x)))).astype(
+        np.asarray(x).dtype
+    )
+
+
+def _erf(x: Value) -> Value:
+    import math
+
+    return np.vectorize(math.erf, otypes=[np.float64])(x).astype(np.asarray(x).dtype)
+
+
+def _half(x: Value) -> Value:
+    return np.asarray(0.5, np.asarray(x).dtype)
+
+
+def _gelu(x: Value) -> Value:
+    x = np.asarray(x)
+    return (x * _half(x) * (1 + _erf(x * x.dtype.type(0.7071067811865476)))).astype(x.dtype)
+
+
+def _heaviside(x: Value, h: Value) -> Value:
+    return np.heaviside(x, h)
+
+
+def _op(name: str, arity: int, rule: str, fn: Callable[..., Value], symbol: str | None = None, **algebra: Any) -> Op:
+    return Op(name, arity, rule, fn, symbol, **algebra)
+
+
+_TABLE = (
+    _op("add", 2, "arith", np.add, "+", commutative=True, identity=0),
+    _op("sub", 2, "arith", np.subtract, "-", right_identity=0),
+    _op("mul", 2, "arith", np.multiply, "*", commutative=True, identity=1, annihilator=0),
+    _op("div", 2, "float", np.true_divide, "/", right_identity=1, left_annihilator=0),
+    _op("floordiv", 2, "arith", _floordiv, "//", left_annihilator=0),
+    _op("mod", 2, "arith", _mod, "%", left_annihilator=0),
+    _op("pow", 2, "arith", _pow, "**", right_identity=1),
+    _op("neg", 1, "arith", np.negative),
+    _op("abs", 1, "part", _abs),
+    _op("min", 2, "arith", np.minimum, commutative=True),
+    _op("max", 2, "arith", np.maximum, commutative=True),
+    _op("eq", 2, "compare", np.equal, "==", commutative=True),
+    _op("ne", 2, "compare", np.not_equal, "!=", commutative=True),
+    _op("lt", 2, "compare", np.less, "<"),
+    _op("le", 2, "compare", np.less_equal, "<="),
+    _op("gt", 2, "compare", np.greater, ">"),
+    _op("ge", 2, "compare", np.greater_equal, ">="),
+    _op("and", 2, "bool", np.logical_and, "and", commutative=True, identity=True, annihilator=False),
+    _op("or", 2, "bool", np.logical_or, "or", commutative=True, identity=False, annihilator=True),
+    _op("not", 1, "bool", np.logical_not),
+    _op("bitand", 2, "int", np.bitwise_and, "&", commutative=True, annihilator=0),
+    _op("bitor", 2, "int", np.bitwise_or, "|", commutative=True, identity=0),
+    _op("bitxor", 2, "int", np.bitwise_xor, "^", commutative=True, identity=0),
+    _op("invert", 1, "int", np.invert),
+    _op("select", 3, "select", np.where),
+    _op("exp", 1, "float", np.exp),
+    _op("log", 1, "float", np.log),
+    _op("log1p", 1, "float", np.log1p),
+    _op("expm1", 1, "float", np.expm1),
+    _op("sqrt", 1, "float", np.sqrt),
+    _op("rsqrt", 1, "float", lambda x: (1 / np.sqrt(x)).astype(np.asarray(x).dtype)),
+    _op("cbrt", 1, "float", np.cbrt),
+    _op("sin", 1, "float", np.sin),
+    _op("cos", 1, "float", np.cos),
+    _op("tan", 1, "float", np.tan),
+    _op("asin", 1, "float", np.arcsin),
+    _op("acos", 1, "float", np.arccos),
+    _op("atan", 1, "float", np.arctan),
+    _op("atan2", 2, "float", np.arctan2),
+    _op("sinh", 1, "float", np.sinh),
+    _op("cosh", 1, "float", np.cosh),
+    _op("tanh", 1, "float", np.tanh),
+    _op("asinh", 1, "float", np.arcsinh),
+    _op("acosh", 1, "float", np.arccosh),
+    _op("atanh", 1, "float", np.arctanh),
+    _op("sigmoid", 1, "float", _sigmoid),
+    _op("erf", 1, "float", _erf),
+    _op("relu", 1, "arith", lambda x: np.maximum(x, np.zeros((), np.asarray(x).dtype))),
+    _op("gelu", 1, "float", _gelu),
+    _op("silu", 1, "float", lambda x: x * _sigmoid(x)),
+    _op("sign", 1, "arith", _sign),
+    _op("heaviside", 2, "float", _heaviside),
+    _op("floor", 1, "arith", lambda x: np.floor(x) if np.asarray(x).dtype.kind == "f" else x),
+    _op("ceil", 1, "arith", lambda x: np.ceil(x) if np.asarray(x).dtype.kind == "f" else x),
+    _op("round", 1, "arith", lambda x: np.rint(x) if np.asarray(x).dtype.kind == "f" else x),
+    _op("isnan", 1, "test", np.isnan),
+    _op("isfinite", 1, "test", np.isfinite),
+    _op("real", 1, "part", np.real),
+    _op("imag", 1, "part", np.imag),
+    _op("conj", 1, "arith", np.conj),
+    _op("cast", 1, "cast", lambda x: x),
+)
+OPS: dict[str, Op] = {op.name: op for op in _TABLE}
+BY_SYMBOL: dict[str, Op] = {op.symbol: op for op in _TABLE if op.symbol}
+
+
+def result_dtype(name: str, args: tuple[DType, ...]) -> DType:
+    """The type of ``name`` applied to arguments of these (already equal) types."""
+    rule = OPS[name].rule
+    if rule in ("compare", "bool", "test"):
+        return BOOL
+    if rule == "part":
+        return {C64: F32, C128: F64}.get(args[0], args[0])
+    if rule == "select":
+        return args[1]
+    return args[0]
+
+
+def evaluate(name: str, args: tuple[Value, ...], dtype: DType) -> Value:
+    """The NumPy meaning of an operator, in ``dtype``, without floating-point warnings."""
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        if name == "cast":
+            return cast_value(args[0], dtype)
+        return np.asarray(OPS[name].numpy(*args)).astype(dtype.np, copy=False)[()]
+
+
+def cast_value(value: Value, dtype: DType) -> Value:
+    """``value`` in ``dtype`` as NumPy's astype does it; float to integer truncates, out of range is undefined."""
+    a = np.asarray(value)
+    if a.dtype.kind == "c" and dtype.kind != "c":
+        a = a.real
+    return a.astype(dtype.np)[()]
+
+
+@dataclass(frozen=True, slots=True)
+class Monoid:
+    """A reduction: fold ``op`` from ``identity(dtype)``; ``op is None`` marks those with a tuple state."""
+
+    name: str
+    op: str | None
+    identity: Callable[[DType], object]
+    idempotent: bool = False
+
+
+def _least(t: DType) -> object:
+    return False if t is BOOL else (-np.inf if t.is_float else int(np.iinfo(t.np).min))
+
+
+def _greatest(t: DType) -> object:
+    return True if t is BOOL else (np.inf if t.is_float else int(np.iinfo(t.np).max))
+
+
+MONOIDS: dict[str, Monoid] = {
+    m.name: m
+    for m in (
+        Monoid("add", "add", lambda t: t.np.type(0).item()),
+        Monoid("mul", "mul", lambda t: t.np.type(1).item()),
+        Monoid("min", "min", _greatest, idempotent=True),
+        Monoid("max", "max", _least, idempotent=True),
+        Monoid("or", "or", lambda t: False, idempotent=True),
+        Monoid("and", "and", lambda t: True, idempotent=True),
+        Monoid("bitor", "bitor", lambda t: 0, idempotent=True),
+        Monoid("bitand", "bitand", lambda t: int(np.array(-1).astype(t.np)), idempotent=True),
+        Monoid("argmin", None, lambda t: -1),
+        Monoid("argmax", None, lambda t: -1),
+        Monoid("logsumexp", None, _least),
+    )
+}

@@ -1,0 +1,104 @@
+"""Traversal and rewriting of any IR tree made of frozen dataclasses.
+
+The rewriters know no IR: a node is a dataclass instance, its children are the dataclass instances found in its
+fields, directly or inside tuples.  A rewrite is a function that returns ``None`` for "unchanged".
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from functools import cache
+from typing import Any, TypeVar
+
+Node = Any
+T = TypeVar("T")
+Rewrite = Callable[[Node], Node | None]
+
+_LEAVES = ("DType", "Format", "Span", "Vec")
+
+
+@cache
+def _fields(cls: type) -> tuple[str, ...]:
+    return tuple(f.name for f in dataclasses.fields(cls) if f.compare)
+
+
+def is_node(value: object) -> bool:
+    return (
+        dataclasses.is_dataclass(value) and not isinstance(value, type) and type(value).__name__ not in _LEAVES
+    )
+
+
+def children(node: Node) -> Iterator[Node]:
+    """The nodes directly beneath ``node``, in field order."""
+    for name in _fields(type(node)):
+        yield from _nodes_in(getattr(node, name))
+
+
+def _nodes_in(value: object) -> Iterator[Node]:
+    if isinstance(value, tuple):
+        for v in value:
+            yield from _nodes_in(v)
+    elif is_node(value):
+        yield value
+
+
+def walk(node: Node) -> Iterator[Node]:
+    """``node`` and everything beneath it, parents first."""
+    yield node
+    for child in children(node):
+        yield from walk(child)
+
+
+def map_children(node: Node, fn: Callable[[Node], Node]) -> Node:
+    """``node`` with ``fn`` applied to each child; the same object when nothing changed."""
+    changes = {}
+    for name in _fields(type(node)):
+        old = getattr(node, name)
+        new = _map_value(old, fn)
+        if new is not old:
+            changes[name] = new
+    return dataclasses.replace(node, **changes) if changes else node
+
+
+def _map_value(value: Any, fn: Callable[[Node], Node]) -> Any:
+    if isinstance(value, tuple):
+        new = tuple(_map_value(v, fn) for v in value)
+        return new if any(a is not b for a, b in zip(new, value, strict=True)) else value
+    return fn(value) if is_node(value) else value
+
+
+def prewalk(node: T, rewrite: Rewrite) -> T:
+    """Rewrite ``node``, then the children of the outcome."""
+    new = rewrite(node)
+    return map_children(node if new is None else new, lambda c: prewalk(c, rewrite))
+
+
+def postwalk(node: T, rewrite: Rewrite) -> T:
+    """Rewrite the children, then the node made of them."""
+    rebuilt = map_children(node, lambda c: postwalk(c, rewrite))
+    new = rewrite(rebuilt)
+    return rebuilt if new is None else new
+
+
+def chain(*rewrites: Rewrite) -> Rewrite:
+    """The first rewrite that changes the node."""
+
+    def run(node: Node) -> Node | None:
+        for rewrite in rewrites:
+            new = rewrite(node)
+            if new is not None:
+                return new
+        return None
+
+    return run
+
+
+def fixpoint(node: T, rewrite: Rewrite, limit: int = 64) -> T:
+    """Apply ``postwalk`` until nothing changes, at most ``limit`` times."""
+    for _ in range(limit):
+        new = postwalk(node, rewrite)
+        if new == node:
+            return node
+        node = new
+    return node

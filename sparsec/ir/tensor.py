@@ -1,0 +1,261 @@
+"""Tensor IR: *what* is computed.
+
+Grammar of the textual form (``tensor_text.py`` prints and parses it)::
+
+    program  := "program" NAME "{" decl* stmt* "}"
+    decl     := role NAME ":" DTYPE ["[" extent ("," extent)* "]"] [format] ["fill" "(" literal ")"]
+    role     := "in" | "out" | "inout" | "local"
+    extent   := INT | NAME                              a number, or a dimension's name
+    stmt     := access assign expr ["where" expr] "for" index ("," index)*
+              | "scan" NAME ["reverse"] "{" stmt* "}"
+    assign   := "=" | MONOID "="                        '=' defines, 'add=' and kin update
+    index    := NAME "<" extent
+    expr     := literal ":" DTYPE | NAME | access | "dim" "(" NAME ")"
+              | OP "(" expr, ... ")" | "cast" "[" DTYPE "]" "(" expr ")"
+              | "reduce" "." MONOID "[" names "]" "(" expr ["where" expr] ")" ":" DTYPE
+              | "scan" "." MONOID "[" NAME ["," "exclusive"] ["," "reverse"] "]" "(" expr ["where" expr] ")"
+              | "softmax" "[" names "]" "(" expr ["where" expr] ")"
+              | "top" "[" group ("," group)* ":" INT "]" "(" expr ["where" expr] ")"
+              | "stored" "(" access ")"
+    access   := NAME "[" [expr ("," expr)*] "]"         a scalar is  s[]
+
+An index variable has no brackets; a tensor access always does.  Arguments of an operator have the types that ``ops.py``
+asks for: frontends insert the casts.  Spans take no part in equality or hashing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from sparsec.errors import Span
+from sparsec.formats.format import Format
+from sparsec.ir.dtypes import BOOL, I64, DType
+
+Extent = int | str
+"""A number, or the name of a dimension whose extent is known when the kernel is called."""
+
+
+def _span() -> Span | None:
+    return field(default=None, compare=False, repr=False, kw_only=True)  # type: ignore[no-any-return]
+
+
+@dataclass(frozen=True, slots=True)
+class Literal:
+    """A constant.  ``fill`` marks the value of an *unstored* entry, which annihilates even inf and NaN."""
+
+    value: object
+    dtype: DType
+    fill: bool = False
+    span: Span | None = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """An index variable: the place of an access, or its value (i64)."""
+
+    name: str
+    span: Span | None = _span()
+
+    @property
+    def dtype(self) -> DType:
+        return I64
+
+
+@dataclass(frozen=True, slots=True)
+class Dim:
+    """The extent of a named dimension, as a value (i64)."""
+
+    name: str
+    span: Span | None = _span()
+
+    @property
+    def dtype(self) -> DType:
+        return I64
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """``tensor[indices]``; a scalar has no indices.  An index is an ``Index``, or any i64 expression."""
+
+    tensor: str
+    indices: tuple[Expr, ...]
+    dtype: DType
+    span: Span | None = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class Map:
+    """A scalar operator of ``ops.OPS`` applied point by point; ``cast`` takes its target from ``dtype``."""
+
+    op: str
+    args: tuple[Expr, ...]
+    dtype: DType
+    span: Span | None = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class Reduce:
+    """Fold ``body`` over ``indices`` where ``where`` holds; ``body.dtype == dtype`` but for argmin/argmax (i64)."""
+
+    monoid: str
+    indices: tuple[str, ...]
+    body: Expr
+    dtype: DType
+    where: Expr | None = None
+    span: Span | None = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """Running fold along ``index``."""
+
+    monoid: str
+    index: str
+    body: Expr
+    dtype: DType
+    exclusive: bool = False
+    reverse: bool = False
+    where: Expr | None = None
+    span: Span | None = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class Softmax:
+    """exp(body - max) / sum of it, over ``indices``, which it keeps."""
+
+    indices: tuple[str, ...]
+    body: Expr
+    dtype: DType
+    where: Expr | None = None
+    span: Span | None = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class Top:
+    """True at the ``k`` greatest keys of each fibre along ``groups``: pairs (index, group size or None)."""
+
+    groups: tuple[tuple[str, int | None], ...]
+    k: int
+    key: Expr
+    where: Expr | None = None
+    span: Span | None = _span()
+
+    @property
+    def dtype(self) -> DType:
+        return BOOL
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """Is there an entry at this access?"""
+
+    access: Access
+    span: Span | None = _span()
+
+    @property
+    def dtype(self) -> DType:
+        return BOOL
+
+
+Expr = Literal | Index | Dim | Access | Map | Reduce | Scan | Softmax | Top | Stored
+
+
+@dataclass(frozen=True, slots=True)
+class IndexDecl:
+    """An index variable of a statement and its extent."""
+
+    name: str
+    extent: Extent
+
+
+@dataclass(frozen=True, slots=True)
+class Assign:
+    """``target = value where ...``; ``op`` is "=" or a monoid's name (an update in place).
+
+    ``indices`` declares every index variable of the statement: those of the target in its order, then the reduced ones.
+    """
+
+    target: Access
+    op: str
+    value: Expr
+    indices: tuple[IndexDecl, ...]
+    where: Expr | None = None
+    span: Span | None = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class ScanLoop:
+    """``scan i { ... }``: the statements run once for each i, in order, and may read what they wrote."""
+
+    index: IndexDecl
+    body: tuple[Assign, ...]
+    reverse: bool = False
+    span: Span | None = _span()
+
+
+Stmt = Assign | ScanLoop
+
+
+@dataclass(frozen=True, slots=True)
+class TensorDecl:
+    """A tensor of the program; ``role`` is "in", "out", "inout" or "local".
+
+    ``format is None`` on an operand means "auto", on a local "the compiler chooses"; ``fill`` is a Python scalar.
+    """
+
+    name: str
+    dtype: DType
+    dims: tuple[Extent, ...]
+    format: Format | None
+    fill: bool | int | float | complex
+    role: str
+    span: Span | None = _span()
+
+    @property
+    def ndim(self) -> int:
+        return len(self.dims)
+
+
+@dataclass(frozen=True, slots=True)
+class MonoidDef:
+    """A user's monoid: state names, zero, lift(x), value, combine((a...), (b...)).
+
+    Expressions use 0-order accesses named as in the definition; types are resolved at use.
+    """
+
+    name: str
+    states: tuple[str, ...]
+    zero: tuple[Expr, ...]
+    lift_arg: str
+    lift: tuple[Expr, ...]
+    value: Expr
+    left: tuple[str, ...]
+    right: tuple[str, ...]
+    combine: tuple[Expr, ...]
+    ordered: bool = False
+    span: Span | None = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A kernel: its tensors (operands in signature order, results in theirs, then locals) and statements."""
+
+    name: str
+    tensors: tuple[TensorDecl, ...]
+    body: tuple[Stmt, ...]
+    monoids: tuple[MonoidDef, ...] = ()
+    span: Span | None = _span()
+
+    def tensor(self, name: str) -> TensorDecl:
+        for t in self.tensors:
+            if t.name == name:
+                return t
+        raise KeyError(name)
+
+    @property
+    def operands(self) -> tuple[TensorDecl, ...]:
+        return tuple(t for t in self.tensors if t.role in ("in", "inout"))
+
+    @property
+    def results(self) -> tuple[TensorDecl, ...]:
+        return tuple(t for t in self.tensors if t.role in ("out", "inout"))
