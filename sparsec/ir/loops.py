@@ -1,0 +1,174 @@
+"""Loop nest IR: *in what order* a program runs, over which levels.
+
+Grammar of the textual form (``loops_text.py`` prints and parses it)::
+
+    kernel   := "kernel" NAME "{" decl* stmt* "}"       decl as in tensor IR; every format is concrete
+    stmt     := "forall" NAME "in" domain mark* block
+              | "forall" "(" names ")" "in" "stored" "(" access ")" block
+              | "workspace" NAME ["[" windex ("," windex)* "]"] ":" DTYPE kind "init" literal
+                    "produce" block "consume" block
+              | "assemble" TENSOR "by" method block
+              | "tile" NAME "<" INT ("," NAME "<" INT)* block
+              | access "=" expr | access MONOID "=" expr
+    windex   := NAME "in" domain
+    domain   := extent                                   0 .. extent
+              | "chunks" "(" extent "," INT ")"          the numbers of the chunks of that size
+              | "chunk" "(" NAME "," INT "," extent ")"  the coordinates of chunk NAME, the last one cut at the extent
+    mark     := "parallel" ["(" INT ")"] | "vector" "(" INT ")" | "unroll" | "ordered"
+    kind     := "scalar" | "dense" | "bitmap" | "list" | "registers"
+    method   := "insert" | "append" | "count"
+    block    := "{" stmt* "}"
+    expr     := the expressions of tensor IR without reduce, scan, softmax, top
+
+The meaning of a kernel is the plain one: a forall runs its body for every coordinate of its domain, in
+order; a workspace is set to ``init``, filled by ``produce`` and read by ``consume``.  An implementation may leave
+out the coordinates at which the body provably does nothing, and the lowering to buffer IR does: it walks stored
+entries together (merge lattices).  Dense results begin as their fill, or as the identity where they are
+accumulated into.  Dense workspaces carry no pattern; "bitmap" and "list" workspaces remember which coordinates were
+written, and a forall that reads one runs over just those, ascending.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from sparsec.ir.dtypes import DType
+from sparsec.ir.tensor import Access, Expr, Extent, TensorDecl
+
+
+@dataclass(frozen=True, slots=True)
+class Full:
+    """All coordinates of an index variable."""
+
+    extent: Extent
+
+
+@dataclass(frozen=True, slots=True)
+class Chunks:
+    """The numbers 0, 1, ... of the chunks of ``size`` coordinates that cover ``extent``."""
+
+    extent: Extent
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """The coordinates of the chunk whose number the index ``outer`` holds."""
+
+    outer: str
+    size: int
+    extent: Extent
+
+
+Domain = Full | Chunks | Chunk
+
+
+@dataclass(frozen=True, slots=True)
+class Forall:
+    """Run ``body`` for each coordinate of ``domain``.
+
+    ``parallel``: chunk size for dynamic distribution, 0 to let the compiler choose, None for sequential.  ``vector``: lanes.
+    ``ordered``: iterations depend on earlier ones.
+    """
+
+    index: str
+    domain: Domain
+    body: Stmt
+    parallel: int | None = None
+    vector: int | None = None
+    unroll: bool = False
+    ordered: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ForallStored:
+    """Run ``body`` for each stored entry of ``access``, which binds ``indices`` (the access's own, in its order)."""
+
+    indices: tuple[str, ...]
+    access: Access
+    body: Stmt
+
+
+@dataclass(frozen=True, slots=True)
+class Sequence:
+    stmts: tuple[Stmt, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class WorkIndex:
+    """One dimension of a workspace: the index that addresses it and what that runs over."""
+
+    name: str
+    domain: Domain
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """A temporary, local to this statement.
+
+    ``kind``: "scalar" (no dimensions), "dense" (an array), "bitmap" (an array, and which coordinates were written),
+    "list" (coordinates and values appended, then sorted, equal ones folded with ``monoid``), "registers" (a dense array of
+    constant extent, unrolled).
+    """
+
+    name: str
+    dtype: DType
+    indices: tuple[WorkIndex, ...]
+    kind: str
+    init: bool | int | float | complex
+    producer: Stmt
+    consumer: Stmt
+    monoid: str = "add"
+
+
+@dataclass(frozen=True, slots=True)
+class Accumulate:
+    """``target op= value``; ``op`` is "=" or a monoid's name."""
+
+    target: Access
+    op: str
+    value: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class Assemble:
+    """``body`` defines ``tensor``, whose storage is made here.
+
+    ``method``: "insert" (dense storage), "append" (in order, growing), "count" (run once to count, then once to fill: rows in
+    parallel).
+    """
+
+    tensor: str
+    method: str
+    body: Stmt
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """A dense inner nest of constant extents around one accumulation; iterations in any order.
+
+    Each pair is (index, extent); the coordinate of index ``i`` is its tile-local number, so accesses use
+    ``add(mul(i0, size), i)`` or index a register workspace.
+    """
+
+    loops: tuple[tuple[str, int], ...]
+    body: Accumulate
+
+
+Stmt = Forall | ForallStored | Sequence | Workspace | Accumulate | Assemble | Tile
+
+
+@dataclass(frozen=True, slots=True)
+class Kernel:
+    """A lowered program; ``notes`` say why it looks as it does (for ``explain``), and take no part in equality."""
+
+    name: str
+    tensors: tuple[TensorDecl, ...]
+    body: Stmt
+    notes: tuple[str, ...] = field(default=(), compare=False)
+
+    def tensor(self, name: str) -> TensorDecl:
+        for t in self.tensors:
+            if t.name == name:
+                return t
+        raise KeyError(name)
