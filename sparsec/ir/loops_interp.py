@@ -1,0 +1,309 @@
+"""Reference interpreter of loop nest IR: the plain meaning of a kernel on dense NumPy arrays.
+
+Every forall runs over its whole domain in pure Python, workspaces are dense arrays.  Beside the values the
+interpreter keeps which entries are *stored*, because the meaning asks for it in three places: a ``ForallStored``, a
+``stored(...)`` and the rule that an unstored entry annihilates even infinities and NaN.  So an expression evaluates
+to a pair: its value, and whether the algebra proves that it is the fill.
+
+    access of an unstored entry            => (fill, absent)
+    op(..., absent annihilator, ...)       => (annihilator, absent)
+    select(c, a, b)                        => the branch that c chooses, with its own pattern
+    op of absent arguments and constants   => (value, absent)
+    target op= absent identity             => nothing happens
+    target = absent                        => written, and not stored
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from sparsec.errors import ShapeError, TypeError_, UnsupportedError
+from sparsec.ir import ops
+from sparsec.ir.dtypes import BF16, DType
+from sparsec.ir.loops import (
+    Accumulate,
+    Assemble,
+    Chunk,
+    Chunks,
+    Domain,
+    Forall,
+    ForallStored,
+    Full,
+    Kernel,
+    Sequence,
+    Stmt,
+    Tile,
+    Workspace,
+)
+from sparsec.ir.rewrite import walk
+from sparsec.ir.tensor import Access, Dim, Expr, Extent, Index, Literal, Map, Stored, TensorDecl
+
+Array = np.ndarray[Any, np.dtype[Any]]
+Outcome = tuple[Any, bool]
+"""A NumPy scalar, and whether it is provably the fill."""
+
+
+def run(
+    kernel: Kernel,
+    arrays: Mapping[str, Any],
+    dims: Mapping[str, int] | None = None,
+    stored: Mapping[str, Any] | None = None,
+) -> dict[str, Array]:
+    """Run ``kernel`` on dense arrays of the declared shapes; return its results by name.
+
+    ``dims`` gives extents that no operand has.  ``stored`` gives the pattern of operands as bool arrays;
+    without it a sparse operand stores what differs from its fill.  Raises ``ShapeError`` and ``TypeError_`` for
+    operands that do not fit.
+
+    Example: ``run(spmv, {"A": A, "x": x})["y"]``.
+    """
+    return execute(kernel, arrays, dims, stored)[0]
+
+
+def execute(
+    kernel: Kernel,
+    arrays: Mapping[str, Any],
+    dims: Mapping[str, int] | None = None,
+    stored: Mapping[str, Any] | None = None,
+) -> tuple[dict[str, Array], dict[str, Array]]:
+    """As ``run``, and also the patterns of the results."""
+    machine = _Machine(kernel, arrays, dict(dims or {}), stored or {})
+    machine.run(kernel.body)
+    results = [t.name for t in kernel.tensors if t.role in ("out", "inout")]
+    return {n: machine.slots[n].values for n in results}, {n: machine.slots[n].stored for n in results}
+
+
+@dataclass(slots=True)
+class _Slot:
+    """A tensor or workspace: values, pattern, what an unwritten entry holds, the coordinate of element 0 by dimension."""
+
+    values: Array
+    stored: Array
+    fill: Any
+    dtype: DType
+    tracks: bool
+    offsets: tuple[int, ...]
+    is_tensor: bool
+
+
+class _Machine:
+    def __init__(
+        self, kernel: Kernel, arrays: Mapping[str, Any], dims: dict[str, int], stored: Mapping[str, Any]
+    ) -> None:
+        self.dims = dims
+        self.indices: dict[str, int] = {}
+        self.slots: dict[str, _Slot] = {}
+        self.decls = {t.name: t for t in kernel.tensors}
+        inputs = [t for t in kernel.tensors if t.role in ("in", "inout")]
+        for t in inputs:
+            if t.name not in arrays:
+                raise TypeError_(f"kernel '{kernel.name}': operand '{t.name}' is missing")
+            self._bind_dims(t, np.asarray(arrays[t.name]))
+        for t in inputs:
+            values = np.array(arrays[t.name], dtype=_np(t.dtype))
+            self.slots[t.name] = self._slot(t, values, self._pattern(t, values, stored.get(t.name)))
+        for t in kernel.tensors:
+            if t.role in ("out", "local"):
+                self._create(t, t.fill)
+
+    def _bind_dims(self, t: TensorDecl, values: Array) -> None:
+        if values.ndim != t.ndim:
+            raise ShapeError(f"operand '{t.name}' has {values.ndim} dimensions, its declaration {t.ndim}")
+        for d, n in zip(t.dims, values.shape, strict=True):
+            expected = self.dims.setdefault(d, n) if isinstance(d, str) else d
+            if expected != n:
+                raise ShapeError(f"operand '{t.name}': dimension '{d}' is {n}, expected {expected}")
+
+    def _pattern(self, t: TensorDecl, values: Array, given: Any) -> Array:
+        if not _sparse(t):
+            return np.ones(values.shape, bool)
+        if given is not None:
+            return np.array(given, dtype=bool)
+        fill = _np(t.dtype).type(t.fill)
+        both_nan = np.isnan(values) & np.isnan(fill) if values.dtype.kind in "fc" else False
+        return np.array((values != fill) & ~both_nan)
+
+    def _slot(self, t: TensorDecl, values: Array, pattern: Array) -> _Slot:
+        return _Slot(values, pattern, values.dtype.type(t.fill), t.dtype, _sparse(t), (0,) * t.ndim, True)
+
+    def _create(self, t: TensorDecl, init: object) -> None:
+        shape = tuple(self.extent(d) for d in t.dims)
+        values = np.full(shape, init, _np(t.dtype))
+        self.slots[t.name] = self._slot(t, values, np.full(shape, not _sparse(t)))
+
+    def extent(self, e: Extent) -> int:
+        if isinstance(e, int):
+            return e
+        if e not in self.dims:
+            raise ShapeError(f"the extent of dimension '{e}' is not known", hint="give it in dims")
+        return self.dims[e]
+
+    def domain(self, d: Domain) -> range:
+        n = self.extent(d.extent)
+        if isinstance(d, Full):
+            return range(n)
+        if isinstance(d, Chunks):
+            return range(-(-n // d.size))
+        lo = self.indices[d.outer] * d.size
+        return range(lo, max(lo, min(lo + d.size, n)))
+
+    # statements
+
+    def run(self, s: Stmt) -> None:
+        match s:
+            case Sequence(stmts):
+                for child in stmts:
+                    self.run(child)
+            case Forall(index, domain, body):
+                for coordinate in self.domain(domain):
+                    self.indices[index] = coordinate
+                    self.run(body)
+                self.indices.pop(index, None)
+            case ForallStored():
+                self._run_stored(s)
+            case Workspace():
+                self._run_workspace(s)
+            case Assemble(tensor, _, body):
+                self._begin(tensor, body)
+                self.run(body)
+            case Tile(loops, body):
+                for point in np.ndindex(*(n for _, n in loops)):
+                    self.indices.update(zip((name for name, _ in loops), map(int, point), strict=True))
+                    self._accumulate(body)
+                for name, _ in loops:
+                    self.indices.pop(name, None)
+            case Accumulate():
+                self._accumulate(s)
+
+    def _begin(self, tensor: str, body: Stmt) -> None:
+        """Set a result to its fill, or to the identity of the monoid that it is accumulated with."""
+        t = self.decls[tensor]
+        if t.role == "inout":
+            return
+        init = t.fill
+        for node in walk(body):
+            if isinstance(node, Accumulate) and node.target.tensor == tensor and node.op != "=":
+                init = ops.MONOIDS[node.op].identity(t.dtype)  # type: ignore[assignment]
+        self._create(t, init)
+
+    def _run_stored(self, s: ForallStored) -> None:
+        slot, t = self.slots[s.access.tensor], self.decls[s.access.tensor]
+        order = t.format.order if t.format is not None else tuple(range(t.ndim))
+        points = np.argwhere(slot.stored.transpose(order))
+        for point in points:
+            for level, dim in enumerate(order):
+                self.indices[s.indices[dim]] = int(point[level])
+            self.run(s.body)
+        for name in s.indices:
+            self.indices.pop(name, None)
+
+    def _run_workspace(self, s: Workspace) -> None:
+        shape, offsets = [], []
+        for w in s.indices:
+            if isinstance(w.domain, Chunk):
+                shape.append(w.domain.size)
+                offsets.append(self.indices[w.domain.outer] * w.domain.size)
+            else:
+                shape.append(len(self.domain(w.domain)))
+                offsets.append(0)
+        values = np.full(shape, s.init, _np(s.dtype))
+        tracks = s.kind in ("scalar", "bitmap", "list")
+        pattern = np.full(shape, not tracks)
+        self.slots[s.name] = _Slot(values, pattern, values.dtype.type(s.init), s.dtype, tracks, tuple(offsets), False)
+        self.run(s.producer)
+        self.run(s.consumer)
+        del self.slots[s.name]
+
+    def _accumulate(self, s: Accumulate) -> None:
+        slot = self.slots[s.target.tensor]
+        at = self._address(s.target, slot)
+        value, absent = self.evaluate(s.value)
+        if at is None:
+            return
+        if s.op == "=":
+            slot.values[at] = value
+            stored = not (absent and _same(value, slot.fill))
+        else:
+            monoid = ops.MONOIDS[s.op]
+            if absent and _same(value, monoid.identity(slot.dtype)):
+                return
+            if monoid.op is None:
+                raise UnsupportedError(f"a reduction with '{s.op}' has a tuple state and cannot update in place")
+            slot.values[at] = ops.evaluate(monoid.op, (slot.values[at], value), slot.dtype)
+            stored = True
+        if slot.tracks:
+            slot.stored[at] |= stored
+
+    # expressions
+
+    def _address(self, a: Access, slot: _Slot) -> tuple[int, ...] | None:
+        """Where ``a`` stands in its array; None for an affine index outside of it."""
+        at = []
+        for e, n, offset in zip(a.indices, slot.values.shape, slot.offsets, strict=True):
+            i = int(self.evaluate(e)[0]) - offset
+            if not 0 <= i < n:
+                if any(isinstance(node, Access) for node in walk(e)):
+                    raise ShapeError(f"index {i + offset} of '{a.tensor}' lies outside of 0..{n - 1}")
+                return None
+            at.append(i)
+        return tuple(at)
+
+    def evaluate(self, e: Expr) -> Outcome:
+        match e:
+            case Literal(value, dtype, fill):
+                return _np(dtype).type(value), fill
+            case Index(name):
+                return np.int64(self.indices[name]), False
+            case Dim(name):
+                return np.int64(self.extent(name)), False
+            case Access():
+                slot = self.slots[e.tensor]
+                at = self._address(e, slot)
+                return (slot.fill, True) if at is None else (slot.values[at], not slot.stored[at])
+            case Stored(access):
+                slot = self.slots[access.tensor]
+                at = self._address(access, slot)
+                return np.bool_(at is not None and slot.stored[at]), False
+            case Map("select", (condition, then, otherwise), _):
+                return self.evaluate(then if self.evaluate(condition)[0] else otherwise)
+            case Map(name, args, dtype):
+                return self._apply(name, args, dtype)
+        raise UnsupportedError(f"loop nest IR has no '{type(e).__name__}'")
+
+    def _apply(self, name: str, args: tuple[Expr, ...], dtype: DType) -> Outcome:
+        op = ops.OPS[name]
+        outcomes = [self.evaluate(a) for a in args]
+        for n, (value, absent) in enumerate(outcomes):
+            zero = op.annihilator if op.annihilator is not None or n else op.left_annihilator
+            if absent and zero is not None and _same(value, zero):
+                return _np(dtype).type(zero), True
+        _np(dtype)  # refuses bf16
+        result = ops.evaluate(name, tuple(v for v, _ in outcomes), dtype)
+        gone = [absent for _, absent in outcomes]
+        constant = [isinstance(a, Literal | Dim) for a in args]
+        return result, any(gone) and all(g or c for g, c in zip(gone, constant, strict=True))
+
+
+def _np(t: DType) -> np.dtype[Any]:
+    if t is BF16:
+        raise UnsupportedError("dtype bf16 cannot run in the reference interpreter")
+    return t.np
+
+
+def _same(value: Any, other: object) -> bool:
+    return bool(value == other) or bool(_is_nan(value) and _is_nan(other))
+
+
+def _is_nan(value: Any) -> bool:
+    return isinstance(value, float | complex | np.inexact) and bool(np.isnan(value))
+
+
+def _sparse(t: TensorDecl) -> bool:
+    return t.format is not None and not t.format.is_dense
+
+
+__all__ = ["execute", "run"]
