@@ -24,10 +24,12 @@ Grammar of the textual form (``buffer_text.py`` prints and parses it)::
               | "atomic_add" NAME "[" expr "]" expr
               | "call" NAME "(" args ")"
               | "tile" NAME "<" INT ("," NAME "<" INT)* block
+              | block
               | "#" text
     note     := STRING                                  e.g. "merge A.1 B.1": what a simulator reads
     type     := DTYPE ["x" LANES]
-    expr     := literal ":" type | NAME | NAME "[" expr "]" [":" "x" LANES] ["if" expr]
+    expr     := literal ":" type | NAME | NAME "[" expr "]" [":" "x" LANES]
+              | "(" NAME "[" expr "]" [":" "x" LANES] "if" expr ")"     masked: 0 where the mask is false
               | OP "(" expr, ... ")" [":" type]
 
 ``For`` variables, sizes and addresses are i64.  Index arithmetic is never done in a narrower type: a load of a
