@@ -1,0 +1,544 @@
+"""The rules of loop nest IR, as data: ``RULES`` lists every one with the nodes that it looks at.
+
+declaration      names are unique, roles known, formats concrete and of the tensor's order, fills fit their dtype
+bound_once       every index is bound by exactly one forall or tile on the path
+domain           sizes are positive; named extents are dimensions; a chunk's outer index is an enclosing chunks of the same
+marks            vector lanes and tile extents are positive; ordered and parallel exclude each other
+stored_loop      a forall over stored entries names the access's own indices
+workspace        the kind fits the dimensions; no name hides another; the initial value fits
+workspace_use    a workspace is used inside its statement only: written in produce, read in consume
+access           names exist; as many indices as dimensions; dtypes are those declared; indices are i64
+extents          the domain of an index agrees with every dimension that it addresses
+level_order      foralls follow the level order of every sparse access
+assembly         results and locals are assembled once, outside of loops, by a method that their format admits
+target           what is written is under assembly, in-out or a workspace; what is read is complete
+race             iterations of a parallel forall write to different places, and append nothing
+update           the monoid of an update has a plain state, and fits the dtype
+types            operators are known, and get the types that they ask for
+no_reductions    no reduce, scan, softmax or top is left in an expression
+complete         every result is assembled
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sparsec.errors import VerifyError
+from sparsec.formats.level import CanAppend, CanInsert, Planned
+from sparsec.ir import ops
+from sparsec.ir.dtypes import BOOL, I32, DType
+from sparsec.ir.loops import (
+    Accumulate,
+    Assemble,
+    Chunk,
+    Chunks,
+    Domain,
+    Forall,
+    ForallStored,
+    Full,
+    Kernel,
+    Sequence,
+    Stmt,
+    Tile,
+    Workspace,
+)
+from sparsec.ir.rewrite import walk
+from sparsec.ir.tensor import Access, Dim, Expr, Index, Literal, Map, Reduce, Scan, Softmax, Stored, TensorDecl, Top
+
+KINDS = ("scalar", "dense", "bitmap", "list", "registers")
+METHODS = ("insert", "append", "count")
+ROLES = ("in", "out", "inout", "local")
+Messages = Iterator[str]
+
+
+def verify(kernel: Kernel) -> None:
+    """Raise ``VerifyError`` with the path of the first node that breaks a rule; return None for a sound kernel."""
+    root = Scope(kernel, _Progress(), (f"kernel {kernel.name}",))
+    for decl in kernel.tensors:
+        _check(decl, root.at(f"{decl.role} {decl.name}"))
+    _visit(kernel.body, root)
+    _check(kernel, root)
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """What binds an index: its domain, how many loops stand around it, whether its iterations run in parallel."""
+
+    domain: Domain
+    depth: int
+    parallel: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """An enclosing workspace: in which phase we are, and how many loops stand around it."""
+
+    workspace: Workspace
+    phase: str
+    depth: int
+
+
+@dataclass(slots=True)
+class _Progress:
+    """Which tensors are assembled so far, in program order."""
+
+    assembled: set[str] = field(default_factory=set)
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What encloses a node."""
+
+    kernel: Kernel
+    progress: _Progress
+    path: tuple[str, ...]
+    bound: Mapping[str, Binding] = field(default_factory=dict)
+    works: Mapping[str, Use] = field(default_factory=dict)
+    assembling: tuple[Assemble, ...] = ()
+    ordered: bool = False
+    writing: bool = False
+
+    def at(self, step: str, **changes: Any) -> Scope:
+        return dataclasses.replace(self, path=(*self.path, step), **changes)
+
+    def decl(self, name: str) -> TensorDecl | None:
+        return next((t for t in self.kernel.tensors if t.name == name), None)
+
+    @property
+    def dims(self) -> set[str]:
+        return {d for t in self.kernel.tensors for d in t.dims if isinstance(d, str)}
+
+    @property
+    def depth(self) -> int:
+        return max((b.depth for b in self.bound.values()), default=-1) + 1
+
+
+def _check(node: Any, scope: Scope) -> None:
+    for kinds, rule in RULES:
+        if isinstance(node, kinds):
+            for message in rule(node, scope):
+                raise VerifyError(message, " / ".join(scope.path))
+
+
+def _visit(s: Stmt, scope: Scope) -> None:
+    match s:
+        case Sequence(stmts):
+            for child in stmts:
+                _visit(child, scope)
+        case Forall(index, domain, body):
+            here = scope.at(f"forall {index}")
+            _check(s, here)
+            bound = {**scope.bound, index: Binding(domain, scope.depth, s.parallel is not None)}
+            _visit(body, dataclasses.replace(here, bound=bound, ordered=scope.ordered or s.ordered))
+        case ForallStored(indices, access, body):
+            here = scope.at(f"forall ({', '.join(indices)})")
+            _check(s, here)
+            decl = scope.decl(access.tensor)
+            dims = decl.dims if decl else ()
+            new = {n: Binding(Full(d), scope.depth) for n, d in zip(indices, dims, strict=False)}
+            inside = dataclasses.replace(here, bound={**scope.bound, **new})
+            _expression(access, inside)
+            _visit(body, inside)
+        case Workspace(name):
+            here = scope.at(f"workspace {name}")
+            _check(s, here)
+            for phase, body in (("produce", s.producer), ("consume", s.consumer)):
+                use = Use(s, phase, scope.depth)
+                _visit(body, here.at(phase, works={**scope.works, name: use}))
+        case Assemble(tensor, method, body):
+            here = scope.at(f"assemble {tensor}", assembling=(*scope.assembling, s))
+            _check(s, here)
+            _visit(body, here)
+            scope.progress.assembled.add(tensor)
+        case Tile(loops, body):
+            here = scope.at(f"tile {', '.join(n for n, _ in loops)}")
+            _check(s, here)
+            new = {n: Binding(Full(e), scope.depth) for n, e in loops}
+            _visit(body, dataclasses.replace(here, bound={**scope.bound, **new}))
+        case Accumulate(target, op, value):
+            here = scope.at(f"{target.tensor}[] {'=' if op == '=' else op + '='}")
+            _check(s, here)
+            _check(target, dataclasses.replace(here, writing=True))
+            for i in target.indices:
+                _expression(i, here)
+            _expression(value, here)
+
+
+def _expression(e: Expr, scope: Scope) -> None:
+    for node in walk(e):
+        _check(node, scope)
+
+
+# rules: functions of a node and its scope that yield what is wrong
+
+
+def declaration(t: TensorDecl, scope: Scope) -> Messages:
+    if sum(other.name == t.name for other in scope.kernel.tensors) > 1:
+        yield f"'{t.name}' is declared twice"
+    if t.role not in ROLES:
+        yield f"'{t.role}' is no role; roles are {', '.join(ROLES)}"
+    for d in t.dims:
+        if isinstance(d, int) and d < 0:
+            yield f"dimension {d} is negative"
+    if t.format is None:
+        yield f"'{t.name}' has no format"
+        return
+    if t.format.ndim != t.ndim:
+        yield f"the format has {t.format.ndim} dimensions, '{t.name}' has {t.ndim}"
+    for spec in t.format.levels:
+        if isinstance(spec.type, Planned):
+            yield f"level '{spec}' cannot run"
+        elif spec.type.concrete(I32, I32) != spec.type:
+            yield f"level '{spec}' leaves its index and position widths open"
+    if not _fits(t.fill, t.dtype):
+        yield f"the fill {t.fill!r} does not fit {t.dtype}"
+
+
+def bound_once(s: Forall | ForallStored | Tile, scope: Scope) -> Messages:
+    names = (s.index,) if isinstance(s, Forall) else s.indices if isinstance(s, ForallStored) else _names(s.loops)
+    for n in names:
+        if n in scope.bound:
+            yield f"index '{n}' is bound already"
+        if names.count(n) > 1:
+            yield f"index '{n}' is bound twice"
+        if n in scope.works or scope.decl(n) is not None:
+            yield f"index '{n}' has the name of a tensor"
+
+
+def index_bound(e: Index, scope: Scope) -> Messages:
+    if e.name not in scope.bound:
+        yield f"index '{e.name}' is not bound"
+
+
+def domain(s: Forall | Workspace, scope: Scope) -> Messages:
+    for d in (s.domain,) if isinstance(s, Forall) else tuple(w.domain for w in s.indices):
+        if isinstance(d.extent, str) and d.extent not in scope.dims:
+            yield f"no tensor has the dimension '{d.extent}'"
+        if isinstance(d, Full):
+            continue
+        if d.size < 1:
+            yield f"chunks of size {d.size}"
+        if isinstance(d, Chunk):
+            outer = scope.bound.get(d.outer)
+            if outer is None:
+                yield f"the chunk's index '{d.outer}' is not bound"
+            elif outer.domain != Chunks(d.extent, d.size):
+                yield f"'{d.outer}' does not run over chunks({d.extent}, {d.size})"
+
+
+def known_dim(e: Dim, scope: Scope) -> Messages:
+    if e.name not in scope.dims:
+        yield f"no tensor has the dimension '{e.name}'"
+
+
+def marks(s: Forall | Tile, scope: Scope) -> Messages:
+    if isinstance(s, Tile):
+        for n, extent in s.loops:
+            if extent < 1:
+                yield f"tile index '{n}' has the extent {extent}"
+        if not s.loops:
+            yield "a tile needs an index"
+        return
+    if s.vector is not None and s.vector < 1:
+        yield f"{s.vector} vector lanes"
+    if s.parallel is not None and s.parallel < 0:
+        yield f"parallel chunks of {s.parallel}"
+    if s.ordered and (s.parallel is not None or s.vector is not None):
+        yield f"forall '{s.index}' cannot be ordered and {'parallel' if s.parallel is not None else 'vector'} at once"
+
+
+def stored_loop(s: ForallStored, scope: Scope) -> Messages:
+    if tuple(i.name if isinstance(i, Index) else None for i in s.access.indices) != s.indices:
+        yield f"the indices must be those of '{s.access.tensor}', in its order"
+
+
+def workspace(s: Workspace, scope: Scope) -> Messages:
+    if s.name in scope.works or scope.decl(s.name) is not None:
+        yield f"workspace '{s.name}' hides another tensor"
+    if s.name in scope.bound:
+        yield f"workspace '{s.name}' has the name of an index"
+    if s.kind not in KINDS:
+        yield f"'{s.kind}' is no kind of workspace; kinds are {', '.join(KINDS)}"
+    if s.kind == "scalar" and s.indices:
+        yield f"scalar workspace '{s.name}' has dimensions"
+    if s.kind != "scalar" and not s.indices:
+        yield f"{s.kind} workspace '{s.name}' has no dimensions"
+    if s.kind == "registers":
+        for w in s.indices:
+            if not isinstance(w.domain, Chunk) and not (isinstance(w.domain, Full) and isinstance(w.domain.extent, int)):
+                yield f"registers '{s.name}' need constant extents, '{w.name}' has none"
+    if not _fits(s.init, s.dtype):
+        yield f"the initial value {s.init!r} does not fit {s.dtype}"
+    if s.monoid not in ops.MONOIDS or ops.MONOIDS[s.monoid].op is None:
+        yield f"'{s.monoid}' is no monoid with a plain state"
+
+
+def workspace_use(e: Access | Accumulate, scope: Scope) -> Messages:
+    name = e.tensor if isinstance(e, Access) else e.target.tensor
+    use = scope.works.get(name)
+    if use is None:
+        return
+    if isinstance(e, Accumulate):
+        if use.phase != "produce":
+            yield f"workspace '{name}' is written while it is consumed"
+        if use.workspace.kind == "list" and e.op not in ("=", use.workspace.monoid):
+            yield f"list workspace '{name}' folds with '{use.workspace.monoid}', not '{e.op}'"
+    elif use.phase != "consume" and not scope.writing:
+        yield f"workspace '{name}' is read while it is produced"
+
+
+def access(e: Access, scope: Scope) -> Messages:
+    use, decl = scope.works.get(e.tensor), scope.decl(e.tensor)
+    if use is not None:
+        dtype, ndim = use.workspace.dtype, len(use.workspace.indices)
+    elif decl is not None:
+        dtype, ndim = decl.dtype, decl.ndim
+    elif any(isinstance(n, Workspace) and n.name == e.tensor for n in walk(scope.kernel.body)):
+        yield f"workspace '{e.tensor}' is used outside of its statement"
+        return
+    else:
+        yield f"no tensor or workspace is called '{e.tensor}'"
+        return
+    if len(e.indices) != ndim:
+        yield f"'{e.tensor}' has {ndim} dimensions, the access {len(e.indices)} indices"
+    if e.dtype != dtype:
+        yield f"'{e.tensor}' holds {dtype}, the access says {e.dtype}"
+    for i in e.indices:
+        if i.dtype.name != "i64":
+            yield f"an index of '{e.tensor}' has type {i.dtype}, not i64"
+
+
+def extents(e: Access, scope: Scope) -> Messages:
+    use, decl = scope.works.get(e.tensor), scope.decl(e.tensor)
+    if use is not None:
+        wanted: tuple[Domain, ...] = tuple(w.domain for w in use.workspace.indices)
+    else:
+        wanted = tuple(Full(d) for d in decl.dims) if decl is not None else ()
+    for i, want in zip(e.indices, wanted, strict=False):
+        binding = scope.bound.get(i.name) if isinstance(i, Index) else None
+        if binding is not None and not _addresses(binding.domain, want):
+            name = i.name if isinstance(i, Index) else ""
+            yield f"index '{name}' runs over {text(binding.domain)}, '{e.tensor}' expects {text(want)}"
+
+
+def level_order(e: Access, scope: Scope) -> Messages:
+    decl = scope.decl(e.tensor)
+    if decl is None or decl.format is None or e.tensor in scope.works or decl.format.is_dense:
+        return
+    above: list[Index] = []
+    for dim, spec in zip(decl.format.order, decl.format.levels, strict=True):
+        i = e.indices[dim]
+        if not isinstance(i, Index) or i.name not in scope.bound:
+            continue
+        for outer in above:
+            if not spec.type.full and scope.bound[outer.name].depth > scope.bound[i.name].depth:
+                yield f"'{e.tensor}' stores '{outer.name}' above '{i.name}', the loops nest the other way"
+        above.append(i)
+
+
+def assembly(s: Assemble, scope: Scope) -> Messages:
+    t = scope.decl(s.tensor)
+    if t is None:
+        yield f"no tensor is called '{s.tensor}'"
+        return
+    if t.role == "in":
+        yield f"operand '{s.tensor}' cannot be assembled"
+    if s.method not in METHODS:
+        yield f"'{s.method}' is no way to assemble; there are {', '.join(METHODS)}"
+    if s.tensor in scope.progress.assembled or any(a.tensor == s.tensor for a in scope.assembling[:-1]):
+        yield f"'{s.tensor}' is assembled twice"
+    if scope.bound:
+        yield f"'{s.tensor}' is assembled inside a loop"
+    levels = t.format.levels if t.format is not None else ()
+    if s.method == "insert":
+        for spec in levels:
+            if not isinstance(spec.type, CanInsert):
+                yield f"'{s.tensor}' cannot be assembled by insert: level '{spec}' is not dense"
+    else:
+        for spec in levels:
+            if not isinstance(spec.type, CanAppend | CanInsert):
+                yield f"'{s.tensor}' cannot be assembled by {s.method}: level '{spec}' cannot append"
+        if not any(isinstance(spec.type, CanAppend) for spec in levels):
+            yield f"'{s.tensor}' is dense: assemble it by insert, not by {s.method}"
+
+
+def target(s: Accumulate, scope: Scope) -> Messages:
+    name = s.target.tensor
+    t = scope.decl(name)
+    if t is None or name in scope.works:
+        return
+    if t.role == "in":
+        yield f"operand '{name}' is written"
+    current = any(a.tensor == name for a in scope.assembling)
+    if t.role in ("out", "local") and not current:
+        yield f"'{name}' is written outside of its assembly"
+    if t.format is not None and not t.format.is_dense and not all(isinstance(i, Index) for i in s.target.indices):
+        yield f"the indices of sparse '{name}' must be plain index variables to write it"
+
+
+def source(e: Access, scope: Scope) -> Messages:
+    t = scope.decl(e.tensor)
+    if t is None or e.tensor in scope.works or t.role not in ("out", "local") or scope.writing:
+        return
+    if any(a.tensor == e.tensor for a in scope.assembling):
+        if not scope.ordered:
+            yield f"'{e.tensor}' is read while it is assembled, outside of an ordered forall"
+    elif e.tensor not in scope.progress.assembled:
+        yield f"'{e.tensor}' is read before it is assembled"
+
+
+def race(s: Accumulate, scope: Scope) -> Messages:
+    name = s.target.tensor
+    use = scope.works.get(name)
+    for index, binding in scope.bound.items():
+        if not binding.parallel or (use is not None and use.depth > binding.depth):
+            continue
+        if not any(_step(i, index, scope) for i in s.target.indices):
+            yield f"'{name}' is written by every iteration of the parallel forall '{index}': its indices lack '{index}'"
+        if any(a.tensor == name and a.method == "append" for a in scope.assembling):
+            yield f"'{name}' is assembled by append, which the parallel forall '{index}' cannot do; use count"
+
+
+def update(s: Accumulate, scope: Scope) -> Messages:
+    if s.op != "=":
+        monoid = ops.MONOIDS.get(s.op)
+        if monoid is None:
+            yield f"'{s.op}' is no monoid"
+        elif monoid.op is None:
+            yield f"'{s.op}' has a tuple state and cannot update in place"
+        elif (ops.OPS[monoid.op].rule == "bool" and s.target.dtype != BOOL) or (
+            ops.OPS[monoid.op].rule == "int" and s.target.dtype.kind not in "iub"
+        ):
+            yield f"'{s.op}' does not fit {s.target.dtype}"
+    if s.value.dtype != s.target.dtype:
+        yield f"'{s.target.tensor}' holds {s.target.dtype}, the value is {s.value.dtype}"
+
+
+def types(e: Map, scope: Scope) -> Messages:
+    op = ops.OPS.get(e.op)
+    if op is None:
+        yield f"no operator is called '{e.op}'"
+        return
+    if len(e.args) != op.arity:
+        yield f"'{e.op}' takes {op.arity} arguments, not {len(e.args)}"
+        return
+    given = tuple(a.dtype for a in e.args)
+    if op.rule == "cast":
+        return
+    alike = given[1:] if op.rule == "select" else given
+    admits = _ADMITS.get(op.rule)
+    if len(set(alike)) > 1:
+        yield f"the arguments of '{e.op}' have the types {', '.join(map(str, given))}"
+    elif (op.rule == "select" and given[0] != BOOL) or (admits is not None and given[0].kind not in admits):
+        yield f"'{e.op}' does not take {given[0]}"
+    elif e.dtype != ops.result_dtype(e.op, given):
+        yield f"'{e.op}' of {given[0]} gives {ops.result_dtype(e.op, given)}, the node says {e.dtype}"
+
+
+def literal(e: Literal, scope: Scope) -> Messages:
+    if not _fits(e.value, e.dtype):
+        yield f"the literal {e.value!r} does not fit {e.dtype}"
+
+
+def no_reductions(e: Reduce | Scan | Softmax | Top, scope: Scope) -> Messages:
+    yield f"loop nest IR has no {type(e).__name__.lower()}: it is a loop and an update here"
+
+
+def complete(k: Kernel, scope: Scope) -> Messages:
+    for t in k.tensors:
+        if t.role == "out" and t.name not in scope.progress.assembled:
+            yield f"result '{t.name}' is never assembled"
+
+
+RULES: tuple[tuple[Any, Callable[[Any, Scope], Messages]], ...] = (
+    (TensorDecl, declaration),
+    (Forall | ForallStored | Tile, bound_once),
+    (Index, index_bound),
+    (Forall | Workspace, domain),
+    (Dim, known_dim),
+    (Forall | Tile, marks),
+    (ForallStored, stored_loop),
+    (Workspace, workspace),
+    (Access, access),
+    (Access | Accumulate, workspace_use),
+    (Access, extents),
+    (Access, level_order),
+    (Assemble, assembly),
+    (Accumulate, target),
+    (Access, source),
+    (Accumulate, race),
+    (Accumulate, update),
+    (Reduce | Scan | Softmax | Top, no_reductions),
+    (Map, types),
+    (Literal, literal),
+    (Kernel, complete),
+)
+
+_ADMITS = {"float": "fc", "bool": "b", "int": "iub", "test": "fc"}
+
+
+def text(d: Domain) -> str:
+    """A domain as the grammar writes it."""
+    if isinstance(d, Full):
+        return str(d.extent)
+    if isinstance(d, Chunks):
+        return f"chunks({d.extent}, {d.size})"
+    return f"chunk({d.outer}, {d.size}, {d.extent})"
+
+
+def _names(loops: tuple[tuple[str, int], ...]) -> tuple[str, ...]:
+    return tuple(n for n, _ in loops)
+
+
+def _fits(value: object, t: DType) -> bool:
+    kinds: dict[str, tuple[type, ...]] = {"b": (bool,), "f": (int, float), "c": (int, float, complex)}
+    if t.is_integer:
+        if not isinstance(value, int) or isinstance(value, bool):
+            return False
+        low = -(2 ** (t.bits - 1)) if t.kind == "i" else 0
+        return low <= value < low + 2**t.bits
+    return isinstance(value, kinds[t.kind]) and (t.kind == "b" or not isinstance(value, bool))
+
+
+def _addresses(have: Domain, want: Domain) -> bool:
+    """Whether coordinates of ``have`` are coordinates of ``want``; a chunk's are those of the whole."""
+    return have == want or (isinstance(have, Chunk) and want == Full(have.extent))
+
+
+def _step(e: Expr, index: str, scope: Scope) -> int:
+    """How far values of ``e`` lie apart at least for different values of ``index``; 0 where that is not known.
+
+    It is known of the index itself, of the coordinates of its chunk, of ``mul`` by a number, and of ``add`` of such and
+    something that stays below the step.
+    """
+    match e:
+        case Index(name):
+            binding = scope.bound.get(name)
+            if binding is not None and isinstance(binding.domain, Chunk):
+                return int(name == index or _step(Index(binding.domain.outer), index, scope) > 0)
+            return int(name == index)
+        case Map("mul", (a, Literal(value)), _) | Map("mul", (Literal(value), a), _) if isinstance(value, int):
+            return abs(value) * _step(a, index, scope)
+        case Map("add", (a, b), _):
+            for x, rest in ((a, b), (b, a)):
+                step = _step(x, index, scope)
+                if step and _spread(rest, scope) < step:
+                    return step - _spread(rest, scope)
+    return 0
+
+
+def _spread(e: Expr, scope: Scope) -> int:
+    """How far values of ``e`` lie apart at most: 0 for constants, a great number where that is not known."""
+    if isinstance(e, Literal | Dim):
+        return 0
+    if isinstance(e, Index) and e.name in scope.bound:
+        extent = scope.bound[e.name].domain
+        if isinstance(extent, Full) and isinstance(extent.extent, int):
+            return max(0, extent.extent - 1)
+    return 2**62
+
+
+__all__ = ["RULES", "verify"]
