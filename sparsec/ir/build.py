@@ -163,6 +163,7 @@ class Builder:
     def __init__(self) -> None:
         self._stack: list[list[Stmt]] = [[]]
         self._taken: set[str] = set()
+        self._mutable: set[str] = set()
 
     def fresh(self, hint: str) -> str:
         """A name not handed out before, equal to ``hint`` if it is free."""
@@ -193,8 +194,8 @@ class Builder:
     # locals
 
     def let(self, hint: str, value: Expr) -> Expr:
-        """An immutable local; constants and variables need none."""
-        if isinstance(value, Const):
+        """An immutable local (the present value of a mutable one); constants and immutable locals need none."""
+        if isinstance(value, Const) or (isinstance(value, Var) and value.name not in self._mutable):
             return value
         var = Var(self.fresh(hint), value.type)
         self.emit(Let(var, value))
@@ -203,6 +204,7 @@ class Builder:
     def var(self, hint: str, init: Expr) -> Var:
         """A mutable local."""
         var = Var(self.fresh(hint), init.type)
+        self._mutable.add(var.name)
         self.emit(Decl(var, init))
         return var
 

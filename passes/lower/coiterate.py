@@ -1,0 +1,292 @@
+"""Foralls over stored entries: merge lattices (Kjolstad, Kamil, Chou, Lugato, Amarasinghe, OOPSLA 2017), by cases.
+
+At a forall over ``i`` the accesses whose next level stores ``i`` sparsely each have or lack an entry at a coordinate.  For every
+subset of them that has one, the others are replaced by their fill and the body is simplified: if nothing
+is left, the case is dead.  The live cases say everything: with the empty one the loop runs over all coordinates; otherwise the
+loops run over unions of live cases, each while all its members last (the points of the lattice).  So intersections,
+unions, complements and any function of absent entries need no rules of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from itertools import combinations
+
+from sparsec.passes.lower.context import Context, Cursor, Env, Storage
+from sparsec.passes.lower.simplify import Start, prune, substitute
+
+from sparsec.errors import ScheduleError
+from sparsec.formats.level import CanIterate, Level, LevelView
+from sparsec.ir.buffer import FALSE, Block, Expr, If, Set, Stmt, Var, i64
+from sparsec.ir.build import Builder, add, both, eq, lt, op, sub
+from sparsec.ir.loops import Forall
+from sparsec.ir.loops import Stmt as LStmt
+from sparsec.ir.tensor import Access
+
+MAX_WALKERS = 8
+"""More sparse operands than this at one loop would mean more than 256 cases: a limit, not a wish."""
+
+Subset = frozenset[Access]
+
+
+class Cases:
+    """The simplified body for each subset of accesses that have an entry; None where it does nothing."""
+
+    def __init__(self, ctx: Context, body: LStmt, accesses: Iterable[Access], start: Start) -> None:
+        self.ctx = ctx
+        self.body = body
+        self.accesses = tuple(accesses)
+        self.start = start
+        if len(self.accesses) > MAX_WALKERS:
+            raise ScheduleError(
+                f"{len(self.accesses)} sparse operands meet in one loop, the limit is {MAX_WALKERS}",
+                hint="split the statement, or store some of the operands densely",
+            )
+        self._memo: dict[Subset, LStmt | None] = {}
+
+    def __getitem__(self, present: Subset) -> LStmt | None:
+        if present not in self._memo:
+            absent = {a: self.ctx.absent(a) for a in self.accesses if a not in present}
+            self._memo[present] = prune(substitute(self.body, absent), self.start)
+        return self._memo[present]
+
+    def live(self) -> list[Subset]:
+        """Every subset with something to do, largest first."""
+        n = len(self.accesses)
+        subsets = (frozenset(c) for k in range(n, -1, -1) for c in combinations(self.accesses, k))
+        return [s for s in subsets if self[s] is not None]
+
+
+def lattice_points(live: list[Subset]) -> list[Subset]:
+    """Unions of live cases, largest first: the sets of walkers some loop must run over together."""
+    points: set[Subset] = set()
+    for case in live:
+        points |= {case | p for p in points} | {case}
+    return sorted(points, key=lambda s: -len(s))
+
+
+@dataclass(slots=True)
+class Walker:
+    """A position moving through the stored entries of one level."""
+
+    access: Access
+    level: Level
+    view: LevelView
+    done: int
+    unique: bool
+    lo: Expr
+    end: Expr
+    pos: Var | None = None
+    segment_end: Expr | None = None
+
+    def coordinate(self, b: Builder, pos: Expr) -> Expr:
+        assert isinstance(self.level, CanIterate)
+        return self.level.coordinate(b, self.view, pos)
+
+    def cursor(self, pos: Expr) -> Cursor:
+        return Cursor(self.done + 1, pos, None if self.unique else self.segment_end)
+
+    def find_segment(self, b: Builder, pos: Expr, coord: Expr) -> None:
+        """The end of the run of entries that share ``coord`` (nonunique levels)."""
+        if self.unique:
+            return
+        e = b.var("seg", add(pos, 1))
+        more = b.var("more", FALSE)
+        self._look(b, e, more, coord)
+        with b.while_(more, note=f"segment {self.view.tensor}.{self.view.number}"):
+            b.set(e, add(e, 1))
+            self._look(b, e, more, coord)
+        self.segment_end = e
+
+    def _look(self, b: Builder, e: Var, more: Var, coord: Expr) -> None:
+        b.set(more, lt(e, self.end))
+        with b.if_(more):
+            b.set(more, eq(self.coordinate(b, e), coord))
+
+
+def make_walker(ctx: Context, access: Access, env: Env, lo: Expr, hi: Expr, whole: bool) -> Walker:
+    """A walker over the next level of ``access``, restricted to coordinates ``lo..hi`` unless ``whole``."""
+    b = ctx.b
+    storage = ctx.storages[access.tensor]
+    cursor = env.cursors.get(access, Cursor(0, i64(0)))
+    level, view = storage.levels[cursor.done], storage.views[cursor.done]
+    assert isinstance(level, CanIterate)
+    parent_end = cursor.hi if cursor.hi is not None else add(cursor.lo, 1)
+    first, end = level.bounds(b, view, cursor.lo, parent_end)
+    first, end = b.let("first", first), b.let("end", end)
+    if not whole:
+        first, end = search(b, level, view, first, end, lo), search(b, level, view, first, end, hi)
+    return Walker(access, level, view, cursor.done, is_unique(storage, cursor.done), first, end)
+
+
+def is_unique(storage: Storage, n: int) -> bool:
+    """Does level ``n`` hold each coordinate once?  The last one does: tensors have no duplicate entries."""
+    return storage.levels[n].unique or (n + 1 == len(storage.levels) and storage.fold is None)
+
+
+def search(b: Builder, level: Level, view: LevelView, first: Expr, end: Expr, coord: Expr) -> Expr:
+    """The first position in ``first..end`` whose coordinate is at least ``coord``, by bisection."""
+    assert isinstance(level, CanIterate)
+    lo, hi = b.var("lo", first), b.var("hi", end)
+    with b.while_(lt(lo, hi), note=f"search {view.tensor}.{view.number}"):
+        mid = b.let("mid", add(lo, op("shr", sub(hi, lo), i64(1))))
+        below = b.let("below", lt(level.coordinate(b, view, mid), coord))
+        b.set(lo, op("select", below, add(mid, 1), lo))
+        b.set(hi, op("select", below, hi, mid))
+    return b.let("found_at", lo)
+
+
+def probe(ctx: Context, access: Access, env: Env, coord: Expr) -> tuple[Expr, Cursor]:
+    """(is there an entry, the cursor at it) for the next level of ``access`` at a known coordinate."""
+    b = ctx.b
+    storage = ctx.storages[access.tensor]
+    cursor = env.cursors.get(access, Cursor(0, i64(0)))
+    n = cursor.done
+    level, view = storage.levels[n], storage.views[n]
+    if not isinstance(level, CanIterate):
+        pos, found = level.locate(b, view, cursor.lo, coord)  # type: ignore[attr-defined]
+        return found, Cursor(n + 1, pos)
+    walker = make_walker(ctx, access, env, coord, add(coord, 1), whole=False)
+    found = b.let("found", lt(walker.lo, walker.end))
+    return found, Cursor(n + 1, walker.lo, None if walker.unique else walker.end)
+
+
+Leaf = Callable[[LStmt, Env], None]
+
+
+class Coiteration:
+    """Emits the loops of one forall over walkers; ``leaf`` emits a case's body at a coordinate."""
+
+    def __init__(self, ctx: Context, forall: Forall, env: Env, cases: Cases, leaf: Leaf) -> None:
+        self.ctx = ctx
+        self.b = ctx.b
+        self.forall = forall
+        self.env = env
+        self.cases = cases
+        self.leaf = leaf
+
+    def dispatch(self, walkers: list[Walker], flags: dict[Access, Expr], coord: Expr, certain: Subset) -> None:
+        """Decide which walkers have an entry at ``coord``, one test a walker, and emit each live case once."""
+        env = self.env.bind(self.forall.index, coord)
+
+        def decide(rest: list[Walker], present: Subset, env: Env) -> list[Stmt]:
+            if not self._any_live(present, rest):
+                return []
+            if not rest:
+                body = self.cases[present]
+                assert body is not None
+                with self.b.collect() as stmts:
+                    self.leaf(body, env)
+                return stmts
+            w, tail = rest[0], rest[1:]
+            assert w.pos is not None
+            have = decide(tail, present | {w.access}, env.move(w.access, w.cursor(w.pos)))
+            if w.access in certain:
+                return have
+            lack = decide(tail, present, env)
+            with self.b.collect() as stmts:
+                self.b.if_else(flags[w.access], have, lack)
+            return stmts
+
+        for stmt in decide(walkers, frozenset(), env):
+            self.b.emit(stmt)
+
+    def _any_live(self, present: Subset, rest: list[Walker]) -> bool:
+        others = [w.access for w in rest]
+        return any(
+            self.cases[present | frozenset(c)] is not None
+            for k in range(len(others) + 1)
+            for c in combinations(others, k)
+        )
+
+    def merge(self, walkers: list[Walker], live: list[Subset]) -> None:
+        """Loops over the lattice points; no coordinate without an entry matters."""
+        if len(walkers) == 1:
+            self.single(walkers[0])
+            return
+        for w in walkers:
+            w.pos = self.b.var(f"p_{w.access.tensor}", w.lo)
+        for point in lattice_points(live):
+            members = [w for w in walkers if w.access in point]
+            if len(members) == 1:
+                self.rest(members[0])
+            else:
+                self.together(members)
+
+    def single(self, w: Walker) -> None:
+        """One walker alone: a plain loop, or a loop over segments."""
+        b = self.b
+        note = f"iterate {w.view.tensor}.{w.view.number}"
+        if not w.unique:
+            w.pos = b.var(f"p_{w.access.tensor}", w.lo)
+            self.rest(w)
+            return
+        with b.loop(f"p_{w.access.tensor}", w.lo, w.end, note=note) as p:
+            self.at_entry(w, p)
+
+    def at_entry(self, w: Walker, p: Var) -> None:
+        """The body at position ``p`` of the only walker."""
+        coord = self.b.let(self.forall.index, w.coordinate(self.b, p))
+        w.pos = p
+        w.find_segment(self.b, p, coord)
+        self.dispatch([w], {}, coord, frozenset([w.access]))
+
+    def rest(self, w: Walker) -> None:
+        """What is left of one walker."""
+        assert w.pos is not None
+        with self.b.while_(lt(w.pos, w.end), note=f"iterate {w.view.tensor}.{w.view.number}"):
+            self.at_entry(w, w.pos)
+            after = add(w.pos, 1) if w.unique else w.segment_end
+            assert after is not None
+            self.b.set(w.pos, after)
+
+    def together(self, walkers: list[Walker]) -> None:
+        """Several walkers while all of them last: the smallest coordinate is next."""
+        b = self.b
+        names = " ".join(f"{w.view.tensor}.{w.view.number}" for w in walkers)
+        conditions = [lt(w.pos, w.end) for w in walkers if w.pos is not None]
+        with b.while_(both(*conditions), note=f"merge {names}"):
+            here = {w.access: b.let(f"{self.forall.index}_{w.access.tensor}", w.coordinate(b, w.pos)) for w in walkers}  # type: ignore[arg-type]
+            coord: Expr = here[walkers[0].access]
+            for w in walkers[1:]:
+                coord = op("min", coord, here[w.access])
+            coord = b.let(self.forall.index, coord)
+            flags = {a: b.let("has", eq(c, coord)) for a, c in here.items()}
+            self.step(walkers, flags, coord, frozenset())
+
+    def step(self, walkers: list[Walker], flags: dict[Access, Expr], coord: Expr, certain: Subset) -> None:
+        """Emit the cases at ``coord`` and move on those that had an entry there."""
+        b = self.b
+        for w in walkers:
+            assert w.pos is not None
+            if not w.unique:
+                w.segment_end = b.var("next", w.pos)
+                target = w.segment_end
+                with b.if_(flags[w.access]):
+                    w.find_segment(b, w.pos, coord)
+                    b.set(target, w.segment_end)
+                w.segment_end = target
+        self.dispatch(walkers, flags, coord, certain)
+        for w in walkers:
+            assert w.pos is not None
+            after = w.segment_end if w.segment_end is not None else op("select", flags[w.access], add(w.pos, 1), w.pos)
+            b.set(w.pos, after)
+
+    def every(self, walkers: list[Walker], lo: Expr, hi: Expr) -> None:
+        """Every coordinate of the domain, with the walkers moving along."""
+        b = self.b
+        for w in walkers:
+            w.pos = b.var(f"p_{w.access.tensor}", w.lo)
+        with b.loop(self.forall.index, lo, hi, note="merge with all") as coord:
+            flags: dict[Access, Expr] = {}
+            for w in walkers:
+                assert w.pos is not None
+                flag = b.var("has", lt(w.pos, w.end))
+                with b.collect() as look:
+                    look.append(Set(flag, eq(w.coordinate(b, w.pos), coord)))
+                b.emit(If(flag, Block(tuple(look))))
+                flags[w.access] = flag
+            self.step(walkers, flags, coord, frozenset())
+
+

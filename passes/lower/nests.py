@@ -1,0 +1,434 @@
+"""Loop nests to buffer IR: the statements of a kernel, one method each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+
+from sparsec.passes.lower.coiterate import Cases, Coiteration, make_walker, probe
+from sparsec.passes.lower.context import Context, Cursor, Env
+from sparsec.passes.lower.simplify import prune, substitute
+from sparsec.passes.lower.sorting import ListWork
+from sparsec.passes.lower.workspaces import BitmapWork, make_work
+from sparsec.passes.lower.writers import AppendWriter, CountWriter, InsertWriter, SparseWriter
+
+from sparsec.errors import ScheduleError, UnsupportedError
+from sparsec.formats.level import CanIterate, CanLocate
+from sparsec.ir import loops
+from sparsec.ir.buffer import Block, Comment, Expr, Function, Module, ParallelFor, Tile, Var, i64
+from sparsec.ir.build import add, mul, op, sub
+from sparsec.ir.dtypes import I64
+from sparsec.ir.loops import (
+    Accumulate,
+    Assemble,
+    Chunk,
+    Chunks,
+    Forall,
+    ForallStored,
+    Kernel,
+    Sequence,
+    Workspace,
+)
+from sparsec.ir.rewrite import walk
+from sparsec.ir.tensor import Access, Index
+
+
+def emit(kernel: Kernel) -> Module:
+    """Lower a loop nest kernel to buffer IR.
+
+    The entry's parameters are, in order: for each operand its level numbers and arrays and its values; for each result its
+    values ("out", dense) or its arrays ("result", sparse); then ``dim_<name>`` for each named dimension.
+
+    Raises ``ScheduleError`` for a nest that cannot run, ``UnsupportedError`` for what this version lacks.
+    """
+    lowerer = Lowerer(kernel)
+    lowerer.stmt(kernel.body, Env())
+    ctx = lowerer.ctx
+    body = Block(tuple(ctx.setup) + ctx.b.block().stmts)
+    entry = Function(kernel.name, tuple(ctx.params), body)
+    return Module((entry, *ctx.helpers.values()))
+
+
+class Lowerer:
+    """Walks a kernel's statements; ``ctx`` holds what has been declared."""
+
+    def __init__(self, kernel: Kernel) -> None:
+        self.ctx = Context(kernel)
+        self.b = self.ctx.b
+        self.starts: dict[str, object] = {}
+        self.writer: SparseWriter | InsertWriter | None = None
+
+    def start(self, name: str) -> object | None:
+        return self.starts.get(name)
+
+    def stmt(self, s: loops.Stmt, env: Env) -> None:
+        """Emit a statement whose newly known coordinates may decide presence first."""
+        s, env, done = self._resolve(s, env)
+        if done:
+            return
+        match s:
+            case Forall():
+                self.forall(s, env)
+            case ForallStored():
+                self.forall_stored(s, env)
+            case Sequence():
+                for part in s.stmts:
+                    self.stmt(part, env)
+            case Workspace():
+                self.workspace(s, env)
+            case Accumulate():
+                self.accumulate(s, env)
+            case Assemble():
+                self.assemble(s, env)
+            case loops.Tile():
+                self.tile(s, env)
+
+    # reads
+
+    def reads(self, s: loops.Stmt) -> list[Access]:
+        """Every access the statement reads, once each, in order."""
+        seen: dict[Access, None] = {}
+        for node in walk(s):
+            if isinstance(node, Accumulate):
+                for n in walk(node.value):
+                    if isinstance(n, Access):
+                        seen.setdefault(n)
+        return list(seen)
+
+    def sparse_reads(self, s: loops.Stmt) -> list[Access]:
+        storages = self.ctx.storages
+        return [a for a in self.reads(s) if a.tensor in storages and not storages[a.tensor].is_dense]
+
+    def next_index(self, access: Access, env: Env) -> str | None:
+        """The index variable that the next unresolved level of ``access`` stores."""
+        storage = self.ctx.storages[access.tensor]
+        done = env.cursors[access].done if access in env.cursors else 0
+        if done == len(storage.levels):
+            return None
+        e = access.indices[storage.dims[done]]
+        if not isinstance(e, Index):
+            raise UnsupportedError(
+                f"an index of '{access.tensor}' that is not a plain variable cannot run yet on its format", span=access.span
+            )
+        return e.name
+
+    def _resolve(self, s: loops.Stmt, env: Env) -> tuple[loops.Stmt, Env, bool]:
+        """Move cursors over every level whose coordinate is known.
+
+        Full levels are computed; others are searched, and the statement is emitted here for both outcomes (``done``).
+        """
+        for access in self.sparse_reads(s):
+            storage = self.ctx.storages[access.tensor]
+            while True:
+                name = self.next_index(access, env)
+                if name is None or name not in env.indices:
+                    break
+                cursor = env.cursors.get(access, Cursor(0, i64(0)))
+                level, view = storage.levels[cursor.done], storage.views[cursor.done]
+                coord = env.indices[name]
+                if level.full and isinstance(level, CanLocate):
+                    pos, _ = level.locate(self.b, view, cursor.lo, coord)
+                    env = env.move(access, Cursor(cursor.done + 1, self.b.let(f"at_{access.tensor}", pos)))
+                    continue
+                found, after = probe(self.ctx, access, env, coord)
+                with self.b.collect() as have:
+                    self.stmt(s, env.move(access, after))
+                rest = prune(substitute(s, {access: self.ctx.absent(access)}), self.start)
+                with self.b.collect() as lack:
+                    if rest is not None:
+                        self.stmt(rest, env)
+                if rest is None:
+                    self._mark_incomplete(s)
+                self.b.if_else(found, have, lack)
+                return s, env, True
+        return s, env, False
+
+    # statements
+
+    def accumulate(self, s: Accumulate, env: Env) -> None:
+        name = s.target.tensor
+        target = self.ctx.works.get(name) or self.ctx.writers.get(name)
+        if target is None:
+            raise ScheduleError(f"'{name}' is written outside the statement that makes it")
+        target.update(self.ctx, s.target, s.op, s.value, env)
+
+    def workspace(self, s: Workspace, env: Env) -> None:
+        ctx = self.ctx
+        if s.kind == "list":
+            self._list_workspace(s, env)
+            return
+        work = make_work(ctx, s)
+        ctx.works[s.name] = work
+        self.starts[s.name] = s.init
+        self.stmt(s.producer, env)
+        self.stmt(s.consumer, env)
+        del ctx.works[s.name], self.starts[s.name]
+
+    def _list_workspace(self, s: Workspace, env: Env) -> None:
+        ctx = self.ctx
+        work = ListWork(ctx, s, _sorted_tail(s))
+        ctx.works[s.name] = work
+        self.starts[s.name] = s.init
+        self.stmt(s.producer, env)
+        del ctx.works[s.name]
+        work.sort(ctx)
+        self.stmt(s.consumer, env)
+        del ctx.storages[s.name], self.starts[s.name]
+
+    def assemble(self, s: Assemble, env: Env) -> None:
+        ctx = self.ctx
+        decl = ctx.kernel.tensor(s.tensor)
+        self.starts[s.tensor] = decl.fill
+        self.b.emit(Comment(f"{s.tensor}: {s.method}"))
+        if s.method == "insert":
+            operators = {n.op for n in walk(s.body) if isinstance(n, Accumulate) and n.target.tensor == s.tensor} - {"="}
+            insert = InsertWriter(ctx, decl, min(operators) if operators else None)
+            self.writer = ctx.writers[s.tensor] = insert
+            with self.b.collect() as body:
+                self.stmt(s.body, env)
+            for stmt in ([] if insert.complete else insert.initialise(ctx)) + body:
+                self.b.emit(stmt)
+        elif s.method == "append":
+            append = AppendWriter(ctx, decl)
+            self.writer = ctx.writers[s.tensor] = append
+            self.stmt(s.body, env)
+            append.close()
+        elif s.method == "count":
+            count = CountWriter(ctx, decl)
+            self.writer = ctx.writers[s.tensor] = count
+            ctx.counting = True
+            self.stmt(s.body, env)
+            ctx.counting = False
+            count.start_filling()
+            self.stmt(s.body, env)
+            count.close()
+        else:
+            raise ScheduleError(f"'{s.tensor}' cannot be assembled by '{s.method}'", hint="insert, append or count")
+        self.writer = None
+        del ctx.writers[s.tensor]
+
+    def tile(self, s: loops.Tile, env: Env) -> None:
+        variables = tuple(Var(self.b.fresh(name), I64) for name, _ in s.loops)
+        inner = env
+        for v in variables:
+            inner = inner.bind(s.loops[variables.index(v)][0], v)
+        with self.b.collect() as body:
+            self.accumulate(s.body, inner)
+        self.b.emit(Tile(variables, tuple(n for _, n in s.loops), Block(tuple(body))))
+
+    # foralls
+
+    def bounds(self, domain: loops.Domain, env: Env) -> tuple[Expr, Expr]:
+        """Half-open range of coordinates."""
+        match domain:
+            case Chunks(extent, size):
+                n = self.ctx.extent(extent)
+                return i64(0), self.b.let("nchunks", op("floordiv", add(n, size - 1), i64(size)))
+            case Chunk(outer, size, extent):
+                lo = self.b.let("lo", mul(env.indices[outer], size))
+                if outer in env.full_chunks:
+                    return lo, add(lo, size)
+                return lo, self.b.let("hi", op("min", add(lo, size), self.ctx.extent(extent)))
+            case _:
+                return i64(0), self.ctx.extent(domain.extent)
+
+    def forall(self, f: Forall, env: Env) -> None:
+        walkers = []
+        sweeps = [
+            a for a in self.reads(f.body)
+            if isinstance(self.ctx.works.get(a.tensor), BitmapWork) and _indexed_by(a, f.index)
+        ]
+        for access in self.sparse_reads(f.body):
+            if self.next_index(access, env) == f.index:
+                storage = self.ctx.storages[access.tensor]
+                done = env.cursors[access].done if access in env.cursors else 0
+                if not storage.levels[done].full:
+                    walkers.append(access)
+        with self._following(f):
+            if sweeps:
+                self.sweep(f, env, sweeps, walkers)
+            elif walkers:
+                self.coiterate(f, env, walkers)
+            else:
+                self.plain(f, env)
+
+    @contextmanager
+    def _following(self, f: Forall) -> Iterator[None]:
+        """Let a sparse result's writer enter and leave the level that this forall runs over."""
+        w = self.writer
+        if isinstance(w, SparseWriter) and self._writes(f.body, w, f.index):
+            w.enter(f.index)
+            yield
+            w.exit()
+        else:
+            yield
+
+    def _writes(self, s: loops.Stmt, w: SparseWriter, index: str) -> bool:
+        return any(
+            isinstance(n, Accumulate) and n.target.tensor == w.decl.name and w.follows(n.target, index) for n in walk(s)
+        )
+
+    def leaf(self, index: str, body: loops.Stmt, env: Env) -> None:
+        """The body at one coordinate, told to the writer if the coordinate is one of its levels."""
+        w = self.writer
+        with ExitStack() as stack:
+            if isinstance(w, SparseWriter) and self._writes(body, w, index):
+                stack.enter_context(w.coordinate(env.indices[index]))
+            self.stmt(body, env)
+
+    def plain(self, f: Forall, env: Env) -> None:
+        """Every coordinate of the domain."""
+        if isinstance(f.domain, Chunks) and _wants_whole_chunks(f.body, f.index):
+            self._chunked(f, env)
+            return
+        lo, hi = self.bounds(f.domain, env)
+        if f.parallel is not None and self._can_run_parallel():
+            self.parallel(f, env, lo, hi)
+            return
+        mark = f"vector<{f.vector}>" if f.vector else "unroll" if f.unroll else ""
+        if isinstance(f.domain, Chunk):
+            trip = i64(f.domain.size) if f.domain.outer in env.full_chunks else self.b.let("trip", sub(hi, lo))
+            with self.b.loop(f.index, i64(0), trip, mark=mark) as local:
+                inner = env.bind(f.index, self.b.let(f.index, add(lo, local))).bind(f"{f.index}@local", local)
+                self.leaf(f.index, f.body, inner)
+            return
+        with self.b.loop(f.index, lo, hi, mark=mark) as var:
+            self.leaf(f.index, f.body, env.bind(f.index, var))
+
+    def _chunked(self, f: Forall, env: Env) -> None:
+        """Whole chunks get a body of constant trip counts, the last one a general body."""
+        assert isinstance(f.domain, Chunks)
+        _, chunks = self.bounds(f.domain, env)
+        extent = self.ctx.extent(f.domain.extent)
+        size = f.domain.size
+
+        def body(var: Expr) -> None:
+            whole = op("le", mul(add(var, 1), size), extent)
+            bound = env.bind(f.index, var)
+            with self.b.collect() as full:
+                self.leaf(f.index, f.body, replace(bound, full_chunks=env.full_chunks | {f.index}))
+            with self.b.collect() as cut:
+                self.leaf(f.index, f.body, bound)
+            self.b.if_else(whole, full, cut)
+
+        if f.parallel is not None and self._can_run_parallel():
+            self._in_parallel(f, i64(0), chunks, body)
+            return
+        with self.b.loop(f.index, i64(0), chunks) as var:
+            body(var)
+
+    def _can_run_parallel(self) -> bool:
+        return isinstance(self.writer, InsertWriter | CountWriter)
+
+    def parallel(self, f: Forall, env: Env, lo: Expr, hi: Expr) -> None:
+        self._in_parallel(f, lo, hi, lambda var: self.leaf(f.index, f.body, env.bind(f.index, var)))
+
+    def _in_parallel(self, f: Forall, lo: Expr, hi: Expr, body: object) -> None:
+        grain = i64(f.parallel) if f.parallel else self.default_grain(sub(hi, lo))
+        outer, self.ctx.setup = self.ctx.setup, []
+        var = Var(self.b.fresh(f.index), I64)
+        with self.b.collect() as stmts:
+            body(var)  # type: ignore[operator]
+        setup, self.ctx.setup = self.ctx.setup, outer
+        self.b.emit(ParallelFor(var, lo, hi, grain, Block(tuple(setup)), Block(tuple(stmts))))
+
+    def default_grain(self, trips: Expr) -> Expr:
+        """Chunks of a 64th of the rows, at least 16 and at most 4,096: enough for balance, few enough to hand out cheaply."""
+        share = op("floordiv", trips, i64(64))
+        return self.b.let("grain", op("max", i64(16), op("min", share, i64(4096))))
+
+    def coiterate(self, f: Forall, env: Env, accesses: list[Access]) -> None:
+        """Walk the stored entries of ``accesses`` together."""
+        cases = Cases(self.ctx, f.body, accesses, self.start)
+        live = cases.live()
+        if not live:
+            return
+        whole = isinstance(f.domain, loops.Full)
+        lo, hi = self.bounds(f.domain, env)
+        used = [a for a in accesses if any(a in case for case in live)]
+        walkers = [make_walker(self.ctx, a, env, lo, hi, whole) for a in used]
+        co = Coiteration(self.ctx, f, env, cases, lambda body, inner: self.leaf(f.index, body, inner))
+        if frozenset() in live:
+            if len(live) < 2 ** len(accesses):
+                self._mark_incomplete(f.body)
+            co.every(walkers, lo, hi)
+        else:
+            self._mark_incomplete(f.body)
+            co.merge(walkers, live)
+
+    def _mark_incomplete(self, s: loops.Stmt) -> None:
+        """Some places of a dense result may not be written: it must be initialised."""
+        w = self.writer
+        if isinstance(w, InsertWriter) and any(
+            isinstance(n, Accumulate) and n.target.tensor == w.decl.name for n in walk(s)
+        ):
+            w.complete = False
+
+    def sweep(self, f: Forall, env: Env, sweeps: list[Access], walkers: list[Access]) -> None:
+        """Run over the coordinates that a bitmap workspace remembers."""
+        names = {a.tensor for a in sweeps}
+        cases = Cases(self.ctx, f.body, sweeps, self.start)
+        if len(names) > 1 or walkers or any(len(case) < len(sweeps) for case in cases.live()):
+            raise ScheduleError(
+                f"workspace '{sweeps[0].tensor}' must be read alone in its loop over '{f.index}'",
+                hint="consume it into a tensor first",
+            )
+        self._mark_incomplete(f.body)
+        work = self.ctx.works[sweeps[0].tensor]
+        assert isinstance(work, BitmapWork)
+        work.sweep(self.ctx, lambda coord: self.leaf(f.index, f.body, env.bind(f.index, coord)))
+
+    def forall_stored(self, s: ForallStored, env: Env) -> None:
+        """Every stored entry of a coordinate list (or of one compressed level), in storage order."""
+        storage = self.ctx.storages[s.access.tensor]
+        first, rest = storage.levels[0], storage.levels[1:]
+        if not isinstance(first, CanIterate) or any(not level.branchless for level in rest):
+            raise ScheduleError(
+                f"'stored({s.access.tensor})' needs a coordinate list, not {storage.decl.format}",
+                hint="convert the tensor to coo, or loop over its levels",
+            )
+        lo, hi = first.bounds(self.b, storage.views[0], i64(0), i64(1))
+        self._mark_incomplete(s.body)
+        with self.b.loop(f"p_{s.access.tensor}", lo, hi, note=f"stored {s.access.tensor}") as p:
+            for n, level in enumerate(storage.levels):
+                assert isinstance(level, CanIterate)
+                e = s.access.indices[storage.dims[n]]
+                assert isinstance(e, Index)
+                env = env.bind(e.name, self.b.let(e.name, level.coordinate(self.b, storage.views[n], p)))
+            self.stmt(s.body, env.move(s.access, Cursor(len(storage.levels), p)))
+
+
+def _indexed_by(access: Access, index: str) -> bool:
+    return any(isinstance(e, Index) and e.name == index for e in access.indices)
+
+
+def _wants_whole_chunks(s: loops.Stmt, outer: str) -> bool:
+    """Does something inside gain from knowing that chunk ``outer`` is whole: a vector, unrolling, registers?"""
+    for n in walk(s):
+        if isinstance(n, Forall) and isinstance(n.domain, Chunk) and n.domain.outer == outer and (n.vector or n.unroll):
+            return True
+        if isinstance(n, Workspace) and n.kind == "registers":
+            return True
+    return False
+
+
+def _sorted_tail(s: Workspace) -> int:
+    """How many last dimensions of a list its producer visits in order already.
+
+    That holds for the dimensions that are the producer's loops from the outermost on, with nothing else between, or beneath
+    loops over the remaining dimensions only: then equal leading coordinates meet ascending trailing ones.
+    """
+    order: list[str] = []
+    node: loops.Stmt = s.producer
+    while isinstance(node, Forall):
+        order.append(node.index)
+        node = node.body
+    names = [x.name for x in s.indices]
+    best = 0
+    for k in range(1, len(names) + 1):
+        if order[:k] == names[-k:]:
+            best = k
+    return best
+
+

@@ -1,0 +1,469 @@
+"""Tensor IR to loop nests: one nest a statement, its order chosen, its reductions placed, its result assembled."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from sparsec.passes.lower.order import Choice, Query, choose_order, is_sparse, level_variables, result_prefix
+from sparsec.passes.lower.simplify import absent_value, same_value, simplify_expr
+
+from sparsec.errors import FormatError, UnsupportedError
+from sparsec.formats.compressed import Compressed
+from sparsec.formats.format import Format
+from sparsec.formats.level import CanAppend
+from sparsec.formats.named import dense, dim_names, from_levels, named_format
+from sparsec.ir import loops, ops
+from sparsec.ir.dtypes import BF16
+from sparsec.ir.loops import Accumulate, Assemble, Forall, Full, Kernel, Sequence, WorkIndex, Workspace
+from sparsec.ir.rewrite import map_children, walk
+from sparsec.ir.tensor import (
+    Access,
+    Assign,
+    Expr,
+    Extent,
+    Index,
+    IndexDecl,
+    Literal,
+    Map,
+    Program,
+    Reduce,
+    Scan,
+    ScanLoop,
+    Softmax,
+    Stored,
+    TensorDecl,
+    Top,
+)
+
+
+def plan(program: Program) -> Kernel:
+    """Lower a program whose tensors all have concrete formats to a loop nest kernel.
+
+    Raises ``UnsupportedError`` that names what cannot run yet, ``FormatError`` for a sparse result whose
+    declared fill is not the computed one.
+    """
+    for t in program.tensors:
+        assert t.format is not None, f"{t.name} has no format"
+        t.format.require_runnable()
+        if t.dtype is BF16 or t.dtype.kind == "c":
+            raise UnsupportedError(f"dtype {t.dtype} of '{t.name}' cannot run yet", span=t.span)
+    planner = Planner(program)
+    nests: list[loops.Stmt] = []
+    for s in program.body:
+        check_supported(program, s)
+        assert isinstance(s, Assign)
+        nests += planner.statement(rename_reductions(s))
+    body = nests[0] if len(nests) == 1 else Sequence(tuple(nests))
+    return Kernel(program.name, planner.program.tensors, body, tuple(planner.notes))
+
+
+def check_supported(program: Program, s: object) -> None:
+    """Raise ``UnsupportedError`` for the parts of the language that this version cannot run."""
+
+    def no(what: str, node: object) -> None:
+        raise UnsupportedError(f"{what} cannot run yet", span=getattr(node, "span", None))
+
+    if isinstance(s, ScanLoop):
+        no("a 'scan' block", s)
+    assert isinstance(s, Assign)
+    if s.where is not None:
+        no("a 'where' condition", s.where)
+    if s.op != "=" and program.tensor(s.target.tensor).role == "inout":
+        no(f"an update in place ('{s.target.tensor}' is passed by the caller)", s)
+    if not all(isinstance(e, Index) for e in s.target.indices):
+        no("a left side with an index that is not a plain variable", s.target)
+    if len({e.name for e in s.target.indices if isinstance(e, Index)}) != len(s.target.indices):
+        no("a left side that repeats an index", s.target)
+    for n in walk(s):
+        match n:
+            case Scan():
+                no("'scan'", n)
+            case Softmax():
+                no("'softmax'", n)
+            case Top():
+                no("'top'", n)
+            case Stored():
+                no("'stored'", n)
+            case Reduce():
+                if n.where is not None:
+                    no("a condition in a reduction", n)
+                if n.monoid not in ops.MONOIDS or ops.MONOIDS[n.monoid].op is None:
+                    no(f"the reduction '{n.monoid}'", n)
+            case Access():
+                if any(not isinstance(e, Index) for e in n.indices):
+                    no("an affine or indirect index", n)
+
+
+def rename_reductions(s: Assign) -> Assign:
+    """The statement with every reduction over variables of its own, so that scopes cannot be confused."""
+    taken = {e.name for e in s.target.indices if isinstance(e, Index)}
+    extents = {i.name: i.extent for i in s.indices}
+
+    def run(e: Expr, names: dict[str, str]) -> Expr:
+        if isinstance(e, Index):
+            return Index(names.get(e.name, e.name))
+        if isinstance(e, Reduce):
+            inner = dict(names)
+            for v in e.indices:
+                new, n = v, 1
+                while new in taken:
+                    n += 1
+                    new = f"{v}_{n}"
+                taken.add(new)
+                inner[v] = new
+                extents[new] = extents[v]
+            return replace(e, indices=tuple(inner[v] for v in e.indices), body=run(e.body, inner))
+        return map_children(e, lambda c: run(c, names))
+
+    value = run(s.value, {})
+    return replace(s, value=value, indices=tuple(IndexDecl(v, e) for v, e in extents.items()))
+
+
+@dataclass(slots=True)
+class Planner:
+    """Collects locals and notes while statements are planned."""
+
+    program: Program
+    notes: list[str] = field(default_factory=list)
+    works: set[str] = field(default_factory=set)
+
+    def local(self, hint: str, like: TensorDecl) -> TensorDecl:
+        """Declare a local tensor under a new name."""
+        taken = {t.name for t in self.program.tensors}
+        name, n = hint, 1
+        while name in taken:
+            n += 1
+            name = f"{hint}{n}"
+        decl = replace(like, name=name, role="local", span=None)
+        self.program = replace(self.program, tensors=(*self.program.tensors, decl))
+        return decl
+
+    def statement(self, s: Assign) -> list[loops.Stmt]:
+        """The nests of one statement: conversions and temporaries first, then the statement itself."""
+        extents = {i.name: i.extent for i in s.indices}
+        value = factor(simplify_expr(s.value))
+        target = self.program.tensor(s.target.tensor)
+        if s.op != "=":
+            value = _as_update(s.op, value, s)
+        self.check_fill(target, s, value)
+        top = isinstance(value, Reduce)
+        inner = [n for n in _outermost_reductions(value) if not top]
+        query = self.query(s.target, value, extents, free_first=not top)
+        choice = choose_order(query)
+        if inner and not top:
+            split = self.split_cost(s, value, inner, extents)
+            if split < choice.cost:
+                return self.split(s, value, inner, extents)
+        nests, replaced = self.convert(query, choice)
+        self.explain_order(s, choice)
+        return [*nests, self.nest(s.target, _replace(value, replaced), choice, extents)]
+
+    def query(self, target: Access, value: Expr, extents: dict[str, Extent], free_first: bool) -> Query:
+        reduced = tuple(v for n in walk(value) if isinstance(n, Reduce) for v in n.indices)
+        return Query(self.program, value, target, reduced, extents, free_first)
+
+    # reductions inside larger expressions
+
+    def split_cost(
+        self, s: Assign, value: Expr, inner: list[Reduce], extents: dict[str, Extent]
+    ) -> float:
+        """Estimated cost of computing each inner reduction into a temporary first."""
+        total = 0.0
+        saved = self.program
+        replaced: dict[Expr, Expr] = {}
+        for r in inner:
+            decl, access = self.temporary(s, r, extents)
+            total += choose_order(self.query(access, r, extents, free_first=False)).cost
+            replaced[r] = access
+        rest = _replace(value, replaced)
+        total += choose_order(self.query(s.target, rest, extents, free_first=True)).cost
+        self.program = saved
+        return total
+
+    def temporary(self, s: Assign, r: Reduce, extents: dict[str, Extent]) -> tuple[TensorDecl, Access]:
+        """A local for the value of ``r`` over the free variables it uses."""
+        free = [e for e in s.target.indices if isinstance(e, Index)]
+        used = {n.name for n in walk(r) if isinstance(n, Index)}
+        names = [e.name for e in free if e.name in used]
+        dims = tuple(extents[v] for v in names)
+        sparse = is_sparse(self.program.tensor(s.target.tensor)) and self.annihilates(r)
+        fmt = sparse_like(len(names)) if sparse and names else dense(len(names))
+        fill = ops.MONOIDS[r.monoid].identity(r.dtype)
+        decl = self.local("t", TensorDecl("t", r.dtype, dims, fmt.concrete(), fill, "local"))  # type: ignore[arg-type]
+        return decl, Access(decl.name, tuple(Index(v) for v in names), r.dtype)
+
+    def annihilates(self, r: Reduce) -> bool:
+        """Is ``r`` its identity wherever no sparse operand has an entry?"""
+        value = absent_value(r, self.fills(r))
+        return isinstance(value, Literal) and same_value(value.value, ops.MONOIDS[r.monoid].identity(r.dtype))
+
+    def fills(self, e: Expr) -> dict[Expr, Expr]:
+        out: dict[Expr, Expr] = {}
+        for n in walk(e):
+            if isinstance(n, Access) and is_sparse(self.program.tensor(n.tensor)):
+                t = self.program.tensor(n.tensor)
+                out[n] = Literal(t.fill, t.dtype, fill=True)
+        return out
+
+    def split(self, s: Assign, value: Expr, inner: list[Reduce], extents: dict[str, Extent]) -> list[loops.Stmt]:
+        nests: list[loops.Stmt] = []
+        replaced: dict[Expr, Expr] = {}
+        for r in inner:
+            decl, access = self.temporary(s, r, extents)
+            self.notes.append(f"{s.target.tensor}: a reduction over {', '.join(r.indices)} goes first, into '{decl.name}'")
+            indices = tuple(IndexDecl(v, e) for v, e in extents.items())
+            nests += self.statement(Assign(access, "=", r, indices))
+            replaced[r] = access
+        indices = tuple(IndexDecl(v, e) for v, e in extents.items())
+        return nests + self.statement(replace(s, op="=", value=_replace(value, replaced), indices=indices))
+
+    # conversions
+
+    def convert(self, query: Query, choice: Choice) -> tuple[list[loops.Stmt], dict[Expr, Expr]]:
+        """Locals that hold the converted accesses' tensors in the order of the loops."""
+        nests: list[loops.Stmt] = []
+        replaced: dict[Expr, Expr] = {}
+        done: dict[tuple[str, tuple[int, ...]], TensorDecl] = {}
+        for access in choice.converted:
+            t = self.program.tensor(access.tensor)
+            assert t.format is not None
+            rank = {v: n for n, v in enumerate(choice.order)}
+            variables = [e.name for e in access.indices if isinstance(e, Index)]
+            order = tuple(sorted(range(t.ndim), key=lambda d: rank[variables[d]]))
+            key = (t.name, order)
+            if key not in done:
+                fmt = reordered(t.format, order)
+                done[key] = self.local(f"{t.name}_{''.join(map(str, order))}", replace(t, format=fmt))
+                self.notes.append(
+                    f"'{t.name}' is converted to {fmt}: the loop order {', '.join(choice.order)} reads it across its levels"
+                )
+                names = dim_names(t.ndim)
+                copy = Assign(
+                    Access(done[key].name, tuple(Index(n) for n in names), t.dtype), "=",
+                    Access(t.name, tuple(Index(n) for n in names), t.dtype),
+                    tuple(IndexDecl(n, e) for n, e in zip(names, t.dims, strict=True)),
+                )
+                nests += self.statement(copy)
+            replaced[access] = Access(done[key].name, access.indices, access.dtype)
+        return nests, replaced
+
+    # nests
+
+    def nest(self, target: Access, value: Expr, choice: Choice, extents: dict[str, Extent]) -> loops.Stmt:
+        decl = self.program.tensor(target.tensor)
+        order = list(choice.order)
+        free = [e.name for e in target.indices if isinstance(e, Index)]
+        if isinstance(value, Reduce):
+            body: Expr = value.body
+            monoid: str | None = value.monoid
+            outer = [v for v in order if v in free or v in value.indices]
+        else:
+            body, monoid = value, None
+            outer = [v for v in order if v in free]
+        order = outer
+        if not is_sparse(decl):
+            stmt = self.into_dense(target, order, free, body, monoid, extents)
+            parallel = bool(order) and order[0] in free
+            return Assemble(target.tensor, "insert", _mark_parallel(stmt) if parallel else stmt)
+        query = self.query(target, value, extents, free_first=False)
+        prefix = list(result_prefix(query, tuple(order)))
+        stmt, how = self.into_sparse(target, order, prefix, free, body, monoid, extents)
+        countable = self.countable(decl, prefix, target)
+        method = "count" if countable else "append"
+        self.notes.append(f"{target.tensor}: assembled by {method}{how}")
+        return Assemble(target.tensor, method, _mark_parallel(stmt) if countable else stmt)
+
+    def countable(self, decl: TensorDecl, prefix: list[str], target: Access) -> bool:
+        """Full levels above one appendable last level, and the loops over them outermost."""
+        assert decl.format is not None
+        kinds = [s.type for s in decl.format.levels]
+        upper = level_variables(self.program, target)[:-1]
+        return (
+            len(kinds) > 1
+            and all(k.full for k in kinds[:-1])
+            and isinstance(kinds[-1], CanAppend)
+            and not kinds[-1].branchless
+            and tuple(prefix[: len(upper)]) == upper
+        )
+
+    def into_dense(
+        self, target: Access, order: list[str], free: list[str], body: Expr, monoid: str | None, extents: dict[str, Extent]
+    ) -> loops.Stmt:
+        tail = _trailing(order, free)
+        head = order[: len(order) - len(tail)]
+        complete = not any(v not in free for v in head)
+        op = "=" if monoid is None or complete else monoid
+        leaf = self.fold_tail(target, op, tail, body, monoid, extents)
+        return self.foralls(head, leaf, extents)
+
+    def into_sparse(
+        self, target: Access, order: list[str], prefix: list[str], free: list[str], body: Expr, monoid: str | None,
+        extents: dict[str, Extent],
+    ) -> tuple[loops.Stmt, str]:
+        rest = order[len(prefix) :]
+        if not any(v in free for v in rest):
+            leaf = self.fold_tail(target, "=", rest, body, monoid, extents)
+            return self.foralls(prefix, leaf, extents), ""
+        names = [v for v in level_variables(self.program, target) if v not in prefix]
+        kind = "bitmap" if len(names) == 1 else "list"
+        fold = monoid or "add"
+        init = ops.MONOIDS[fold].identity(target.dtype) if monoid else self.program.tensor(target.tensor).fill
+        work = self.fresh_work()
+        access = Access(work, tuple(Index(v) for v in names), target.dtype)
+        tail = _trailing(rest, free)
+        head = rest[: len(rest) - len(tail)]
+        leaf = self.fold_tail(access, monoid or "=", tail, body, monoid, extents)
+        producer = self.foralls(head, leaf, extents)
+        consumer = self.foralls(names, Accumulate(target, "=", access), extents)
+        windex = tuple(WorkIndex(v, Full(extents[v])) for v in names)
+        stmt = Workspace(work, target.dtype, windex, kind, init, producer, consumer, fold)  # type: ignore[arg-type]
+        return self.foralls(prefix, stmt, extents), f", through a {kind} workspace over {', '.join(names)}"
+
+    def fresh_work(self) -> str:
+        taken = {t.name for t in self.program.tensors}
+        n = 1
+        while f"w{n}" in taken or f"w{n}" in self.works:
+            n += 1
+        self.works.add(f"w{n}")
+        return f"w{n}"
+
+    def fold_tail(
+        self, target: Access, op: str, tail: list[str], body: Expr, monoid: str | None, extents: dict[str, Extent]
+    ) -> loops.Stmt:
+        """``target op= fold of body over tail``, through a scalar if there is anything to fold."""
+        if not tail:
+            return self.leaf(target, op, body, extents)
+        assert monoid is not None
+        work = self.fresh_work()
+        access = Access(work, (), body.dtype)
+        producer = self.foralls(tail, self.leaf(access, monoid, body, extents), extents)
+        init = ops.MONOIDS[monoid].identity(body.dtype)
+        return Workspace(work, body.dtype, (), "scalar", init, producer, Accumulate(target, op, access), monoid)  # type: ignore[arg-type]
+
+    def leaf(self, target: Access, op: str, body: Expr, extents: dict[str, Extent]) -> loops.Stmt:
+        """``target op= body``, each reduction inside it folded into a scalar first."""
+        inner = _outermost_reductions(body)
+        if not inner:
+            return Accumulate(target, op, body)
+        r = inner[0]
+        work = self.fresh_work()
+        access = Access(work, (), r.dtype)
+        producer = self.foralls(list(r.indices), self.leaf(access, r.monoid, r.body, extents), extents)
+        consumer = self.leaf(target, op, _replace(body, {r: access}), extents)
+        init = ops.MONOIDS[r.monoid].identity(r.dtype)
+        return Workspace(work, r.dtype, (), "scalar", init, producer, consumer, r.monoid)  # type: ignore[arg-type]
+
+    def foralls(self, names: list[str], body: loops.Stmt, extents: dict[str, Extent]) -> loops.Stmt:
+        for v in reversed(names):
+            body = Forall(v, Full(extents[v]), body)
+        return body
+
+    # checks and words
+
+    def check_fill(self, target: TensorDecl, s: Assign, value: Expr) -> None:
+        """A sparse result must declare the fill that the statement computes."""
+        if not is_sparse(target) or target.role == "local":
+            return
+        computed = absent_value(value, self.fills(value))
+        if isinstance(computed, Literal) and not same_value(computed.value, target.dtype.np.type(target.fill).item()):
+            raise FormatError(
+                f"result '{target.name}' has fill {target.fill}, but where no operand has an entry the statement gives "
+                f"{computed.value}",
+                span=s.span,
+                hint=f"declare it with fill({computed.value}), or make it dense",
+            )
+
+    def explain_order(self, s: Assign, choice: Choice) -> None:
+        order = ", ".join(choice.order) or "(no loops)"
+        self.notes.append(
+            f"{s.target.tensor}: loop order {order} (cheapest of {choice.candidates} topological orders, "
+            f"estimated {choice.cost:.3g} steps)"
+        )
+
+
+def sparse_like(order: int) -> Format:
+    """The format of a sparse temporary: csr-like, or compressed throughout for vectors."""
+    return named_format("csr" if order >= 2 else "sparse", order)
+
+
+def reordered(fmt: Format, order: tuple[int, ...]) -> Format:
+    """A format like ``fmt`` whose levels store the dimensions in ``order``."""
+    kinds = [s.type for s in fmt.levels]
+    below = False
+    for k in kinds:
+        if k.full and below:
+            kinds = [Compressed()] * len(kinds)
+            break
+        below = below or not k.full
+    return from_levels(None, tuple(kinds), order).concrete()
+
+
+def factor(e: Expr) -> Expr:
+    """Pull out of sums of products the factors that the summed variables do not touch, and merge nested sums.
+
+    ``sum[k](s * x[k])`` becomes ``s * sum[k](x[k])``: it is what the implicit sum of ``S[i,j] * X[i,k] * Y[j,k]`` means.
+    """
+    new = map_children(e, factor)
+    if not isinstance(new, Reduce):
+        return new
+    if isinstance(new.body, Reduce) and new.body.monoid == new.monoid and new.body.dtype == new.dtype:
+        return factor(replace(new, indices=(*new.indices, *new.body.indices), body=new.body.body))
+    if new.monoid != "add":
+        return new
+    factors = _factors(new.body)
+    bound = set(new.indices)
+    inside = [f for f in factors if bound & {n.name for n in walk(f) if isinstance(n, Index)}]
+    outside = [f for f in factors if f not in inside]
+    if not outside or not inside:
+        return new
+    reduced: Expr = replace(new, body=_product(inside))
+    return Map("mul", (_product(outside), reduced), new.dtype)
+
+
+def _factors(e: Expr) -> list[Expr]:
+    if isinstance(e, Map) and e.op == "mul":
+        return _factors(e.args[0]) + _factors(e.args[1])
+    return [e]
+
+
+def _product(factors: list[Expr]) -> Expr:
+    out = factors[0]
+    for f in factors[1:]:
+        out = Map("mul", (out, f), out.dtype)
+    return out
+
+
+def _as_update(op: str, value: Expr, s: Assign) -> Expr:
+    """``r op= e`` for a result that starts as the identity: the reduction of e over what only e has."""
+    free = {e.name for e in s.target.indices if isinstance(e, Index)}
+    bound = {v for n in walk(value) if isinstance(n, Reduce) for v in n.indices}
+    rest = tuple(i.name for i in s.indices if i.name not in free and i.name not in bound)
+    return Reduce(op, rest, value, value.dtype) if rest else value
+
+
+def _replace(e: Expr, table: dict[Expr, Expr]) -> Expr:
+    if e in table:
+        return table[e]
+    return map_children(e, lambda c: _replace(c, table))
+
+
+def _outermost_reductions(e: Expr) -> list[Reduce]:
+    if isinstance(e, Reduce):
+        return [e]
+    out: list[Reduce] = []
+    for a in e.args if isinstance(e, Map) else ():
+        out += [r for r in _outermost_reductions(a) if r not in out]
+    return out
+
+
+def _trailing(order: list[str], free: list[str]) -> list[str]:
+    """The reduced variables after the last free one."""
+    n = len(order)
+    while n and order[n - 1] not in free:
+        n -= 1
+    return order[n:]
+
+
+def _mark_parallel(stmt: loops.Stmt) -> loops.Stmt:
+    return replace(stmt, parallel=0) if isinstance(stmt, Forall) else stmt
+

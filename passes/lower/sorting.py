@@ -1,0 +1,218 @@
+"""List workspaces: coordinates packed into one 64-bit key, sorted by a stable radix sort, folded while reading.
+
+Each dimension takes as many bits of the key as its extent needs, the first dimension the highest, so
+that the order of keys is the order of coordinates.  Dimensions at the end that the producer already visits in order need no
+sorting: the sort is stable (a transpose sorts by its new rows alone).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from sparsec.passes.lower.context import Context, Env, Storage
+from sparsec.passes.lower.workspaces import domain_size
+
+from sparsec.formats.level import CanIterate, Level, LevelView
+from sparsec.ir.buffer import (
+    Abort,
+    Alloc,
+    Block,
+    Buffer,
+    BufferParam,
+    Call,
+    Expr,
+    Function,
+    Grow,
+    If,
+    Origin,
+    ScalarParam,
+    Var,
+    i64,
+)
+from sparsec.ir.build import Builder, add, load, lt, op, sub
+from sparsec.ir.dtypes import I64, DType
+from sparsec.ir.loops import Workspace
+from sparsec.ir.tensor import Access, TensorDecl
+from sparsec.ir.tensor import Expr as TExpr
+
+DIGIT = 11
+"""Bits sorted in one pass: 2,048 counters stay in the first-level cache."""
+
+SMALL = 48
+"""Lists up to this length are sorted by insertion."""
+
+
+@dataclass(frozen=True, slots=True)
+class Packed(Level, CanIterate):
+    """One dimension of sorted keys; coordinates may repeat, also in the last one (they are folded when read)."""
+
+    first: bool = False
+    name: ClassVar[str] = "packed"
+
+    @property
+    def unique(self) -> bool:
+        return False
+
+    @property
+    def branchless(self) -> bool:
+        return not self.first
+
+    def bounds(self, b: Builder, v: LevelView, lo: Expr, hi: Expr) -> tuple[Expr, Expr]:
+        return (i64(0), v.scalars["count"]) if self.first else (lo, hi)
+
+    def coordinate(self, b: Builder, v: LevelView, pos: Expr) -> Expr:
+        key = load(v.arrays["keys"], pos)
+        return op("bitand", op("shr", key, v.scalars["shift"]), v.scalars["mask"])
+
+
+class ListWork:
+    """Entries appended in any order; ``sort`` makes them readable as a storage."""
+
+    sparse = True
+
+    def __init__(self, ctx: Context, w: Workspace, sorted_tail: int) -> None:
+        b = ctx.b
+        self.w = w
+        self.sorted_tail = sorted_tail
+        self.keys = Buffer(b.fresh(f"{w.name}_keys"), I64, Origin(w.name, 0, "keys"))
+        self.values = Buffer(b.fresh(w.name), w.dtype, Origin(w.name, -1, "workspace"))
+        self.shifts: list[Expr] = []
+        self.masks: list[Expr] = []
+
+        def setup() -> None:
+            total: Expr = i64(0)
+            for x in reversed(w.indices):
+                last = sub(op("max", domain_size(ctx, x.domain), i64(1)), 1)
+                width = b.let("bits", bit_length(b, last))
+                self.shifts.insert(0, total)
+                self.masks.insert(0, b.let("mask", sub(op("shl", i64(1), op("min", width, i64(62))), 1)))
+                total = b.let("shift", add(total, width))
+            b.emit(If(lt(i64(62), total), Block((Abort("overflow"),))))
+            self.bits = total
+            b.emit(Alloc(self.keys, i64(0)))
+            b.emit(Alloc(self.values, i64(0)))
+            self.keys_room = b.var(f"{w.name}_keys_cap", i64(0))
+            self.values_room = b.var(f"{w.name}_cap", i64(0))
+
+        ctx.allocate(setup)
+        self.count = b.var(f"{w.name}_count", i64(0))
+
+    def read(self, ctx: Context, access: Access, env: Env) -> Expr:
+        raise AssertionError("a list is read as a storage")
+
+    def update(self, ctx: Context, access: Access, op_name: str, value: TExpr, env: Env) -> None:
+        b = ctx.b
+        v = ctx.expr(value, env)
+        key: Expr = i64(0)
+        for e, shift in zip(access.indices, self.shifts, strict=True):
+            key = op("bitor", key, op("shl", ctx.expr(e, env), shift))
+        needed = b.let("needed", add(self.count, 1))
+        with b.if_(lt(self.keys_room, needed)):
+            b.emit(Grow(self.keys, self.keys_room, needed))
+            b.emit(Grow(self.values, self.values_room, needed))
+        b.store(self.keys, self.count, key)
+        b.store(self.values, self.count, v)
+        b.set(self.count, needed)
+
+    def sort(self, ctx: Context) -> None:
+        """Sort, and register the list as a storage under the workspace's name."""
+        helper = f"sort_{self.w.dtype}"
+        if helper not in ctx.helpers:
+            ctx.helpers[helper] = sort_function(helper, self.w.dtype)
+        # Dimensions that arrive in order form the low bits, which need no pass.
+        rank = len(self.w.indices)
+        first_bit = self.shifts[rank - self.sorted_tail - 1] if self.sorted_tail < rank else self.bits
+        ctx.b.emit(Call(helper, (self.keys, self.values, self.count, first_bit, self.bits)))
+        views = []
+        for n, (x, shift, mask) in enumerate(zip(self.w.indices, self.shifts, self.masks, strict=True)):
+            view = LevelView(self.w.name, n, domain_size(ctx, x.domain))
+            view.arrays["keys"] = self.keys
+            view.scalars.update(shift=shift, mask=mask, count=self.count)
+            views.append(view)
+        levels = tuple(Packed(first=n == 0) for n in range(rank))
+        dims = tuple(x.domain.extent for x in self.w.indices)
+        decl = TensorDecl(self.w.name, self.w.dtype, dims, None, self.w.init, "local")
+        ctx.storages[self.w.name] = Storage(decl, levels, tuple(range(rank)), tuple(views), self.values, self.w.monoid)
+
+
+def bit_length(b: Builder, value: Expr) -> Expr:
+    """Number of bits of a non-negative i64."""
+    n = b.var("n", i64(0))
+    with b.while_(op("ne", op("shr", value, n), i64(0))):
+        b.set(n, add(n, 1))
+    return n
+
+
+def sort_function(name: str, dtype: DType) -> Function:
+    """``name(keys, values, count, first_bit, bits)``: sort both by bits ``first_bit..bits`` of the keys, stably.
+
+    Least significant digit first; a pass whose digit is the same everywhere is left out; short lists by insertion.
+    """
+    b = Builder()
+    keys, values = Buffer(b.fresh("keys"), I64), Buffer(b.fresh("values"), dtype)
+    count, first, bits = (Var(b.fresh(n), I64) for n in ("count", "first_bit", "bits"))
+    with b.collect() as small:
+        _insertion(b, keys, values, count, first)
+    with b.collect() as large:
+        _radix(b, keys, values, count, first, bits)
+    with b.if_(lt(first, bits)):
+        b.if_else(op("le", count, i64(SMALL)), small, large)
+    params = (
+        BufferParam(keys, "out"), BufferParam(values, "out"), ScalarParam(count), ScalarParam(first), ScalarParam(bits),
+    )
+    return Function(name, params, b.block())
+
+
+def _insertion(b: Builder, keys: Buffer, values: Buffer, count: Expr, first: Expr) -> None:
+    with b.loop("i", i64(1), count) as i:
+        key = b.let("key", load(keys, i))
+        value = b.let("value", load(values, i))
+        high = b.let("high", op("shr", key, first))
+        j = b.var("j", i)
+        more = b.var("more", lt(high, op("shr", load(keys, sub(i, 1)), first)))
+        with b.while_(more):
+            b.store(keys, j, load(keys, sub(j, 1)))
+            b.store(values, j, load(values, sub(j, 1)))
+            b.set(j, sub(j, 1))
+            b.set(more, lt(i64(0), j))
+            with b.if_(more):
+                b.set(more, lt(high, op("shr", load(keys, sub(j, 1)), first)))
+        b.store(keys, j, key)
+        b.store(values, j, value)
+
+
+def _radix(b: Builder, keys: Buffer, values: Buffer, count: Expr, first: Expr, bits: Expr) -> None:
+    keys2 = b.alloc("keys2", I64, count)
+    values2 = b.alloc("values2", values.dtype, count)
+    starts = b.alloc("starts", I64, i64(2**DIGIT))
+    shift = b.var("shift", first)
+    with b.while_(lt(shift, bits), note="radix pass"):
+        # The last digit may reach past ``bits``: the bits there are zero.
+        with b.loop("d", i64(0), i64(2**DIGIT)) as d:
+            b.store(starts, d, i64(0))
+        with b.loop("p", i64(0), count) as p:
+            d = b.let("digit", _digit(load(keys, p), shift))
+            b.store(starts, d, add(load(starts, d), 1))
+        head = load(starts, _digit(load(keys, i64(0)), shift))
+        with b.if_(lt(head, count)):
+            total = b.var("total", i64(0))
+            with b.loop("d", i64(0), i64(2**DIGIT)) as d:
+                here = b.let("here", load(starts, d))
+                b.store(starts, d, total)
+                b.set(total, add(total, here))
+            with b.loop("p", i64(0), count) as p:
+                key = b.let("key", load(keys, p))
+                d = b.let("digit", _digit(key, shift))
+                to = b.let("to", load(starts, d))
+                b.store(starts, d, add(to, 1))
+                b.store(keys2, to, key)
+                b.store(values2, to, load(values, p))
+            with b.loop("p", i64(0), count) as p:
+                b.store(keys, p, load(keys2, p))
+                b.store(values, p, load(values2, p))
+        b.set(shift, add(shift, DIGIT))
+
+
+def _digit(key: Expr, shift: Expr) -> Expr:
+    return op("bitand", op("shr", key, shift), i64(2**DIGIT - 1))

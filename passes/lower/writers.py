@@ -1,0 +1,280 @@
+"""Results under construction: inserted into dense storage, appended in order, or counted first and filled later.
+
+A writer follows the foralls over its tensor's levels (``enter``, ``coordinate``, ``exit``) and takes the
+values at the leaves (``update``).  What it needs of a level it asks for by capability (``CanInsert``, ``CanAppend``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sparsec.passes.lower.context import Context, Env, Storage, combine
+
+from sparsec.errors import UnsupportedError
+from sparsec.formats.level import CanAppend
+from sparsec.ir import ops
+from sparsec.ir.buffer import Alloc, Buffer, Const, Expr, Grow, Origin, Publish, Stmt, Var, i64
+from sparsec.ir.build import add, lt, mul, sub
+from sparsec.ir.tensor import Access, TensorDecl
+from sparsec.ir.tensor import Expr as TExpr
+
+
+class InsertWriter:
+    """Dense storage: every place exists; it begins as the fill (or the identity of what is accumulated)."""
+
+    sparse = False
+
+    def __init__(self, ctx: Context, decl: TensorDecl, accumulates: str | None) -> None:
+        self.decl = decl
+        self.complete = accumulates is None
+        self.initial = ops.MONOIDS[accumulates].identity(decl.dtype) if accumulates else decl.fill
+        size: Expr = i64(1)
+        for d in decl.dims:
+            size = mul(size, ctx.extent(d))
+        self.size = size
+        if decl.role == "local":
+            values = ctx.b.alloc(f"{decl.name}_vals", decl.dtype, size, origin=Origin(decl.name, -1, "vals"))
+            ctx.storages[decl.name] = Storage(decl, ctx.levels(decl), ctx.order(decl), ctx.views(decl), values)
+        self.storage = ctx.storages[decl.name]
+
+    def initialise(self, ctx: Context) -> list[Stmt]:
+        """Statements that set every place to the initial value."""
+        with ctx.b.collect() as stmts, ctx.b.loop("p", i64(0), self.size, note=f"fill {self.decl.name}") as p:
+            ctx.b.store(self.storage.values, p, Const(self.initial, self.decl.dtype))
+        return stmts
+
+    def update(self, ctx: Context, access: Access, op_name: str, value: TExpr, env: Env) -> None:
+        v = ctx.expr(value, env)
+        pos = ctx.b.let("at", ctx.address(self.storage, access, env))
+        if op_name != "=":
+            v = combine(op_name, ctx.read(access, env), v)
+        ctx.b.store(self.storage.values, pos, v)
+
+
+class SparseWriter:
+    """What appending and counting share: the views of the levels, the walk down them, publication."""
+
+    sparse = True
+
+    def __init__(self, ctx: Context, decl: TensorDecl) -> None:
+        self.ctx = ctx
+        self.b = ctx.b
+        self.decl = decl
+        self.levels = ctx.levels(decl)
+        self.dims = ctx.order(decl)
+        self.views = ctx.views(decl)
+        self.depth = 0
+        self.positions: list[Expr] = [i64(0)]
+        self.coords: list[Expr] = []
+        for level in self.levels:
+            if not level.full and not isinstance(level, CanAppend):
+                raise UnsupportedError(f"a result cannot be assembled in level type '{level.name}'")
+
+    def follows(self, access: Access, index: str) -> bool:
+        """Is ``index`` the coordinate of the level this writer comes to next?"""
+        if self.depth >= len(self.levels):
+            return False
+        e = access.indices[self.dims[self.depth]]
+        return getattr(e, "name", None) == index
+
+    def dense_run(self, start: int) -> tuple[Expr, int]:
+        """Product of the extents of the full levels from ``start`` on, and the number of the level after them."""
+        product: Expr = i64(1)
+        while start < len(self.levels) and self.levels[start].full:
+            product = mul(product, self.views[start].extent)
+            start += 1
+        return product, start
+
+    def appender(self, n: int) -> CanAppend:
+        level = self.levels[n]
+        assert isinstance(level, CanAppend)
+        return level
+
+    def finish(self, values: Buffer, parents: list[Expr], sizes: list[Expr], length: Expr) -> None:
+        """Publish a result, or make a local readable."""
+        if self.decl.role != "local":
+            for n, level in enumerate(self.levels):
+                if isinstance(level, CanAppend):
+                    level.publish(self.b, self.views[n], parents[n], sizes[n])
+            self.b.emit(Publish(f"{self.decl.name}_vals_out", values, length))
+        self.ctx.storages[self.decl.name] = Storage(self.decl, self.levels, self.dims, self.views, values)
+
+
+class AppendWriter(SparseWriter):
+    """Entries arrive in the order of the levels; arrays grow."""
+
+    def __init__(self, ctx: Context, decl: TensorDecl) -> None:
+        super().__init__(ctx, decl)
+        self.sizes: list[Expr] = []
+        self.values = self.b.alloc(f"{decl.name}_vals", decl.dtype, i64(0), origin=Origin(decl.name, -1, "vals"))
+        self.values_room = self.b.var(f"{decl.name}_vals_cap", i64(0))
+        self.begins: list[Expr] = []
+        parents: Expr | None = i64(1)
+        for n, level in enumerate(self.levels):
+            view = self.views[n]
+            if level.full:
+                parents = mul(parents, view.extent) if parents is not None else None
+                self.sizes.append(i64(0) if parents is None else parents)
+                continue
+            self.appender(n).open(self.b, view, i64(0) if parents is None else parents)
+            if level.branchless:
+                self.sizes.append(self.sizes[n - 1])
+            else:
+                self.sizes.append(self.b.var(f"{decl.name}_n{n}", i64(0)))
+            parents = None
+
+    def _in_group(self, n: int) -> bool:
+        """Does level ``n`` pass its position on to a singleton beneath it?"""
+        return n + 1 < len(self.levels) and self.levels[n + 1].branchless
+
+    def enter(self, index: str) -> None:
+        if not self.levels[self.depth].full and not self.levels[self.depth].branchless:
+            self.begins.append(self.b.let("begin", self.sizes[self.depth]))
+
+    @contextmanager
+    def coordinate(self, coord: Expr) -> Iterator[None]:
+        n = self.depth
+        level, view = self.levels[n], self.views[n]
+        opened: tuple[Expr, Expr, int] | None = None
+        if level.full:
+            self.positions.append(self.b.let("at", add(mul(self.positions[-1], view.extent), coord)))
+        elif n + 1 == len(self.levels) or self._in_group(n):
+            self.positions.append(self.sizes[n])
+        else:
+            p = self.b.let("at", self.sizes[n])
+            self.positions.append(p)
+            product, child = self.dense_run(n + 1)
+            first, needed = self.b.let("first", mul(p, product)), self.b.let("needed", mul(add(p, 1), product))
+            if child < len(self.levels):
+                self.appender(child).reserve_parents(self.b, self.views[child], first, needed)
+                opened = (p, self.b.let("before", self.sizes[child]), child)
+            else:
+                self._reserve_values(needed)
+                with self.b.loop("p", first, needed, note=f"fill {self.decl.name}") as q:
+                    self.b.store(self.values, q, Const(self.decl.fill, self.decl.dtype))
+                opened = (p, i64(0), -1)
+        self.coords.append(coord)
+        self.depth += 1
+        yield
+        self.depth -= 1
+        self.coords.pop()
+        self.positions.pop()
+        if opened is not None:
+            p, before, child = opened
+            filled = lt(before, self.sizes[child]) if child >= 0 else Const(True, lt(before, before).type)
+            with self.b.if_(filled):
+                self.appender(n).reserve(self.b, view, add(p, 1))
+                self.appender(n).put(self.b, view, p, coord)
+                size = self.sizes[n]
+                assert isinstance(size, Var)
+                self.b.set(size, add(p, 1))
+
+    def exit(self) -> None:
+        n = self.depth
+        if not self.levels[n].full and not self.levels[n].branchless:
+            begin = self.begins.pop()
+            self.appender(n).link(self.b, self.views[n], self.positions[-1], sub(self.sizes[n], begin))
+
+    def _reserve_values(self, needed: Expr) -> None:
+        with self.b.if_(lt(self.values_room, needed)):
+            self.b.emit(Grow(self.values, self.values_room, needed))
+
+    def update(self, ctx: Context, access: Access, op_name: str, value: TExpr, env: Env) -> None:
+        assert op_name == "=", "sparse results are assigned, not accumulated into"
+        v = ctx.expr(value, env)
+        last = len(self.levels) - 1
+        if self.levels[last].full:
+            ctx.b.store(self.values, self.positions[-1], v)
+            return
+        size = self.sizes[last]
+        assert isinstance(size, Var)
+        needed = self.b.let("needed", add(size, 1))
+        start = last
+        while self.levels[start].branchless:
+            start -= 1
+        for n in range(start, last + 1):
+            self.appender(n).reserve(self.b, self.views[n], needed)
+            self.appender(n).put(self.b, self.views[n], size, self.coords[n])
+        self._reserve_values(needed)
+        self.b.store(self.values, size, v)
+        self.b.set(size, needed)
+
+    def close(self) -> None:
+        parents: list[Expr] = []
+        sizes: list[Expr] = []
+        count: Expr = i64(1)
+        for n, level in enumerate(self.levels):
+            parents.append(count)
+            if level.full:
+                count = self.b.let("count", mul(count, self.views[n].extent))
+            else:
+                self.appender(n).seal(self.b, self.views[n], count)
+                count = self.sizes[n]
+            sizes.append(count)
+        if self.levels[-1].full:
+            self._reserve_values(count)
+        self.finish(self.values, parents, sizes, count)
+
+
+class CountWriter(SparseWriter):
+    """Full levels above one compressed level: rows are independent, so they can be counted, then filled, in parallel."""
+
+    def __init__(self, ctx: Context, decl: TensorDecl) -> None:
+        super().__init__(ctx, decl)
+        self.parents, self.last = self.dense_run(0)
+        assert self.last == len(self.levels) - 1
+        self.appender(self.last).open(self.b, self.views[self.last], self.parents)
+        self.values = Buffer(self.b.fresh(f"{decl.name}_vals"), decl.dtype, Origin(decl.name, -1, "vals"))
+        self.counting = True
+        self.cursor: Var | None = None
+
+    def start_filling(self) -> None:
+        """Between the phases: turn counts into positions and allocate exactly."""
+        level, view = self.appender(self.last), self.views[self.last]
+        level.seal(self.b, view, self.parents)
+        self.total = self.b.let("nnz", self.levels[self.last].size(self.b, view, self.parents))
+        level.reserve(self.b, view, self.total)
+        self.b.emit(Alloc(self.values, self.total))
+        self.counting = False
+
+    def enter(self, index: str) -> None:
+        if self.depth != self.last:
+            return
+        if self.counting:
+            self.cursor = self.b.var("count", i64(0))
+        else:
+            level, parent = self.levels[self.last], self.positions[-1]
+            first, _ = level.bounds(self.b, self.views[self.last], parent, add(parent, 1))  # type: ignore[attr-defined]
+            self.cursor = self.b.var("at", first)
+
+    @contextmanager
+    def coordinate(self, coord: Expr) -> Iterator[None]:
+        if self.levels[self.depth].full:
+            extent = self.views[self.depth].extent
+            self.positions.append(self.b.let("row", add(mul(self.positions[-1], extent), coord)))
+        else:
+            self.positions.append(i64(0))
+        self.coords.append(coord)
+        self.depth += 1
+        yield
+        self.depth -= 1
+        self.coords.pop()
+        self.positions.pop()
+
+    def exit(self) -> None:
+        if self.depth == self.last and self.counting:
+            assert self.cursor is not None
+            self.appender(self.last).link(self.b, self.views[self.last], self.positions[-1], self.cursor)
+
+    def update(self, ctx: Context, access: Access, op_name: str, value: TExpr, env: Env) -> None:
+        assert op_name == "=" and self.cursor is not None
+        if not self.counting:
+            v = ctx.expr(value, env)
+            self.appender(self.last).put(self.b, self.views[self.last], self.cursor, self.coords[-1])
+            self.b.store(self.values, self.cursor, v)
+        self.b.set(self.cursor, add(self.cursor, 1))
+
+    def close(self) -> None:
+        parents: list[Expr] = [i64(1)] * self.last + [self.parents]
+        self.finish(self.values, parents, [i64(0)] * self.last + [self.total], self.total)
