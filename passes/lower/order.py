@@ -64,6 +64,7 @@ class Query:
     reduced: tuple[str, ...]
     extents: dict[str, Extent]
     free_first: bool  # every reduced variable inside all free ones
+    may_convert: bool = True  # a copy that is itself a conversion may not ask for another
 
     @property
     def variables(self) -> tuple[str, ...]:
@@ -84,7 +85,7 @@ def choose_order(query: Query) -> Choice:
     best: Choice | None = None
     seen = 0
     sparse = query.sparse
-    for k in range(len(sparse) + 1):
+    for k in range(len(sparse) + 1 if query.may_convert else 1):
         for converted in combinations(sparse, k):
             kept = [a for a in sparse if a not in converted]
             for order in islice(_orders(query, kept), MAX_ORDERS):

@@ -149,6 +149,8 @@ class Planner:
         top = isinstance(value, Reduce)
         inner = [n for n in _outermost_reductions(value) if not top]
         query = self.query(s.target, value, extents, free_first=not top)
+        if isinstance(value, Access):
+            query = replace(query, may_convert=False)
         choice = choose_order(query)
         if inner and not top:
             split = self.split_cost(s, value, inner, extents)
