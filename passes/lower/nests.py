@@ -243,7 +243,9 @@ class Lowerer:
             if self.next_index(access, env) == f.index:
                 storage = self.ctx.storages[access.tensor]
                 done = env.cursors[access].done if access in env.cursors else 0
-                if not storage.levels[done].full:
+                level = storage.levels[done]
+                # A level that can only be probed restricts nothing: ``_resolve`` asks it at each coordinate.
+                if not level.full and isinstance(level, CanIterate):
                     walkers.append(access)
         with self._following(f):
             if sweeps:
