@@ -22,8 +22,7 @@ complete         every result is assembled
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from sparsec.errors import VerifyError
@@ -45,8 +44,9 @@ from sparsec.ir.loops import (
     Tile,
     Workspace,
 )
+from sparsec.ir.loops_scope import Binding, Progress, Scope, Use, addresses, domain_text, step
 from sparsec.ir.rewrite import walk
-from sparsec.ir.tensor import Access, Dim, Expr, Index, Literal, Map, Reduce, Scan, Softmax, Stored, TensorDecl, Top
+from sparsec.ir.tensor import Access, Dim, Expr, Index, Literal, Map, Reduce, Scan, Softmax, TensorDecl, Top
 
 KINDS = ("scalar", "dense", "bitmap", "list", "registers")
 METHODS = ("insert", "append", "count")
@@ -56,64 +56,11 @@ Messages = Iterator[str]
 
 def verify(kernel: Kernel) -> None:
     """Raise ``VerifyError`` with the path of the first node that breaks a rule; return None for a sound kernel."""
-    root = Scope(kernel, _Progress(), (f"kernel {kernel.name}",))
+    root = Scope(kernel, Progress(), (f"kernel {kernel.name}",))
     for decl in kernel.tensors:
         _check(decl, root.at(f"{decl.role} {decl.name}"))
     _visit(kernel.body, root)
     _check(kernel, root)
-
-
-@dataclass(frozen=True, slots=True)
-class Binding:
-    """What binds an index: its domain, how many loops stand around it, whether its iterations run in parallel."""
-
-    domain: Domain
-    depth: int
-    parallel: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Use:
-    """An enclosing workspace: in which phase we are, and how many loops stand around it."""
-
-    workspace: Workspace
-    phase: str
-    depth: int
-
-
-@dataclass(slots=True)
-class _Progress:
-    """Which tensors are assembled so far, in program order."""
-
-    assembled: set[str] = field(default_factory=set)
-
-
-@dataclass(frozen=True, slots=True)
-class Scope:
-    """What encloses a node."""
-
-    kernel: Kernel
-    progress: _Progress
-    path: tuple[str, ...]
-    bound: Mapping[str, Binding] = field(default_factory=dict)
-    works: Mapping[str, Use] = field(default_factory=dict)
-    assembling: tuple[Assemble, ...] = ()
-    ordered: bool = False
-    writing: bool = False
-
-    def at(self, step: str, **changes: Any) -> Scope:
-        return dataclasses.replace(self, path=(*self.path, step), **changes)
-
-    def decl(self, name: str) -> TensorDecl | None:
-        return next((t for t in self.kernel.tensors if t.name == name), None)
-
-    @property
-    def dims(self) -> set[str]:
-        return {d for t in self.kernel.tensors for d in t.dims if isinstance(d, str)}
-
-    @property
-    def depth(self) -> int:
-        return max((b.depth for b in self.bound.values()), default=-1) + 1
 
 
 def _check(node: Any, scope: Scope) -> None:
@@ -148,7 +95,7 @@ def _visit(s: Stmt, scope: Scope) -> None:
             for phase, body in (("produce", s.producer), ("consume", s.consumer)):
                 use = Use(s, phase, scope.depth)
                 _visit(body, here.at(phase, works={**scope.works, name: use}))
-        case Assemble(tensor, method, body):
+        case Assemble(tensor, _, body):
             here = scope.at(f"assemble {tensor}", assembling=(*scope.assembling, s))
             _check(s, here)
             _visit(body, here)
@@ -319,9 +266,9 @@ def extents(e: Access, scope: Scope) -> Messages:
         wanted = tuple(Full(d) for d in decl.dims) if decl is not None else ()
     for i, want in zip(e.indices, wanted, strict=False):
         binding = scope.bound.get(i.name) if isinstance(i, Index) else None
-        if binding is not None and not _addresses(binding.domain, want):
+        if binding is not None and not addresses(binding.domain, want):
             name = i.name if isinstance(i, Index) else ""
-            yield f"index '{name}' runs over {text(binding.domain)}, '{e.tensor}' expects {text(want)}"
+            yield f"index '{name}' runs over {domain_text(binding.domain)}, '{e.tensor}' expects {domain_text(want)}"
 
 
 def level_order(e: Access, scope: Scope) -> Messages:
@@ -396,7 +343,7 @@ def race(s: Accumulate, scope: Scope) -> Messages:
     for index, binding in scope.bound.items():
         if not binding.parallel or (use is not None and use.depth > binding.depth):
             continue
-        if not any(_step(i, index, scope) for i in s.target.indices):
+        if not any(step(i, index, scope) for i in s.target.indices):
             yield f"'{name}' is written by every iteration of the parallel forall '{index}': its indices lack '{index}'"
         if any(a.tensor == name and a.method == "append" for a in scope.assembling):
             yield f"'{name}' is assembled by append, which the parallel forall '{index}' cannot do; use count"
@@ -480,15 +427,6 @@ RULES: tuple[tuple[Any, Callable[[Any, Scope], Messages]], ...] = (
 _ADMITS = {"float": "fc", "bool": "b", "int": "iub", "test": "fc"}
 
 
-def text(d: Domain) -> str:
-    """A domain as the grammar writes it."""
-    if isinstance(d, Full):
-        return str(d.extent)
-    if isinstance(d, Chunks):
-        return f"chunks({d.extent}, {d.size})"
-    return f"chunk({d.outer}, {d.size}, {d.extent})"
-
-
 def _names(loops: tuple[tuple[str, int], ...]) -> tuple[str, ...]:
     return tuple(n for n, _ in loops)
 
@@ -501,44 +439,6 @@ def _fits(value: object, t: DType) -> bool:
         low = -(2 ** (t.bits - 1)) if t.kind == "i" else 0
         return low <= value < low + 2**t.bits
     return isinstance(value, kinds[t.kind]) and (t.kind == "b" or not isinstance(value, bool))
-
-
-def _addresses(have: Domain, want: Domain) -> bool:
-    """Whether coordinates of ``have`` are coordinates of ``want``; a chunk's are those of the whole."""
-    return have == want or (isinstance(have, Chunk) and want == Full(have.extent))
-
-
-def _step(e: Expr, index: str, scope: Scope) -> int:
-    """How far values of ``e`` lie apart at least for different values of ``index``; 0 where that is not known.
-
-    It is known of the index itself, of the coordinates of its chunk, of ``mul`` by a number, and of ``add`` of such and
-    something that stays below the step.
-    """
-    match e:
-        case Index(name):
-            binding = scope.bound.get(name)
-            if binding is not None and isinstance(binding.domain, Chunk):
-                return int(name == index or _step(Index(binding.domain.outer), index, scope) > 0)
-            return int(name == index)
-        case Map("mul", (a, Literal(value)), _) | Map("mul", (Literal(value), a), _) if isinstance(value, int):
-            return abs(value) * _step(a, index, scope)
-        case Map("add", (a, b), _):
-            for x, rest in ((a, b), (b, a)):
-                step = _step(x, index, scope)
-                if step and _spread(rest, scope) < step:
-                    return step - _spread(rest, scope)
-    return 0
-
-
-def _spread(e: Expr, scope: Scope) -> int:
-    """How far values of ``e`` lie apart at most: 0 for constants, a great number where that is not known."""
-    if isinstance(e, Literal | Dim):
-        return 0
-    if isinstance(e, Index) and e.name in scope.bound:
-        extent = scope.bound[e.name].domain
-        if isinstance(extent, Full) and isinstance(extent.extent, int):
-            return max(0, extent.extent - 1)
-    return 2**62
 
 
 __all__ = ["RULES", "verify"]

@@ -1,0 +1,114 @@
+"""What encloses a node of loop nest IR, and what its indices are known to do: the verifier's vocabulary."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sparsec.ir.loops import Assemble, Chunk, Chunks, Domain, Full, Kernel, Workspace
+from sparsec.ir.tensor import Dim, Expr, Index, Literal, Map, TensorDecl
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """What binds an index: its domain, how many loops stand around it, whether its iterations run in parallel."""
+
+    domain: Domain
+    depth: int
+    parallel: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """An enclosing workspace: in which phase we are, and how many loops stand around it."""
+
+    workspace: Workspace
+    phase: str
+    depth: int
+
+
+@dataclass(slots=True)
+class Progress:
+    """Which tensors are assembled so far, in program order."""
+
+    assembled: set[str] = field(default_factory=set)
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What encloses a node."""
+
+    kernel: Kernel
+    progress: Progress
+    path: tuple[str, ...]
+    bound: Mapping[str, Binding] = field(default_factory=dict)
+    works: Mapping[str, Use] = field(default_factory=dict)
+    assembling: tuple[Assemble, ...] = ()
+    ordered: bool = False
+    writing: bool = False
+
+    def at(self, step: str, **changes: Any) -> Scope:
+        return dataclasses.replace(self, path=(*self.path, step), **changes)
+
+    def decl(self, name: str) -> TensorDecl | None:
+        return next((t for t in self.kernel.tensors if t.name == name), None)
+
+    @property
+    def dims(self) -> set[str]:
+        return {d for t in self.kernel.tensors for d in t.dims if isinstance(d, str)}
+
+    @property
+    def depth(self) -> int:
+        return max((b.depth for b in self.bound.values()), default=-1) + 1
+
+
+def domain_text(d: Domain) -> str:
+    """A domain as the grammar writes it."""
+    if isinstance(d, Full):
+        return str(d.extent)
+    if isinstance(d, Chunks):
+        return f"chunks({d.extent}, {d.size})"
+    return f"chunk({d.outer}, {d.size}, {d.extent})"
+
+
+def addresses(have: Domain, want: Domain) -> bool:
+    """Whether coordinates of ``have`` are coordinates of ``want``; a chunk's are those of the whole."""
+    return have == want or (isinstance(have, Chunk) and want == Full(have.extent))
+
+
+def step(e: Expr, index: str, scope: Scope) -> int:
+    """How far values of ``e`` lie apart at least for different values of ``index``; 0 where that is not known.
+
+    It is known of the index itself, of the coordinates of its chunk, of ``mul`` by a number, and of ``add`` of such and
+    something that stays below the step.
+    """
+    match e:
+        case Index(name):
+            binding = scope.bound.get(name)
+            if binding is not None and isinstance(binding.domain, Chunk):
+                return int(name == index or step(Index(binding.domain.outer), index, scope) > 0)
+            return int(name == index)
+        case Map("mul", (a, Literal(value)), _) | Map("mul", (Literal(value), a), _) if isinstance(value, int):
+            return abs(value) * step(a, index, scope)
+        case Map("add", (a, b), _):
+            for x, rest in ((a, b), (b, a)):
+                apart = step(x, index, scope)
+                if apart and spread(rest, scope) < apart:
+                    return apart - spread(rest, scope)
+    return 0
+
+
+def spread(e: Expr, scope: Scope) -> int:
+    """How far values of ``e`` lie apart at most: 0 for constants, a great number where that is not known."""
+    if isinstance(e, Literal | Dim):
+        return 0
+    if isinstance(e, Index) and e.name in scope.bound:
+        extent = scope.bound[e.name].domain
+        if isinstance(extent, Full) and isinstance(extent.extent, int):
+            return max(0, extent.extent - 1)
+    return 2**62
+
+
+__all__ = ["Binding", "Progress", "Scope", "Use", "addresses", "domain_text", "spread", "step"]
