@@ -369,17 +369,23 @@ class Lowerer:
 
     def sweep(self, f: Forall, env: Env, sweeps: list[Access], walkers: list[Access]) -> None:
         """Run over the coordinates that a bitmap workspace remembers."""
-        names = {a.tensor for a in sweeps}
-        cases = Cases(self.ctx, f.body, sweeps, self.start)
-        if len(names) > 1 or walkers or any(len(case) < len(sweeps) for case in cases.live()):
+        if len({a.tensor for a in sweeps}) > 1 or walkers:
             raise ScheduleError(
                 f"workspace '{sweeps[0].tensor}' must be read alone in its loop over '{f.index}'",
                 hint="consume it into a tensor first",
             )
-        self._mark_incomplete(f.body)
         work = self.ctx.works[sweeps[0].tensor]
         assert isinstance(work, BitmapWork)
-        work.sweep(self.ctx, lambda coord: self.leaf(f.index, f.body, env.bind(f.index, coord)))
+        cases = Cases(self.ctx, f.body, sweeps, self.start)
+
+        def body(coord: Expr) -> None:
+            self.leaf(f.index, f.body, env.bind(f.index, coord))
+
+        if cases[frozenset()] is not None:
+            work.scan(self.ctx, body)
+        else:
+            self._mark_incomplete(f.body)
+            work.sweep(self.ctx, body)
 
     def forall_stored(self, s: ForallStored, env: Env) -> None:
         """Every stored entry of a coordinate list (or of one compressed level), in storage order."""

@@ -35,6 +35,9 @@ from sparsec.ir.tensor import (
     Top,
 )
 
+MAX_CASES = 100.0
+"""Bodies that one merge may emit before the planner splits the expression with a temporary."""
+
 
 def plan(program: Program) -> Kernel:
     """Lower a program whose tensors all have concrete formats to a loop nest kernel.
@@ -146,6 +149,9 @@ class Planner:
         if s.op != "=":
             value = _as_update(s.op, value, s)
         self.check_fill(target, s, value)
+        part = self.part_to_split(value)
+        if part is not None:
+            return self.split_part(s, value, part, extents)
         top = isinstance(value, Reduce)
         inner = [n for n in _outermost_reductions(value) if not top]
         query = self.query(s.target, value, extents, free_first=not top)
@@ -218,6 +224,63 @@ class Planner:
             replaced[r] = access
         indices = tuple(IndexDecl(v, e) for v, e in extents.items())
         return nests + self.statement(replace(s, op="=", value=_replace(value, replaced), indices=indices))
+
+    # expressions with too many cases
+
+    def part_to_split(self, value: Expr) -> Expr | None:
+        """The largest part of ``value`` that is worth a temporary, if merging everything at once would take too much code."""
+        if self.merge_cases(value) <= MAX_CASES:
+            return None
+        best: tuple[float, Expr] | None = None
+        for e in walk(value):
+            if not isinstance(e, Map) or e == value or (isinstance(value, Reduce) and e == value.body):
+                continue
+            cases = self.merge_cases(e)
+            constant = isinstance(absent_value(e, self.fills(e)), Literal)
+            if 1 < cases <= MAX_CASES**0.5 and constant and (best is None or cases > best[0]):
+                best = cases, e
+        return best[1] if best else None
+
+    def merge_cases(self, e: Expr) -> float:
+        """About how many bodies a merge of the sparse operands of ``e`` emits: (levels + 1) ** (operands that may be missing)."""
+        depth = 1
+        for n in walk(e):
+            if isinstance(n, Access) and is_sparse(self.program.tensor(n.tensor)):
+                fmt = self.program.tensor(n.tensor).format
+                assert fmt is not None
+                depth = max(depth, sum(not s.type.full for s in fmt.levels))
+
+        def present(e: Expr) -> float:
+            if isinstance(e, Access):
+                return 1.0
+            if isinstance(e, Reduce):
+                return present(e.body)
+            if not isinstance(e, Map) or not any(a in sparse for a in walk(e)):
+                return 0.0
+            counts = [present(a) for a in e.args]
+            if e.op in ("mul", "and", "bitand"):
+                return math.prod(max(1.0, c) for c in counts)
+            return math.prod(c + 1.0 for c in counts) - 1.0
+
+        sparse = set(self.fills(e))
+        return float((depth + 1) ** math.log2(present(e) + 1.0))
+
+    def split_part(self, s: Assign, value: Expr, part: Expr, extents: dict[str, Extent]) -> list[loops.Stmt]:
+        """``value`` in two statements: ``part`` into a sparse temporary, then the rest."""
+        names = list(dict.fromkeys(n.name for n in walk(part) if isinstance(n, Index)))
+        fill = absent_value(part, self.fills(part))
+        assert isinstance(fill, Literal)
+        dims = tuple(extents[v] for v in names)
+        fmt = sparse_like(len(names)).concrete() if names else dense(0)
+        decl = self.local("t", TensorDecl("t", part.dtype, dims, fmt, fill.value, "local"))  # type: ignore[arg-type]
+        access = Access(decl.name, tuple(Index(v) for v in names), part.dtype)
+        self.notes.append(
+            f"{s.target.tensor}: too many sparse operands to merge at once, so a part goes first, into '{decl.name}'"
+        )
+        indices = tuple(IndexDecl(v, e) for v, e in extents.items())
+        first = self.statement(Assign(access, "=", part, indices))
+        rest = replace(s, op="=", value=_replace(value, {part: access}), indices=indices)
+        return first + self.statement(rest)
 
     # conversions
 

@@ -19,7 +19,7 @@ from sparsec.passes.lower.context import Context, Env, combine
 
 from sparsec.errors import ScheduleError
 from sparsec.ir.buffer import Alloc, Buffer, Const, Expr, Origin, Var, i64
-from sparsec.ir.build import add, cast, eq, load, mul, op, sub
+from sparsec.ir.build import add, cast, load, mul, op, sub
 from sparsec.ir.dtypes import I64, U64
 from sparsec.ir.loops import Chunk, Domain, Workspace
 from sparsec.ir.tensor import Access, Index
@@ -107,13 +107,14 @@ class BitmapWork:
         self.values = Buffer(b.fresh(w.name), w.dtype, Origin(w.name, -1, "workspace"))
         self.words = Buffer(b.fresh(f"{w.name}_words"), U64, Origin(w.name, 0, "bitmap"))
         self.summary = Buffer(b.fresh(f"{w.name}_summary"), U64, Origin(w.name, 0, "summary"))
+        self.words_size: Expr = i64(0)
         self.summary_size: Expr = i64(0)
 
         def allocate() -> None:
             b.emit(Alloc(self.values, self.extent, self.initial))
-            nwords = b.let("nwords", op("shr", add(self.extent, 63), i64(6)))
-            b.emit(Alloc(self.words, nwords, u64(0)))
-            self.summary_size = b.let("nsummary", op("shr", add(nwords, 63), i64(6)))
+            self.words_size = b.let("nwords", op("shr", add(self.extent, 63), i64(6)))
+            b.emit(Alloc(self.words, self.words_size, u64(0)))
+            self.summary_size = b.let("nsummary", op("shr", add(self.words_size, 63), i64(6)))
             b.emit(Alloc(self.summary, self.summary_size, u64(0)))
 
         ctx.allocate(allocate)
@@ -135,12 +136,6 @@ class BitmapWork:
         bit = op("shl", u64(1), cast(op("bitand", word, i64(63)), U64))
         b.store(self.summary, high, op("bitor", load(self.summary, high), bit))
 
-    def found(self, ctx: Context, coord: Expr) -> Expr:
-        """Was ``coord`` written?"""
-        word = load(self.words, op("shr", coord, i64(6)))
-        shifted = op("shr", word, cast(op("bitand", coord, i64(63)), U64))
-        return eq(op("bitand", shifted, u64(1)), u64(1))
-
     def sweep(self, ctx: Context, body: Callable[[Expr], None]) -> None:
         """Run ``body`` for each coordinate written, ascending, and leave the workspace as new."""
         b = ctx.b
@@ -160,6 +155,17 @@ class BitmapWork:
                     body(coord)
                     if not ctx.counting:
                         b.store(self.values, coord, self.initial)
+
+    def scan(self, ctx: Context, body: Callable[[Expr], None]) -> None:
+        """Run ``body`` for every coordinate, written or not, and leave the workspace as new."""
+        b = ctx.b
+        with b.loop("c", i64(0), self.extent, note=f"scan {self.w.name}") as coord:
+            body(coord)
+            b.store(self.values, coord, self.initial)
+        with b.loop("s", i64(0), self.words_size) as s:
+            b.store(self.words, s, u64(0))
+        with b.loop("s", i64(0), self.summary_size) as s:
+            b.store(self.summary, s, u64(0))
 
 
 def make_work(ctx: Context, w: Workspace) -> ScalarWork | DenseWork | BitmapWork:
