@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 
 from sparsec.passes.lower.order import Choice, Query, choose_order, is_sparse, level_variables, result_prefix
@@ -35,7 +36,7 @@ from sparsec.ir.tensor import (
     Top,
 )
 
-MAX_CASES = 100.0
+MAX_CASES = 40.0
 """Bodies that one merge may emit before the planner splits the expression with a temporary."""
 
 
