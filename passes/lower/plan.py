@@ -238,7 +238,7 @@ class Planner:
                 continue
             cases = self.merge_cases(e)
             constant = isinstance(absent_value(e, self.fills(e)), Literal)
-            if 1 < cases <= MAX_CASES**0.5 and constant and (best is None or cases > best[0]):
+            if 1 < cases <= MAX_CASES and constant and (best is None or cases > best[0]):
                 best = cases, e
         return best[1] if best else None
 
