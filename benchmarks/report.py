@@ -1,0 +1,100 @@
+"""Markdown of what was measured."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from benchmarks.harness import OURS, Outcome
+from benchmarks.startup import Cost
+
+LEGEND = """\
+Milliseconds. Each figure is *minimum / median* of calls in bursts of {burst:.0f} ms; contestants take turns in one process,
+after a probe that all cores are there. "Ratio" is the best peer over ours, by minimum, by median, and for a call
+after {pause:.0f} ms of idling (median of {idle}): above 1 we are faster, within 10 % is a tie. Results are checked against the
+first peer before anything is timed. Working sets are warm: they lie in the caches where they fit.
+"""
+
+
+def number(ms: float) -> str:
+    """Three significant digits."""
+    if math.isnan(ms):
+        return "-"
+    return f"{ms:.{max(0, 2 - math.floor(math.log10(ms)))}f}" if 0 < ms < 1000 else f"{ms:.0f}"
+
+
+def ratio(value: float | None) -> str:
+    """A ratio, bold where we win or lose by more than a tie."""
+    if value is None:
+        return "-"
+    return f"**{value:.2f}**" if abs(math.log(value)) > math.log(1.1) else f"{value:.2f}"
+
+
+def kernels(outcomes: Sequence[Outcome]) -> str:
+    """One table a kernel."""
+    parts: list[str] = []
+    for kernel in dict.fromkeys(o.case.kernel for o in outcomes):
+        rows = [o for o in outcomes if o.case.kernel == kernel]
+        peers = list(dict.fromkeys(n for o in rows for n, _ in o.case.makers if n != OURS))
+        head = ["data", "dtype", OURS, *peers, "ratio min", "ratio median", "ratio idle"]
+        parts += [f"### {kernel}", "", _row(head), _row(["---"] * 2 + ["---:"] * (len(head) - 2))]
+        for o in rows:
+            cells = [_timing(o, n) for n in (OURS, *peers)]
+            ratios = [ratio(o.ratio(f)) for f in ("minimum", "median", "after_idle")]
+            parts.append(_row([o.case.data + (" *" if o.unsettled else ""), o.case.dtype, *cells, *ratios]))
+        known = [r for o in rows if (r := o.ratio("minimum")) is not None]
+        if known:
+            mean = math.exp(sum(map(math.log, known)) / len(known))
+            parts += ["", f"Geometric mean of the ratios (minimum): {mean:.2f}; least {min(known):.2f}."]
+        reasons = {f"{n}: {why}" for o in rows for n, why in o.struck.items()}
+        parts += ["", *(f"- not measured: {r}" for r in sorted(reasons)), ""] if reasons else [""]
+    return "\n".join(parts)
+
+
+def costs(rows: Sequence[Cost]) -> str:
+    """The table of importing, compiling and calling."""
+    head = ["what", "minimum", "median", "whole process", "goal"]
+    parts = ["### Import, compile, call", "", _row(head), _row(["---", "---:", "---:", "---:", "---:"])]
+    for c in rows:
+        process = number(c.process) if c.process is not None else ""
+        parts.append(_row([c.what, _span(c.minimum), _span(c.median), process, c.goal]))
+    parts += ["", *(f"- not measured: {c.what}: {c.note}" for c in rows if c.note), ""]
+    return "\n".join(parts)
+
+
+def document(
+    facts: dict[str, str], outcomes: Sequence[Outcome], rows: Sequence[Cost], unsettled: int, legend: str
+) -> str:
+    """The whole report."""
+    parts = ["# Measurements", "", "Made by `python -m benchmarks`; do not edit.", "", legend]
+    parts += [f"- {k}: {v}" for k, v in facts.items()]
+    if unsettled:
+        parts.append(f"- {unsettled} bursts began although the probe found a core missing (their rows carry a *)")
+    parts.append("")
+    if outcomes:
+        parts.append(kernels(outcomes))
+    if rows:
+        parts.append(costs(rows))
+    return "\n".join(parts)
+
+
+def line(o: Outcome) -> str:
+    """One case as a line for the terminal."""
+    times = "  ".join(f"{n} {_timing(o, n)}" for n in o.timings)
+    struck = "  ".join(f"[{n}: {why}]" for n, why in o.struck.items())
+    value = o.ratio("minimum")
+    shown = f"{value:6.2f}x" if value is not None else "      -"
+    return f"{o.case.kernel:10} {o.case.dtype} {o.case.data:40.40} {shown}  {times}  {struck}".rstrip()
+
+
+def _timing(o: Outcome, name: str) -> str:
+    t = o.timings.get(name)
+    return f"{number(t.minimum)} / {number(t.median)}" if t is not None else "-"
+
+
+def _span(ms: float) -> str:
+    return "-" if math.isnan(ms) else f"{ms * 1e3:.2f} us" if ms < 0.1 else f"{number(ms)} ms"
+
+
+def _row(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cells) + " |"
