@@ -311,7 +311,7 @@ class _Parser:
         return var
 
     def type(self) -> Type:
-        m = re.fullmatch(r"([a-z]+\d*)(?:x(\d+))?", self.cursor.token.text)
+        m = re.fullmatch(r"([a-z]+?\d*)(?:x(\d+))?", self.cursor.token.text)
         if m is None or m[1] not in BY_NAME:
             raise self.cursor.error(
                 f"expected a type, found {self.cursor.found()}",

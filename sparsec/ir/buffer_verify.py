@@ -69,9 +69,10 @@ RULES: dict[str, str] = {
     "text": "names, notes and comments are one line",
 }
 
-_NO_BOOL = {"sub", "neg", "floordiv", "mod", "pow", "sign", "invert"}
+_NO_BOOL = {"sub", "neg", "floordiv", "mod", "pow", "sign"}
 _NO_COMPLEX = {
     *("min", "max", "lt", "le", "gt", "ge", "floordiv", "mod", "atan2", "erf", "cbrt", "relu", "gelu", "heaviside"),
+    *("sigmoid", "silu"),
     *("floor", "ceil", "round"),
 }
 _IN_TILE = (Let, Decl, Set, Store, If, Tile, For, Comment, Block)
