@@ -9,13 +9,13 @@ Grammar of the textual form (``loops_text.py`` prints and parses it)::
                     "produce" block "consume" block
               | "assemble" TENSOR "by" method block
               | "tile" NAME "<" INT ("," NAME "<" INT)* block
-              | access "=" expr | access MONOID "=" expr
+              | access "=" expr | access MONOID "=" expr | block
     windex   := NAME "in" domain
     domain   := extent                                   0 .. extent
               | "chunks" "(" extent "," INT ")"          the numbers of the chunks of that size
               | "chunk" "(" NAME "," INT "," extent ")"  the coordinates of chunk NAME, the last one cut at the extent
     mark     := "parallel" ["(" INT ")"] | "vector" "(" INT ")" | "unroll" | "ordered"
-    kind     := "scalar" | "dense" | "bitmap" | "list" | "registers"
+    kind     := ("scalar" | "dense" | "bitmap" | "list" | "registers") ["." MONOID]     what folds equal coordinates: add
     method   := "insert" | "append" | "count"
     block    := "{" stmt* "}"
     expr     := the expressions of tensor IR without reduce, scan, softmax, top

@@ -107,11 +107,11 @@ def _visit(s: Stmt, scope: Scope) -> None:
             _visit(body, dataclasses.replace(here, bound={**scope.bound, **new}))
         case Accumulate(target, op, value):
             here = scope.at(f"{target.tensor}[] {'=' if op == '=' else op + '='}")
-            _check(s, here)
             _check(target, dataclasses.replace(here, writing=True))
             for i in target.indices:
                 _expression(i, here)
             _expression(value, here)
+            _check(s, here)
 
 
 def _expression(e: Expr, scope: Scope) -> None:
