@@ -22,7 +22,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -50,6 +50,9 @@ from sparsec.ir.tensor import (
     TensorDecl,
     Top,
 )
+
+if TYPE_CHECKING:
+    from sparsec.ir.tensor_bounds import Magnitude
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -81,8 +84,8 @@ def magnitude(
     arrays: Mapping[str, Any],
     sizes: Mapping[str, int] | None = None,
     stored: Mapping[str, Any] | None = None,
-) -> dict[str, Any]:
-    """For each result its ``terms`` and ``total`` magnitude, from which ``tolerance()`` follows (``tensor_bounds``)."""
+) -> dict[str, Magnitude]:
+    """For each result its ``terms`` and ``total`` magnitude, and the ``tolerance`` that follows: ``tensor_bounds``."""
     from sparsec.ir.tensor_bounds import bounds
 
     return bounds(program, arrays, sizes, stored)
@@ -290,7 +293,8 @@ class Machine:
             if isinstance(value, Reduce) and free_indices(s.where) & set(value.indices):
                 both = s.where if value.where is None else Map("and", (value.where, s.where), BOOL)
                 value = Reduce(value.monoid, value.indices, value.body, value.dtype, both)
-                where = where.any(axis=tuple(self.scope.axes[n] for n in value.indices), keepdims=True)
+                axes = tuple(self.scope.axes[n] for n in value.indices)
+                where = np.asarray(where.any(axis=axes, keepdims=True))
         return value, where, self.write(s, value, where)
 
     def write(self, s: Assign, value: Expr, where: Array | None) -> Write:
@@ -404,7 +408,7 @@ class Machine:
         if array.size == 0:
             return np.full(shape, fill, array.dtype)
         clipped = tuple(np.clip(a, 0, n - 1) for a, n in zip(found, array.shape, strict=True))
-        return np.where(inside, array[clipped], array.dtype.type(fill))
+        return np.asarray(np.where(inside, array[clipped], array.dtype.type(fill)))
 
     def _bound(self, shape: tuple[int, ...]) -> None:
         points = 1
@@ -594,7 +598,7 @@ def fold(monoid: str, body: Array, axes: tuple[int, ...], t: DType) -> Array:
     function = ops.OPS[name].numpy
     assert isinstance(function, np.ufunc)
     begin = identity(monoid, t)
-    out = function.reduce(body, axis=axes, keepdims=True, initial=begin, **({} if t is BOOL else {"dtype": held(t)}))
+    out = function.reduce(body, axis=axes, keepdims=True, initial=begin, dtype=None if t is BOOL else held(t))
     return np.asarray(out).astype(held(t))
 
 

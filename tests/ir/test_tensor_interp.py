@@ -73,7 +73,8 @@ Aij, xj = at("A", i, j), at("x", j)
 
 def row(value: Expr, where: Expr | None = None, t: DType = F64, **kw: Any) -> Any:
     """r[i] = value, an expression in A and x."""
-    return run([MAT, VEC, decl("r", "m", "out", t)], assign(at("r", i, t=t), value, where, i="m", j="n"), A=A, x=x, **kw)
+    out = decl("r", "m", "out", t)
+    return run([MAT, VEC, out], assign(at("r", i, t=t), value, where, i="m", j="n"), A=A, x=x, **kw)
 
 
 def mat(value: Expr, where: Expr | None = None, t: DType = F64, **kw: Any) -> Any:
@@ -105,8 +106,11 @@ def test_scalar_result() -> None:
 
 @pytest.mark.parametrize(
     ("monoid", "expected"),
-    [("add", A.sum(1)), ("mul", A.prod(1)), ("min", A.min(1)), ("max", A.max(1)), ("argmin", [2, 0]), ("argmax", [0, 1])],
-)
+    [
+        ("add", A.sum(1)), ("mul", A.prod(1)), ("min", A.min(1)), ("max", A.max(1)),
+        ("argmin", [2, 0]), ("argmax", [0, 1]),
+    ],
+)  # fmt: skip
 def test_monoids(monoid: str, expected: Any) -> None:
     t = I64 if monoid.startswith("arg") else F64
     assert row(Reduce(monoid, ("j",), Aij, t), t=t).tolist() == list(expected)
@@ -182,8 +186,8 @@ def test_integers_wrap_and_division_by_zero_is_zero() -> None:
 
 def test_reductions_of_small_integers_wrap_in_their_type() -> None:
     value = Reduce("add", ("j",), at("a", j, t=U8), U8)
-    out = run([decl("a", "n", t=U8), decl("s", "", "out", U8)], assign(at("s", t=U8), value, j="n"), a=np.array([200, 100]))
-    assert out == 44
+    tensors = [decl("a", "n", t=U8), decl("s", "", "out", U8)]
+    assert run(tensors, assign(at("s", t=U8), value, j="n"), a=np.array([200, 100])) == 44
 
 
 def test_bool_reductions() -> None:
@@ -211,9 +215,9 @@ def test_condition_over_a_reduced_index() -> None:
     assert run([MAT, out], s, A=A).tolist() == [9.0, 0.0]
 
 
-@pytest.mark.parametrize(("name", "expected"), [("add", np.cumsum), ("mul", np.cumprod), ("max", np.maximum.accumulate)])
-def test_scan(name: str, expected: Any) -> None:
-    assert mat(Scan(name, "j", Aij, F64)).tolist() == expected(A, axis=1).tolist()
+@pytest.mark.parametrize(("name", "ufunc"), [("add", np.add), ("mul", np.multiply), ("max", np.maximum)])
+def test_scan(name: str, ufunc: np.ufunc) -> None:
+    assert mat(Scan(name, "j", Aij, F64)).tolist() == ufunc.accumulate(A, axis=1).tolist()
 
 
 def test_scan_exclusive_reverse_and_conditional() -> None:
@@ -338,9 +342,8 @@ def test_updates_begin_as_the_identity_or_as_what_was_passed() -> None:
     assert run(tensors, s, A=A, r=np.array([0.5, 9, 0.5])).tolist() == [1, 9, 0.5]
     r = np.array([1.0, 1, 1])
     inout = [MAT, decl("r", "n", "inout")]
-    assert run(inout, assign(at("r", j), Reduce("add", ("i",), Aij, F64), op="add", i="m", j="n"), A=A, r=r).tolist() == (
-        A.sum(0) + 1
-    ).tolist()
+    total = assign(at("r", j), Reduce("add", ("i",), Aij, F64), op="add", i="m", j="n")
+    assert run(inout, total, A=A, r=r).tolist() == (A.sum(0) + 1).tolist()
     assert r.tolist() == [1, 1, 1]
 
 
@@ -404,7 +407,8 @@ def test_a_users_monoid() -> None:
 
 
 def test_an_ordered_monoid_folds_in_order() -> None:
-    last = MonoidDef("last", ("v",), (num(0),), "x", (name("x"),), name("v"), ("a",), ("b",), (name("b"),), ordered=True)
+    x = name("x")
+    last = MonoidDef("last", ("v",), (num(0),), "x", (x,), name("v"), ("a",), ("b",), (name("b"),), ordered=True)
     assert row(Reduce("last", ("j",), Aij, F64), monoids=[last]).tolist() == A[:, -1].tolist()
 
 
@@ -415,7 +419,8 @@ def test_bf16_rounds_after_every_operator() -> None:
     total = Reduce("add", ("j",), a, BF16)
     one = assign(at("r", j, t=BF16), op("add", a, at("a", num(0, I64), t=BF16)), j="n")
     assert run(tensors, one, a=bits).tolist() == [0x4000, 0x3F80]
-    assert run([tensors[0], decl("s", "", "out", BF16)], assign(at("s", t=BF16), total, j="n"), a=bits).tolist() == 0x3F80
+    s = assign(at("s", t=BF16), total, j="n")
+    assert run([tensors[0], decl("s", "", "out", BF16)], s, a=bits).tolist() == 0x3F80
 
 
 def test_casts() -> None:
