@@ -76,7 +76,8 @@ def torch_csr(a: Any) -> Any:
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch says that CSR is in beta
-        return torch.sparse_csr_tensor(*map(torch.from_numpy, (a.indptr, a.indices, a.data)), size=a.shape)
+        parts = [torch.from_numpy(v) for v in (a.indptr, a.indices, a.data)]
+        return torch.sparse_csr_tensor(parts[0], parts[1], parts[2], size=a.shape)
 
 
 def from_torch(value: Any) -> Any:

@@ -437,7 +437,7 @@ def _fits(value: object, t: DType) -> bool:
         if not isinstance(value, int) or isinstance(value, bool):
             return False
         low = -(2 ** (t.bits - 1)) if t.kind == "i" else 0
-        return low <= value < low + 2**t.bits
+        return bool(low <= value < low + 2**t.bits)
     return isinstance(value, kinds[t.kind]) and (t.kind == "b" or not isinstance(value, bool))
 
 
