@@ -109,6 +109,10 @@ class Expressions:
         t = scalar(e.type)
         if e.op.startswith("reduce_"):
             return self.reduce(e)
+        if e.op == "bitmask":
+            lanes = e.args[0].type
+            assert isinstance(lanes, Vec)
+            return "(" + " | ".join(f"(uint64_t){_atom(self.lane(e.args[0], str(n)))} << {n}" for n in range(lanes.lanes)) + ")"
         if e.op == "iota":
             return f"({C_TYPES[t.name]}){k}"
         args = [self.lane(a, k) for a in e.args]

@@ -5,8 +5,8 @@
 ``DenseWork``
     an array (heap, or "registers": a small stack array that unrolling turns into registers).
 ``BitmapWork``
-    an array, with a bitmap of the coordinates written and a bitmap of the bitmap's words, so that reading in
-    order costs one step an entry and one for each 4,096 coordinates, and needs no sorting.
+    an array, flags of the coordinates written and flags of the flags' blocks, so that reading in order costs one
+    step an entry and one for each 4,096 coordinates, and needs no sorting.
 ``ListWork``
     keys and values appended, sorted by a stable radix sort, equal keys folded while reading (``sorting.py``).
 """
@@ -18,9 +18,9 @@ from collections.abc import Callable
 from sparsec.passes.lower.context import Context, Env, combine
 
 from sparsec.errors import ScheduleError
-from sparsec.ir.buffer import Alloc, Buffer, Const, Expr, Origin, Var, i64
-from sparsec.ir.build import add, cast, load, mul, op, sub
-from sparsec.ir.dtypes import I64, U64
+from sparsec.ir.buffer import Alloc, Buffer, Const, Expr, Load, Op, Origin, Store, Var, Vec, i64
+from sparsec.ir.build import Builder, add, cast, load, mul, op, sub
+from sparsec.ir.dtypes import I64, U8, U64
 from sparsec.ir.loops import Chunk, Domain, Workspace
 from sparsec.ir.tensor import Access, Index
 from sparsec.ir.tensor import Expr as TExpr
@@ -93,7 +93,12 @@ class DenseWork:
 
 
 class BitmapWork:
-    """One-dimensional; all places hold ``init`` and no bit is set between uses."""
+    """One-dimensional; all places hold ``init`` and no flag is set between uses.
+
+    A byte a coordinate says whether it was written, and a byte for every 64 of those whether any was: writing is two
+    stores that wait for nothing (setting bits would read the word written just before), and reading takes 64 flags at a
+    time as a mask, in order, without sorting.
+    """
 
     sparse = True
 
@@ -105,17 +110,16 @@ class BitmapWork:
         self.extent = domain_size(ctx, w.indices[0].domain)
         self.initial = Const(w.init, w.dtype)
         self.values = Buffer(b.fresh(w.name), w.dtype, Origin(w.name, -1, "workspace"))
-        self.words = Buffer(b.fresh(f"{w.name}_words"), U64, Origin(w.name, 0, "bitmap"))
-        self.summary = Buffer(b.fresh(f"{w.name}_summary"), U64, Origin(w.name, 0, "summary"))
-        self.words_size: Expr = i64(0)
-        self.summary_size: Expr = i64(0)
+        self.flags = Buffer(b.fresh(f"{w.name}_flags"), U8, Origin(w.name, 0, "bitmap"))
+        self.blocks = Buffer(b.fresh(f"{w.name}_blocks"), U8, Origin(w.name, 0, "summary"))
+        self.groups: Expr = i64(0)
 
         def allocate() -> None:
-            b.emit(Alloc(self.values, self.extent, self.initial))
-            self.words_size = b.let("nwords", op("shr", add(self.extent, 63), i64(6)))
-            b.emit(Alloc(self.words, self.words_size, u64(0)))
-            self.summary_size = b.let("nsummary", op("shr", add(self.words_size, 63), i64(6)))
-            b.emit(Alloc(self.summary, self.summary_size, u64(0)))
+            if not ctx.counting:
+                b.emit(Alloc(self.values, self.extent, self.initial))
+            self.groups = b.let("groups", op("shr", add(self.extent, 64 * 64 - 1), i64(12)))
+            b.emit(Alloc(self.flags, op("shl", self.groups, i64(12)), Const(0, U8)))
+            b.emit(Alloc(self.blocks, op("shl", self.groups, i64(6)), Const(0, U8)))
 
         ctx.allocate(allocate)
 
@@ -123,49 +127,56 @@ class BitmapWork:
         return load(self.values, ctx.expr(access.indices[0], env))
 
     def update(self, ctx: Context, access: Access, op_name: str, value: TExpr, env: Env) -> None:
-        # Setting the bits again costs less than the misprediction of asking whether they are set.
         b = ctx.b
         at = b.let("at", ctx.expr(access.indices[0], env))
         if not ctx.counting:
             v = ctx.expr(value, env)
             b.store(self.values, at, v if op_name == "=" else combine(op_name, load(self.values, at), v))
-        word = b.let("word", op("shr", at, i64(6)))
-        bit = op("shl", u64(1), cast(op("bitand", at, i64(63)), U64))
-        b.store(self.words, word, op("bitor", load(self.words, word), bit))
-        high = b.let("high", op("shr", at, i64(12)))
-        bit = op("shl", u64(1), cast(op("bitand", word, i64(63)), U64))
-        b.store(self.summary, high, op("bitor", load(self.summary, high), bit))
+        b.store(self.flags, at, Const(1, U8))
+        b.store(self.blocks, op("shr", at, i64(6)), Const(1, U8))
+
+    def _take(self, b: Builder, flags: Buffer, number: Expr) -> Var:
+        """The 64 flags from ``64 * number`` on as a mask; they are cleared."""
+        lanes = Vec(U8, 64)
+        zeros = Op("splat", (Const(0, U8),), lanes)
+        start = b.let("start", op("shl", number, i64(6)))
+        found = op("ne", Load(flags, start, lanes), zeros)
+        mask = b.var("mask", Op("bitmask", (found,), U64))
+        with b.if_(op("ne", mask, u64(0))):
+            b.emit(Store(flags, start, zeros))
+        return mask
+
+    def _each_bit(self, ctx: Context, mask: Var, number: Expr, body: Callable[[Expr], None]) -> None:
+        b = ctx.b
+        with b.while_(op("ne", mask, u64(0)), note=f"sweep {self.w.name}"):
+            found = b.let("c", add(op("shl", number, i64(6)), cast(op("ctz", mask), I64)))
+            b.set(mask, op("bitand", mask, op("sub", mask, u64(1))))
+            body(found)
 
     def sweep(self, ctx: Context, body: Callable[[Expr], None]) -> None:
         """Run ``body`` for each coordinate written, ascending, and leave the workspace as new."""
         b = ctx.b
-        note = f"sweep {self.w.name}"
-        with b.loop("s", i64(0), self.summary_size, note=note) as s:
-            top = b.var("top", load(self.summary, s))
-            with b.if_(op("ne", top, u64(0))):
-                b.store(self.summary, s, u64(0))
-            with b.while_(op("ne", top, u64(0)), note=note):
-                word = b.let("word", add(op("shl", s, i64(6)), cast(op("ctz", top), I64)))
-                b.set(top, op("bitand", top, op("sub", top, u64(1))))
-                bits = b.var("bits", load(self.words, word))
-                b.store(self.words, word, u64(0))
-                with b.while_(op("ne", bits, u64(0)), note=note):
-                    coord = b.let("c", add(op("shl", word, i64(6)), cast(op("ctz", bits), I64)))
-                    b.set(bits, op("bitand", bits, op("sub", bits, u64(1))))
-                    body(coord)
-                    if not ctx.counting:
-                        b.store(self.values, coord, self.initial)
+
+        def entry(coord: Expr) -> None:
+            body(coord)
+            if not ctx.counting:
+                b.store(self.values, coord, self.initial)
+
+        with b.loop("g", i64(0), self.groups, note=f"sweep {self.w.name}") as group:
+            blocks = self._take(b, self.blocks, group)
+            self._each_bit(
+                ctx, blocks, group, lambda block: self._each_bit(ctx, self._take(b, self.flags, block), block, entry)
+            )
 
     def scan(self, ctx: Context, body: Callable[[Expr], None]) -> None:
         """Run ``body`` for every coordinate, written or not, and leave the workspace as new."""
         b = ctx.b
         with b.loop("c", i64(0), self.extent, note=f"scan {self.w.name}") as coord:
             body(coord)
-            b.store(self.values, coord, self.initial)
-        with b.loop("s", i64(0), self.words_size) as s:
-            b.store(self.words, s, u64(0))
-        with b.loop("s", i64(0), self.summary_size) as s:
-            b.store(self.summary, s, u64(0))
+            if not ctx.counting:
+                b.store(self.values, coord, self.initial)
+        with b.loop("g", i64(0), self.groups) as group:
+            self._each_bit(ctx, self._take(b, self.blocks, group), group, lambda block: self._take(b, self.flags, block))  # type: ignore[arg-type, return-value]
 
 
 def make_work(ctx: Context, w: Workspace) -> ScalarWork | DenseWork | BitmapWork:

@@ -129,6 +129,7 @@ EXTRA_OPS: dict[str, str] = {
     "reduce_mul": "product of the lanes (any order)",
     "reduce_min": "minimum of the lanes (NaN propagates)",
     "reduce_max": "maximum of the lanes (NaN propagates)",
+    "bitmask": "bool lanes (64 at most) as the low bits of a u64, lane 0 the lowest",
 }
 
 

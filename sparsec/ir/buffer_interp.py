@@ -241,6 +241,8 @@ def _general(op: str, args: tuple[Value, ...], types: tuple[Any, ...], t: Any) -
         return np.arange(t.lanes).astype(_held(t))
     if op == "splat":
         return np.full(t.lanes, args[0], _held(t))
+    if op == "bitmask":
+        return np.uint64(sum(1 << k for k, lane in enumerate(args[0]) if lane))
     values = tuple(_lift(a, s) for a, s in zip(args, types, strict=True))
     if op in ("shl", "shr", "ctz", "popcount"):
         pairs = np.broadcast_arrays(values[0], values[-1])

@@ -94,7 +94,7 @@ KEYWORDS = {
     "complex",
 }
 _IDENT = re.compile(r"[A-Za-z_]\w*\Z", re.ASCII)
-_TYPED = ("cast", "splat", "iota")
+_TYPED = ("cast", "splat", "iota", "bitmask")
 
 
 def infer_type(op: str, args: tuple[Expr, ...]) -> Type | None:

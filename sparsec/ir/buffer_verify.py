@@ -45,7 +45,7 @@ from sparsec.ir.buffer import (
     While,
     scalar,
 )
-from sparsec.ir.dtypes import BOOL, I64, DType
+from sparsec.ir.dtypes import BOOL, I64, U64, DType
 
 RULES: dict[str, str] = {
     "module": "a module has a function; names of functions differ; parameters have a mode of in, out, result",
@@ -439,8 +439,12 @@ class _Verifier:
         lanes = {t.lanes if isinstance(t, Vec) else 0 for t in args}
         if len(lanes) != 1:
             self.fail("type", f"'{e.op}' mixes {', '.join(map(str, args))}")
-        if e.op.startswith("reduce_"):
-            want: Type = types[0]
+        if e.op == "bitmask":
+            if not isinstance(args[0], Vec) or types[0] is not BOOL or args[0].lanes > 64:
+                self.fail("type", f"'bitmask' takes up to 64 bool lanes, not {args[0]}")
+            want: Type = U64
+        elif e.op.startswith("reduce_"):
+            want = types[0]
             if not isinstance(args[0], Vec):
                 self.fail("type", f"'{e.op}' reduces {args[0]}")
         else:
@@ -476,7 +480,7 @@ class _Verifier:
 
 
 EXTRA_ARITY = {"shl": 2, "shr": 2, "ctz": 1, "popcount": 1, "fma": 3, "radd": 2, "splat": 1, "iota": 0}
-EXTRA_ARITY |= dict.fromkeys(("reduce_add", "reduce_mul", "reduce_min", "reduce_max"), 1)
+EXTRA_ARITY |= dict.fromkeys(("reduce_add", "reduce_mul", "reduce_min", "reduce_max", "bitmask"), 1)
 
 
 def _show(node: Var | Buffer) -> str:
