@@ -376,8 +376,8 @@ class _Function:
         end = ")" if store else ""
         if not isinstance(t, Vec):
             mask = "" if s.mask is None else f"if ({self.value(s.mask)}) "
-            value = self.value(s.value)
-            self.put(f"{mask}{target}[{bare(self.expr.lane(s.index, ''))}] = {store}{value}{end};")
+            text = self.value(s.value)
+            self.put(f"{mask}{target}[{self.value(s.index)}] = {store}{text}{end};")
             return
         self.open("")
         # What the store overwrites may be read by a later lane.
@@ -429,8 +429,9 @@ class _Function:
     def alloc(self, s: Alloc) -> None:
         name, t = self.name(s.buffer.name), storage_type(s.buffer.dtype)
         if s.space == "stack":
-            self.put(f"{t} {name}[{max(1, int(s.size.value))}];")  # type: ignore[union-attr, call-overload]
+            assert isinstance(s.size, Const)
             size = self.value(s.size)
+            self.put(f"{t} {name}[{size if s.size.value else 1}];")
         else:
             self.open("")
             size, count = self.fresh("size"), self.value(s.size)

@@ -17,21 +17,43 @@ from sparsec.ir.buffer import Const, Expr, Load, Op, Var, Vec, scalar
 from sparsec.ir.dtypes import BF16, BOOL, F16, F32, F64, DType
 
 _INFIX = {
-    "add": "+", "radd": "+", "sub": "-", "mul": "*", "bitand": "&", "bitor": "|", "bitxor": "^",
-    "eq": "==", "ne": "!=", "lt": "<", "le": "<=", "gt": ">", "ge": ">=", "and": "&&", "or": "||",
+    "add": "+",
+    "radd": "+",
+    "sub": "-",
+    "mul": "*",
+    "bitand": "&",
+    "bitor": "|",
+    "bitxor": "^",
+    "eq": "==",
+    "ne": "!=",
+    "lt": "<",
+    "le": "<=",
+    "gt": ">",
+    "ge": ">=",
+    "and": "&&",
+    "or": "||",
 }
 _BOOL_INFIX = {"add": "||", "mul": "&&", "min": "&&", "max": "||"}
 _MATH = {
     **{name: name for name in ("exp", "log", "log1p", "expm1", "sqrt", "cbrt", "sin", "cos", "tan", "atan2", "sinh")},
     **{name: name for name in ("cosh", "tanh", "asin", "acos", "atan", "asinh", "acosh", "atanh", "floor", "ceil")},
-    "round": "rint", "abs": "fabs", "pow": "pow",
+    "round": "rint",
+    "abs": "fabs",
+    "pow": "pow",
 }
 _COMPLEX_MATH = {
     **{
         name: "c" + name for name in ("exp", "log", "sqrt", "sin", "cos", "tan", "sinh", "cosh", "tanh", "asin", "acos")
     },
-    "atan": "catan", "asinh": "casinh", "acosh": "cacosh", "atanh": "catanh", "pow": "cpow", "conj": "conj",
-    "abs": "cabs", "real": "creal", "imag": "cimag",
+    "atan": "catan",
+    "asinh": "casinh",
+    "acosh": "cacosh",
+    "atanh": "catanh",
+    "pow": "cpow",
+    "conj": "conj",
+    "abs": "cabs",
+    "real": "creal",
+    "imag": "cimag",
 }
 BY_PART = {"c64": F32, "c128": F64}
 """The type of the parts of a complex type."""
@@ -112,7 +134,11 @@ class Expressions:
         if e.op == "bitmask":
             lanes = e.args[0].type
             assert isinstance(lanes, Vec)
-            return "(" + " | ".join(f"(uint64_t){_atom(self.lane(e.args[0], str(n)))} << {n}" for n in range(lanes.lanes)) + ")"
+            return (
+                "("
+                + " | ".join(f"(uint64_t){_atom(self.lane(e.args[0], str(n)))} << {n}" for n in range(lanes.lanes))
+                + ")"
+            )
         if e.op == "iota":
             return f"({C_TYPES[t.name]}){k}"
         args = [self.lane(a, k) for a in e.args]

@@ -13,8 +13,12 @@ from sparsec.ir.dtypes import BF16, F16, DType
 C_TYPES = {
     "bool": "bool",
     **{f"{k}{n}": f"{'u' if k == 'u' else ''}int{n}_t" for k in "ui" for n in (8, 16, 32, 64)},
-    "f16": "float", "bf16": "float", "f32": "float", "f64": "double",
-    "c64": "float complex", "c128": "double complex",
+    "f16": "float",
+    "bf16": "float",
+    "f32": "float",
+    "f64": "double",
+    "c64": "float complex",
+    "c128": "double complex",
 }
 """The type a value has in a local; f16 and bf16 compute as float."""
 

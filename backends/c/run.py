@@ -6,7 +6,7 @@ import ctypes
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from pathlib import Path
 
@@ -26,7 +26,7 @@ def compiler() -> str | None:
 
 
 @lru_cache(maxsize=256)
-def _load(source: str, symbol: str) -> ctypes._CFuncPtr:
+def _load(source: str, symbol: str) -> Callable[[int], int]:
     cc = compiler()
     if cc is None:
         raise BackendError("there is no C compiler", hint="the 'cpu' backend needs none")
