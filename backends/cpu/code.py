@@ -72,6 +72,7 @@ class ModuleText:
         self.workers = 0
         """Parallel loops so far."""
         self._unlikely = ""
+        self._predictable = ""
 
     def declare(self, name: str, text: str) -> str:
         self.declarations.setdefault(name, text)
@@ -95,6 +96,11 @@ class ModuleText:
         """Branch weights for a condition that hardly ever holds."""
         self._unlikely = self._unlikely or self.meta('!{!"branch_weights", i32 1, i32 10000}')
         return f", !prof {self._unlikely}"
+
+    def predictable(self) -> str:
+        """Branch weights that make LLVM keep a branch it would turn into selects."""
+        self._predictable = self._predictable or self.meta('!{!"branch_weights", i32 10000, i32 1}')
+        return f", !prof {self._predictable}"
 
     def text(self) -> str:
         parts = [*self.declarations.values(), *self.helpers.values(), *self.functions, *self.metadata]

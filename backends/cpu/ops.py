@@ -431,6 +431,12 @@ def _reduce(name: str) -> Emit:
     return emit
 
 
+def _bitmask(c: Code, a: list[str], t: Type, rt: Type) -> str:
+    assert isinstance(t, Vec)
+    bits = c.ins(f"bitcast {ll(t)} {a[0]} to i{t.lanes}")
+    return bits if t.lanes == 64 else c.ins(f"zext i{t.lanes} {bits} to i64")
+
+
 def _same(c: Code, a: list[str], t: Type, rt: Type) -> str:
     return a[0]
 
@@ -492,6 +498,7 @@ _OPS: dict[str, Emit] = {
     "fma": _fma,
     "splat": _splat,
     "iota": _iota,
+    "bitmask": _bitmask,
     **{f"reduce_{name}": _reduce(name) for name in ("add", "mul", "min", "max")},
 }
 

@@ -387,7 +387,8 @@ class Emitter:
         cond = self.expr(s.cond)
         then, done = c.new_label("then"), c.new_label("endif")
         orelse = c.new_label("else") if s.orelse.stmts else done
-        c.branch(cond, then, orelse)
+        # Merging sorted lists is faster by guessing than by waiting: keep the branch.
+        c.branch(cond, then, orelse, *([self.module.predictable()] if s.note == "merge" else []))
         c.start(then)
         self.block(s.then)
         c.jump(done)

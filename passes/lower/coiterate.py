@@ -87,6 +87,11 @@ class Walker:
     def cursor(self, pos: Expr) -> Cursor:
         return Cursor(self.done + 1, pos, None if self.unique else self.segment_end)
 
+    def after(self) -> Expr:
+        """The position of the next coordinate, once this one's segment is known."""
+        assert self.pos is not None
+        return add(self.pos, 1) if self.segment_end is None else self.segment_end
+
     def find_segment(self, b: Builder, pos: Expr, coord: Expr) -> None:
         """The end of the run of entries that share ``coord`` (nonunique levels)."""
         if self.unique:
@@ -153,6 +158,7 @@ def probe(ctx: Context, access: Access, env: Env, coord: Expr) -> tuple[Expr, Cu
 
 
 Leaf = Callable[[LStmt, Env], None]
+Decide = Callable[[list[Walker], Subset, Env], list[Stmt]]
 
 
 class Coiteration:
@@ -166,31 +172,45 @@ class Coiteration:
         self.cases = cases
         self.leaf = leaf
 
-    def dispatch(self, walkers: list[Walker], flags: dict[Access, Expr], coord: Expr, certain: Subset) -> None:
-        """Decide which walkers have an entry at ``coord``, one test a walker, and emit each live case once."""
+    def dispatch(self, walkers: list[Walker], flags: dict[Access, Expr], coord: Expr) -> None:
+        """Decide which walkers have an entry at ``coord``, one test a walker; emit each live case once; move those on.
+
+        A walker moves in the branch that knows it has an entry: the processor then guesses the branch and goes on, where a
+        computed step would make each coordinate wait for the comparison before it.  A walker without a flag is there for
+        certain, and moved by its loop.
+        """
         env = self.env.bind(self.forall.index, coord)
 
         def decide(rest: list[Walker], present: Subset, env: Env) -> list[Stmt]:
-            if not self._any_live(present, rest):
-                return []
-            if not rest:
-                body = self.cases[present]
-                assert body is not None
-                with self.b.collect() as stmts:
-                    self.leaf(body, env)
-                return stmts
-            w, tail = rest[0], rest[1:]
-            assert w.pos is not None
-            have = decide(tail, present | {w.access}, env.move(w.access, w.cursor(w.pos)))
-            if w.access in certain:
-                return have
-            lack = decide(tail, present, env)
             with self.b.collect() as stmts:
-                self.b.if_else(flags[w.access], have, lack)
+                if not self._any_live(present, rest):
+                    for w in rest:
+                        if w.access in flags:
+                            self.b.set(self._pos(w), op("select", flags[w.access], w.after(), self._pos(w)))
+                elif not rest:
+                    body = self.cases[present]
+                    assert body is not None
+                    self.leaf(body, env)
+                else:
+                    self._split(rest, flags, decide, present, env)
             return stmts
 
         for stmt in decide(walkers, frozenset(), env):
             self.b.emit(stmt)
+
+    def _split(self, rest: list[Walker], flags: dict[Access, Expr], decide: Decide, present: Subset, env: Env) -> None:
+        w, tail = rest[0], rest[1:]
+        have = decide(tail, present | {w.access}, env.move(w.access, w.cursor(self._pos(w))))
+        if w.access not in flags:
+            for stmt in have:
+                self.b.emit(stmt)
+            return
+        have.append(Set(self._pos(w), w.after()))
+        self.b.if_else(flags[w.access], have, decide(tail, present, env), note="merge")
+
+    def _pos(self, w: Walker) -> Var:
+        assert w.pos is not None
+        return w.pos
 
     def _any_live(self, present: Subset, rest: list[Walker]) -> bool:
         others = [w.access for w in rest]
@@ -230,16 +250,14 @@ class Coiteration:
         coord = self.b.let(self.forall.index, w.coordinate(self.b, p))
         w.pos = p
         w.find_segment(self.b, p, coord)
-        self.dispatch([w], {}, coord, frozenset([w.access]))
+        self.dispatch([w], {}, coord)
 
     def rest(self, w: Walker) -> None:
         """What is left of one walker."""
         assert w.pos is not None
         with self.b.while_(lt(w.pos, w.end), note=f"iterate {w.view.tensor}.{w.view.number}"):
             self.at_entry(w, w.pos)
-            after = add(w.pos, 1) if w.unique else w.segment_end
-            assert after is not None
-            self.b.set(w.pos, after)
+            self.b.set(w.pos, w.after())
 
     def together(self, walkers: list[Walker]) -> None:
         """Several walkers while all of them last: the smallest coordinate is next."""
@@ -253,25 +271,21 @@ class Coiteration:
                 coord = op("min", coord, here[w.access])
             coord = b.let(self.forall.index, coord)
             flags = {a: b.let("has", eq(c, coord)) for a, c in here.items()}
-            self.step(walkers, flags, coord, frozenset())
+            self.step(walkers, flags, coord)
 
-    def step(self, walkers: list[Walker], flags: dict[Access, Expr], coord: Expr, certain: Subset) -> None:
-        """Emit the cases at ``coord`` and move on those that had an entry there."""
+    def step(self, walkers: list[Walker], flags: dict[Access, Expr], coord: Expr) -> None:
+        """Emit the cases at ``coord``, after finding the ends of segments there."""
         b = self.b
         for w in walkers:
-            assert w.pos is not None
-            if not w.unique:
-                w.segment_end = b.var("next", w.pos)
-                target = w.segment_end
-                with b.if_(flags[w.access]):
-                    w.find_segment(b, w.pos, coord)
-                    b.set(target, w.segment_end)
-                w.segment_end = target
-        self.dispatch(walkers, flags, coord, certain)
-        for w in walkers:
-            assert w.pos is not None
-            after = w.segment_end if w.segment_end is not None else op("select", flags[w.access], add(w.pos, 1), w.pos)
-            b.set(w.pos, after)
+            if w.unique:
+                continue
+            w.segment_end = None
+            target = b.var("next", self._pos(w))
+            with b.if_(flags[w.access]):
+                w.find_segment(b, self._pos(w), coord)
+                b.set(target, w.after())
+            w.segment_end = target
+        self.dispatch(walkers, flags, coord)
 
     def every(self, walkers: list[Walker], lo: Expr, hi: Expr) -> None:
         """Every coordinate of the domain, with the walkers moving along."""
@@ -287,6 +301,6 @@ class Coiteration:
                     look.append(Set(flag, eq(w.coordinate(b, w.pos), coord)))
                 b.emit(If(flag, Block(tuple(look))))
                 flags[w.access] = flag
-            self.step(walkers, flags, coord, frozenset())
+            self.step(walkers, flags, coord)
 
 
