@@ -15,7 +15,7 @@ import numpy as np
 from benchmarks import data
 from benchmarks.harness import OURS, Case, Contestant
 
-MOST_PRODUCTS = 60_000_000
+MOST_PRODUCTS = 100_000_000
 """SpGEMM cases with more multiplications than this are left out: they take minutes and gigabytes."""
 
 NUMPY = {"f32": np.float32, "f64": np.float64}
