@@ -104,9 +104,23 @@ def read(environment: Mapping[str, str]) -> Knobs:
     return Knobs(**values)
 
 
+_BASE: list[Knobs] = []
+
+
+def _base() -> Knobs:
+    if not _BASE:
+        _BASE.append(read(os.environ))
+    return _BASE[0]
+
+
 @cache
-def _from_environment() -> Knobs:
-    return read(os.environ)
+def _available() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def thread_count() -> int:
+    """The threads a parallel loop may use here: the knob, else the cores this process may run on."""
+    return knobs().threads or _available()
 
 
 _OVERRIDE: ContextVar[Knobs | None] = ContextVar("sparsec_knobs", default=None)
@@ -114,7 +128,12 @@ _OVERRIDE: ContextVar[Knobs | None] = ContextVar("sparsec_knobs", default=None)
 
 def knobs() -> Knobs:
     """The knobs in force here: those of the innermost ``scope``, else the environment's."""
-    return _OVERRIDE.get() or _from_environment()
+    return _OVERRIDE.get() or _base()
+
+
+def change(**changes: Any) -> None:
+    """Change knobs for the rest of the process; a ``scope`` that is open keeps its own."""
+    _BASE[:] = [replace(_base(), **changes)]
 
 
 @contextmanager
@@ -132,4 +151,4 @@ def scope(**changes: Any) -> Iterator[Knobs]:
         _OVERRIDE.reset(token)
 
 
-__all__ = ["CHECKS", "KnobError", "Knobs", "knobs", "read", "scope"]
+__all__ = ["CHECKS", "KnobError", "Knobs", "change", "knobs", "read", "scope", "thread_count"]

@@ -6,12 +6,14 @@ fraction of a millisecond.
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import ctypes.util
 import itertools
 import os
 import sys
 import threading
+import weakref
 from functools import cache
 from time import perf_counter
 from typing import Any
@@ -19,10 +21,10 @@ from typing import Any
 import numpy as np
 
 from sparsec.backends.cpu.emit import ENTRY, emit_module
-from sparsec.backends.cpu.parallel import TEAM_RUN
+from sparsec.backends.cpu.team import TEAM_RUN, team
 from sparsec.errors import BackendError
 from sparsec.ir.buffer import Module
-from sparsec.knobs import knobs
+from sparsec.knobs import knobs, thread_count
 
 _LOCK = threading.RLock()
 """LLVM's objects belong to one thread at a time; a fork waits for it, so that the child finds LLVM in order."""
@@ -65,7 +67,20 @@ def _machine() -> Any:
 
 @cache
 def _session() -> Any:
-    return llvm_binding().create_lljit_compiler(None, suppress_errors=True)
+    """The ORC session; never disposed of, since threads may be in its code while the interpreter ends."""
+    session = llvm_binding().create_lljit_compiler(None, suppress_errors=True)
+    session._owned = True
+    return session
+
+
+_LIVE: weakref.WeakSet[Artifact] = weakref.WeakSet()
+
+
+@atexit.register
+def _keep_code() -> None:
+    """Daemon threads may still run kernels while the interpreter takes its objects down."""
+    for artifact in _LIVE:
+        artifact._code.detach()
 
 
 def _optimised(text: str) -> Any:
@@ -93,6 +108,18 @@ def link_object(object_bytes: bytes, *symbols: str, imports: dict[str, int] | No
         raise BackendError(f"machine code cannot be loaded: {problem}", hint="sparsec cache clear") from None
 
 
+def link_forever(text: str, symbols: tuple[str, ...]) -> Any:
+    """Load LLVM IR, unoptimised, for the rest of the process; gives the mapping of ``symbols`` to addresses."""
+    llvm = llvm_binding()
+    with _LOCK:
+        quick = llvm.Target.from_triple(host()[0]).create_target_machine(
+            opt=0, reloc="pic", codemodel="jitdefault", jit=True
+        )
+        code = link_object(quick.emit_object(llvm.parse_assembly(text, llvm.create_context())), *symbols)
+    code.detach()
+    return code
+
+
 class Artifact:
     """Machine code in memory, called with the GIL released.
 
@@ -107,14 +134,19 @@ class Artifact:
         self._text = text
         start = perf_counter()
         with _LOCK:
-            imports = {TEAM_RUN: ctypes.cast(_free(), ctypes.c_void_p).value or 0} if self.parallel else None
+            imports = {TEAM_RUN: team().run_address} if self.parallel else None
             self._code = link_object(object_bytes, entry, imports=imports)
         self._call = _ENTRY_TYPE(self._code[entry])
+        _LIVE.add(self)
         statistics["link"] = (perf_counter() - start) * 1e3
 
     def run(self, args: ctypes.Array[ctypes.c_int64] | int) -> int:
         """Run the kernel on an argument block or its address; gives its status: 0, or one of ``ABORT_CODES``."""
-        return self._call(args, 1)
+        if not self.parallel:
+            return self._call(args, 1)
+        threads = thread_count()
+        team().ensure(threads)
+        return self._call(args, threads)
 
     def source(self, kind: str = "llvm") -> str:
         """The kernel as ``"llvm"`` (as emitted), ``"llvm-opt"`` (after O3) or ``"asm"``.

@@ -10,10 +10,10 @@ from __future__ import annotations
 from sparsec.backends.cpu.code import Code
 from sparsec.backends.cpu.ops import emit_op
 from sparsec.backends.cpu.statements import Emitter
+from sparsec.backends.cpu.team import TEAM_RUN
 from sparsec.ir.buffer import ParallelFor
 from sparsec.ir.dtypes import I64
 
-TEAM_RUN = "sparsec_team_run"
 _HEADER = "i64, [7 x i64], i64, [7 x i64], i64, i64"
 """Next iteration and status, each in a cache line of its own; the end; the grain."""
 _NEXT, _STATUS, _END, _GRAIN, _FIRST = 0, 2, 4, 5, 6
@@ -125,4 +125,4 @@ def _emit_trampoline(e: Emitter, w: Emitter, name: str) -> None:
     e.module.functions.append(f'define internal void @"{w.name}"(ptr %context) nounwind {{\n{body}\n}}')
 
 
-__all__ = ["TEAM_RUN", "emit_parallel"]
+__all__ = ["emit_parallel"]

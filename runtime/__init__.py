@@ -1,0 +1,1 @@
+"""Runtime: tensors, conversion, files, the cache of machine code, threads."""
