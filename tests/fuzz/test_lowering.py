@@ -1,0 +1,76 @@
+"""Random programs in tensor IR: their meaning against loop nests, buffer IR and machine code made of them.
+
+Every stage's verifier accepts what the stage before it made, and its text reads back.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from sparsec.ir import buffer_text, buffer_verify, loops_text, loops_verify
+from sparsec.ir.tensor import Program
+from tests.support.campaign import Campaign, long_run
+from tests.support.differential import check, execute, expected, lower, walk_loops
+from tests.support.native import Native
+from tests.support.strategies import Data, expand, points
+
+
+def stages(program: Program, sets: list[Data]) -> None:
+    """All but machine code."""
+    low = lower(program)
+    loops_verify.verify(low.kernel)
+    buffer_verify.verify(low.module)
+    assert loops_text.parse_kernel(loops_text.print_kernel(low.kernel)) == low.kernel
+    assert buffer_text.parse_module(buffer_text.print_module(low.module)) == low.module
+    for d in sets:
+        want, bound = expected(program, d)
+        got = execute(low, d)
+        check({n: v for n, (v, _) in got.items()}, want, bound, "buffer IR")
+        if points(program, d.dims) > 300:
+            continue
+        slow = walk_loops(low, d)
+        check({n: v for n, (v, _) in slow.items()}, want, bound, "loop nests")
+        for t in program.results:
+            assert t.format is not None
+            if t.format.is_dense:
+                continue
+            # The buffer IR stores what the loops do, and more only where presence hangs on data or on empty ranges.
+            least, stored = expand(t.format, slow[t.name][1]), got[t.name][1]
+            assert not (least & ~stored).any(), f"'{t.name}' lacks entries at {np.argwhere(least & ~stored).tolist()}"
+            if "select" not in repr(program) and 0 not in d.dims.values():
+                assert (least == stored).all(), f"'{t.name}' stores more: {np.argwhere(~least & stored).tolist()}"
+
+
+def machine_code(program: Program, sets: list[Data]) -> None:
+    """Machine code, with and without checked accesses."""
+    low = lower(program)
+    for n, d in enumerate(sets):
+        if n < 2:
+            native = Native(low.module, bounds=n == 0)
+        want, bound = expected(program, d)
+        got = execute(low, d, native)
+        check({n: v for n, (v, _) in got.items()}, want, bound, "native")
+
+
+def test_stages(report: list[str]) -> None:
+    campaign = Campaign(stages, examples=300, seed=20240)
+    campaign.run()
+    report.append(campaign.summary("stages"))
+
+
+def test_machine_code(report: list[str]) -> None:
+    campaign = Campaign(machine_code, examples=60, seed=20241)
+    campaign.run()
+    report.append(campaign.summary("machine code"))
+
+
+@pytest.mark.fuzz
+@pytest.mark.parametrize("which", [stages, machine_code])
+def test_many(which: object, report: list[str]) -> None:
+    examples, seed = long_run()
+    campaign = Campaign(which, examples, seed, draws=3)  # type: ignore[arg-type]
+    try:
+        campaign.run()
+    finally:
+        report.append(campaign.summary(which.__name__.replace("_", " ")))  # type: ignore[attr-defined]

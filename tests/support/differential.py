@@ -1,0 +1,93 @@
+"""Run one program every way there is and compare: the reference meaning, the lowered buffer IR, the public API."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from sparsec.ir import buffer_interp, loops_interp
+from sparsec.ir.buffer import Module
+from sparsec.ir.loops import Kernel
+from sparsec.ir.tensor import Program
+from sparsec.ir.tensor_bounds import Magnitude, evaluate
+from sparsec.passes.lower import emit, plan
+from tests.support.packing import arguments, pack, results_of, unpack
+from tests.support.strategies import Data
+
+Array = np.ndarray[Any, np.dtype[Any]]
+Runner = Callable[[Module, dict[str, Any]], dict[str, Array]]
+
+
+@dataclass(frozen=True, slots=True)
+class Lowered:
+    """A program and what the compiler made of it."""
+
+    program: Program
+    kernel: Kernel
+    module: Module
+
+
+def lower(program: Program) -> Lowered:
+    """Loop nest and buffer IR of a program; raises what the compiler raises."""
+    kernel = plan(program)
+    return Lowered(program, kernel, emit(kernel))
+
+
+def execute(low: Lowered, data: Data, runner: Runner = buffer_interp.run) -> dict[str, tuple[Array, Array]]:
+    """Dense values and pattern of each result, run on arrays packed here; canonical form is asserted."""
+    program = low.program
+    packed = {}
+    for t in program.operands:
+        assert t.format is not None
+        packed[t.name] = pack(t.format, data.arrays[t.name], data.stored[t.name])
+    shapes = {t.name: tuple(d if isinstance(d, int) else data.dims[d] for d in t.dims) for t in program.results}
+    dense = {}
+    for t in program.results:
+        assert t.format is not None
+        if t.format.is_dense:
+            # Garbage, so that an element nobody writes shows.
+            size = int(np.prod(shapes[t.name], dtype=np.int64))
+            dense[t.name] = np.full(size, np.nan if t.dtype.is_float else 77, t.dtype.np)
+    out = runner(low.module, arguments(low.module, packed, dense, data.dims))
+    results = {}
+    for t in program.results:
+        assert t.format is not None
+        shape = shapes[t.name]
+        if t.name in dense:
+            order = t.format.order
+            stored = dense[t.name].reshape([shape[d] for d in order])
+            values = stored.transpose([order.index(d) for d in range(t.ndim)])
+            results[t.name] = (values, np.ones(shape, bool))
+        else:
+            arrays, values = results_of(low.module, out, t.name, t.ndim)
+            results[t.name] = unpack(t.format, arrays, values, shape, t.dtype.np.type(t.fill))
+    return results
+
+
+def walk_loops(low: Lowered, data: Data) -> dict[str, tuple[Array, Array]]:
+    """Values and patterns by the loop nest interpreter."""
+    values, patterns = loops_interp.execute(low.kernel, data.arrays, data.dims, data.stored)
+    return {n: (v, patterns[n]) for n, v in values.items()}
+
+
+def expected(program: Program, data: Data) -> tuple[dict[str, Array], dict[str, Magnitude]]:
+    """The reference meaning and its bounds."""
+    return evaluate(program, data.arrays, data.dims, data.stored)
+
+
+def check(got: dict[str, Array], want: dict[str, Array], bound: dict[str, Magnitude], where: str) -> None:
+    """Raise ``AssertionError`` that names the first element out of bounds."""
+    for name, array in want.items():
+        mine = np.asarray(got[name])
+        assert mine.shape == array.shape, f"{where}: '{name}' has shape {mine.shape}, expected {array.shape}"
+        assert mine.dtype == array.dtype, f"{where}: '{name}' has dtype {mine.dtype}, expected {array.dtype}"
+        bad = np.argwhere(bound[name].differs(array, mine))
+        if len(bad):
+            at = tuple(int(c) for c in bad[0])
+            raise AssertionError(
+                f"{where}: '{name}'{list(at)} is {mine[at]}, expected {array[at]} "
+                f"(tolerance {np.broadcast_to(bound[name].tolerance, array.shape)[at]:.3g}, {len(bad)} elements differ)"
+            )
