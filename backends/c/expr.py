@@ -151,7 +151,7 @@ class Expressions:
             return f"({args[0]} ? {args[1]} : {args[2]})"
         if e.op == "cast":
             return self.cast(args[0], operand, t)
-        return self.rounded(self.apply(e.op, [bare(a) if len(args) == 1 else a for a in args], operand), t, operand)
+        return self.rounded(self.apply(e.op, args, operand), t, operand)
 
     def rounded(self, text: str, t: DType, operand: DType) -> str:
         """A computed value in its own type, where C computed in a wider one."""
@@ -233,9 +233,9 @@ class Expressions:
             case "rsqrt":
                 return f"({one} / {self.apply('sqrt', args, t)})"
             case "erf":
-                return f"({C_TYPES[t.name]})erf({args[0]})"
+                return f"({C_TYPES[t.name]})erf({bare(args[0])})"
             case "isnan" | "isfinite":
-                return f"(bool){op}({args[0]})"
+                return f"(bool){op}({bare(args[0])})"
             case "imag":
                 return self.constant(0.0, t)
         return None

@@ -87,6 +87,13 @@ PROGRAMS = {
       call two(n, r) }
       func one(in v: f64*, out y: f64*, i: i64) { y[i] = add(v[i], 1.0:f64) }
       func two(n: i64, result r: f64*) { alloc w: f64[n] init 7.0:f64 publish r = w[n] }""",
+    "brackets": """func brackets(in x: f64*, in crd: i32*, out y: f64*, n: i64) {
+      for i in 0:i64 .. n {
+        let a: bool = not(eq(cast(crd[i]):f64, 2.0:f64))
+        let b: bool = not(and(a, not(lt(x[i], 0.0:f64))))
+        let c: i64 = neg(sub(neg(cast(a):i64), cast(b):i64))
+        let d: i64 = invert(bitor(c, shl(i, 1:i64)))
+        y[i] = abs(sub(cast(add(c, d)):f64, cast(not(or(a, b))):f64)) } }""",
     "loops": """func loops(out y: f64*, n: i64) {
       var end: i64 = n
       for i in 0:i64 .. end { end = 0:i64 y[i] = 1.0:f64 }
