@@ -7,7 +7,8 @@ innermost loop is marked "unroll".
 Before::
 
     tile i < 4, j < 8, k < 16 {
-      c[add(mul(i, 8:i64), j)] = radd(c[add(mul(i, 8:i64), j)], mul(a[add(mul(i, 16:i64), k)], b[add(mul(k, 8:i64), j)]))
+      let at: i64 = add(mul(i, 8:i64), j)
+      c[at] = radd(c[at], mul(a[add(mul(i, 16:i64), k)], b[add(mul(k, 8:i64), j)]))
     }
 
 After::
@@ -21,12 +22,11 @@ After::
 
 from __future__ import annotations
 
-from sparsec.passes.vector_body import VectorBody
-from sparsec.passes.vectorize import fresh_names
-
 from sparsec.errors import ScheduleError
 from sparsec.ir.buffer import Block, For, Module, Store, Tile, Var, Vec, i64
 from sparsec.ir.rewrite import postwalk, walk
+from sparsec.passes.vector_body import VectorBody
+from sparsec.passes.vectorize import fresh_names
 
 BYTES = 64
 

@@ -6,9 +6,9 @@ Every expression of the body is one of three things::
     affine     i64, grows by a constant with the loop     stays scalar (lane 0), plus ``iota * stride``
     varying    anything else                              a vector
 
-Loads and stores at an affine place of stride 1 are contiguous, others gather and scatter.  A branch on a varying condition
-becomes masks.  An update of something that the loop does not move (``s = radd(s, e)``, ``y[k] = radd(y[k], e)``) goes to an
-accumulator of one value a lane.
+Loads and stores at an affine place of stride 1 are contiguous, others gather and scatter.  A branch on a varying
+condition becomes masks.  An update of something that the loop does not move (``s = radd(s, e)``,
+``y[k] = radd(y[k], e)``) goes to an accumulator of one value a lane.
 """
 
 from __future__ import annotations

@@ -21,15 +21,14 @@ After::
       s = radd(s, mul(a[p_rest], x[cast(crd[p_rest]):i64]))
     }
 
-A loop between constants that takes at most ``UNROLL`` vectors is unrolled.  ``vector_body.py`` says what a body may contain.
+A loop between constants that takes at most ``UNROLL`` vectors is unrolled.  ``vector_body.py`` says what a body may
+contain.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
-
-from sparsec.passes.vector_body import VectorBody
 
 from sparsec.errors import ScheduleError
 from sparsec.ir import build
@@ -52,6 +51,7 @@ from sparsec.ir.buffer import (
 )
 from sparsec.ir.dtypes import I64
 from sparsec.ir.rewrite import map_children, postwalk, walk
+from sparsec.passes.vector_body import VectorBody
 
 UNROLL = 8
 Fresh = Callable[[str], str]

@@ -1,12 +1,12 @@
 """Buffer IR as readable C99: one static function for each of the module's, and an exported entry.
 
-The entry is ``int64_t <name>(int64_t *args)``; its argument block has, in the order of the parameters, one 8-byte slot
-for an "in" or "out" buffer (its address) or a scalar (in its own type, at the start of the slot), and two for a "result"
-(address, length in elements), which the caller frees with ``free``.  It returns 0 or one of ``ABORT_CODES``, and then
-leaves no result.
+The entry is ``int64_t <name>(int64_t *args)``.  Its argument block has, in the order of the parameters, one 8-byte
+slot for an "in" or "out" buffer (its address) or a scalar (in its own type, at the start of the slot), and two for a
+"result" (address, length in elements), which the caller frees with ``free``.  It returns 0 or one of ``ABORT_CODES``,
+and then leaves no result.
 
-Signed arithmetic must wrap and products stay unfused: compile with ``-fwrapv -ffp-contract=off``.  A parallel loop becomes a
-plain one.  Values of f16 and bf16 are computed as float and rounded after every operator.
+Signed arithmetic must wrap and products stay unfused: compile with ``-fwrapv -ffp-contract=off``.  A parallel loop
+becomes a plain one.  Values of f16 and bf16 are computed as float and rounded after every operator.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from typing import NoReturn
 
 from sparsec.backends.c.expr import Expressions, bare
 from sparsec.backends.c.helpers import C_TYPES, Helpers, storage_type
-
 from sparsec.errors import UnsupportedError
 from sparsec.ir.buffer import (
     ABORT_CODES,

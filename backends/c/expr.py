@@ -10,8 +10,8 @@ import math
 from collections.abc import Callable
 
 import numpy as np
-from sparsec.backends.c.helpers import C_TYPES, Helpers, suffix
 
+from sparsec.backends.c.helpers import C_TYPES, Helpers, suffix
 from sparsec.errors import UnsupportedError
 from sparsec.ir.buffer import Const, Expr, Load, Op, Var, Vec, scalar
 from sparsec.ir.dtypes import BF16, BOOL, F16, F32, F64, DType

@@ -11,8 +11,8 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-from sparsec.backends.c.emit import emit_c, entry_symbol
 
+from sparsec.backends.c.emit import emit_c, entry_symbol
 from sparsec.errors import BackendError
 from sparsec.ir.buffer import ABORT_CODES, Buffer, Module, ScalarParam, scalar
 from sparsec.ir.dtypes import BF16

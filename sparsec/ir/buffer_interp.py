@@ -2,11 +2,12 @@
 
 What all backends agree on, where the node's docstrings leave it open:
 
-- ``and``, ``or``, ``select`` evaluate all their operands, so a load in them is in bounds whatever the others say; a load
-  or store that may be out of bounds takes a mask.  A masked-off lane (or scalar) loads 0 and stores nothing.
+- ``and``, ``or``, ``select`` evaluate all their operands, so a load in them is in bounds whatever the others say; a
+  load or store that may be out of bounds takes a mask.  A masked-off lane (or scalar) loads 0 and stores nothing.
 - A vector store evaluates value and mask for all lanes, then writes in lane order.
-- Integers wrap.  Division and remainder by zero are 0, the least integer by -1 wraps.  ``shl`` and ``shr`` by less than 0
-  or at least the width give 0.  A float cast to an integer that cannot hold it gives some integer; cast to bool is != 0.
+- Integers wrap.  Division and remainder by zero are 0, the least integer by -1 wraps.  ``shl`` and ``shr`` by less
+  than 0 or at least the width give 0.  A float cast to an integer that cannot hold it gives some integer; a cast to
+  bool is != 0.
 - A complex number cast to a real type loses its imaginary part.
 - f16 and bf16 compute in f32 and round after every operator; a cast to bf16 rounds to f32 first.
 - ``Alloc`` of a negative or overflowing size aborts with "memory".  Memory without ``init`` holds anything (here: NaN,

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
+
 from sparsec.backends.c import emit_c
 from sparsec.backends.c import run as run_c
 from sparsec.backends.c.run import compiler
-
 from sparsec.errors import UnsupportedError, VerifyError
 from sparsec.ir import buffer_interp, ops
 from sparsec.ir.buffer import (

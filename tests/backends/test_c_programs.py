@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
+
 from sparsec.backends import backend, names, register
 from sparsec.backends.c import emit_c, entry_symbol
 from sparsec.backends.c import run as run_c
 from sparsec.backends.c.run import compiler
-
 from sparsec.errors import BackendError, UnsupportedError
 from sparsec.ir import buffer_interp
 from sparsec.ir.buffer_text import parse_module

@@ -2,14 +2,14 @@
 
 import numpy as np
 import pytest
-from sparsec.passes.tiles import expand_tiles
-from sparsec.passes.vectorize import vectorize
 
 from sparsec.ir.buffer import Tile
 from sparsec.ir.buffer_interp import run
 from sparsec.ir.buffer_text import parse_module, print_module
 from sparsec.ir.buffer_verify import verify
 from sparsec.ir.rewrite import walk
+from sparsec.passes.tiles import expand_tiles
+from sparsec.passes.vectorize import vectorize
 
 CONTRACTION = (
     "c[add(mul(i, 8:i64), j)] = radd(c[add(mul(i, 8:i64), j)], mul(a[add(mul(i, 6:i64), k)], b[add(mul(k, 8:i64), j)]))"

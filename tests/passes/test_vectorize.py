@@ -4,16 +4,16 @@ import re
 
 import numpy as np
 import pytest
+
 from sparsec.backends.c import run as run_c
 from sparsec.backends.c.run import compiler
-from sparsec.passes.vectorize import vectorize
-
 from sparsec.errors import ScheduleError
 from sparsec.ir import buffer_interp
 from sparsec.ir.buffer import Module, Vec
 from sparsec.ir.buffer_text import parse_module, print_module
 from sparsec.ir.buffer_verify import verify
 from sparsec.ir.rewrite import walk
+from sparsec.passes.vectorize import vectorize
 
 PARAMS = "in a: f32*, in crd: i32*, in x: f64*, out y: f32*, out z: f64*, out k: i64*, lo: i64, hi: i64"
 
