@@ -1,9 +1,10 @@
 """The disk cache of machine code.
 
-An entry is one file: a checksum, JSON metadata, object code.  Its name hashes the caller's key with everything else that
-the code depends on: the sources of this package (by size and time of each file), the versions of Python and llvmlite,
-the host's CPU and its features.  Entries are written beside and renamed into place, so any number of processes may read
-and write; a damaged one counts as absent.  The folder is bounded: what was used longest ago goes first.
+An entry is one file: a checksum, JSON metadata, object code.  Its name hashes the caller's key with everything else
+that the code depends on: the sources of this package (by size and time of each file), the versions of Python and
+llvmlite, the host's CPU and its features.  Entries are written beside and renamed into place, so any number of
+processes may read and write; a damaged one counts as absent.  The folder is bounded: what was used longest ago goes
+first.
 
 Since its contents are executed, the folder must belong to this user and be writable by nobody else.  Where there is no
 such folder, or it cannot be written, everything works without.

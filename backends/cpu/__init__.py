@@ -2,5 +2,6 @@
 
 from sparsec.backends.cpu.emit import emit_module
 from sparsec.backends.cpu.jit import Artifact, adopt, compile_module, host, load, release
+from sparsec.backends.cpu.run import run
 
-__all__ = ["Artifact", "adopt", "compile_module", "emit_module", "host", "load", "release"]
+__all__ = ["Artifact", "adopt", "compile_module", "emit_module", "host", "load", "release", "run"]

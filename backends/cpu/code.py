@@ -1,6 +1,7 @@
 """Text of LLVM IR while it is being written: types, literals, one function, one module.
 
-Direct text is several times faster to make than ``llvmlite.ir`` trees, and parsing it takes a fraction of a millisecond.
+Direct text is several times faster to make than ``llvmlite.ir`` trees, and parsing it takes a fraction of a
+millisecond.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ def ll(t: Type) -> str:
     try:
         return _LLVM[t.name]
     except KeyError:
-        raise UnsupportedError(f"the cpu backend cannot compute with {t.name} yet", hint="cast it to f32 or f64") from None
+        message = f"the cpu backend cannot compute with {t.name} yet"
+        raise UnsupportedError(message, hint="cast it to f32 or f64") from None
 
 
 @cache

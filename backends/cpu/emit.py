@@ -1,8 +1,9 @@
 """Buffer IR to LLVM IR text.
 
-Each function becomes an internal LLVM function whose pointers are ``noalias``; ``sparsec_entry(i64* args, i64 threads)``
-unpacks the argument block for the first one.  Mutable locals and heap pointers are stack slots, which LLVM promotes to
-registers.  Every way out of a function leads through its ``leave`` block, which frees what was not published.
+Each function becomes an internal LLVM function whose pointers are ``noalias``; ``sparsec_entry(i64* args, i64
+threads)`` unpacks the argument block for the first one.  Mutable locals and heap pointers are stack slots, which LLVM
+promotes to registers.  Every way out of a function leads through its ``leave`` block, which frees what was not
+published.
 """
 
 from __future__ import annotations

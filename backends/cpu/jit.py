@@ -1,7 +1,7 @@
 """From buffer IR to something that runs: LLVM's passes at O3 for this host, machine code, loading, calling.
 
-One ORC session holds all kernels, each in a library of its own that goes with its ``Artifact``.  Linking an object takes a
-fraction of a millisecond.
+One ORC session holds all kernels, each in a library of its own that goes with its ``Artifact``.  Linking an object
+takes a fraction of a millisecond.
 """
 
 from __future__ import annotations
@@ -167,8 +167,9 @@ class Artifact:
 def compile_module(module: Module) -> Artifact:
     """Compile ``module`` for this host.
 
-    The entry takes an argument block of 8-byte slots, in the order of its parameters: the address of each "in" and "out"
-    buffer, the value of each scalar, two slots (address, elements) for each "result", whose memory ``adopt`` takes over.
+    The entry takes an argument block of 8-byte slots, in the order of its parameters: the address of each "in" and
+    "out" buffer, the value of each scalar, two slots (address, elements) for each "result", whose memory ``adopt``
+    takes over.
     """
     start = perf_counter()
     text = emit_module(module, bounds=knobs().checks("bounds")).text()

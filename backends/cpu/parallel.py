@@ -1,8 +1,9 @@
 """Parallel loops: the body becomes a worker function that takes chunks of iterations until none is left.
 
-The launching function fills a context on its stack: the next iteration, the first non-zero status, the end, the grain,
-and the captured values.  Each worker takes its first chunk before it runs the setup, so that a worker which comes too late
-allocates nothing.  The launcher is a worker itself; whether others help is the team's business (``team.py``).
+The launching function fills a context on its stack: the next iteration, the first non-zero status, the end, the
+grain, and the captured values.  Each worker takes its first chunk before it runs the setup, so that a worker which
+comes too late allocates nothing.  The launcher is a worker itself; whether others help is the team's business
+(``team.py``).
 """
 
 from __future__ import annotations

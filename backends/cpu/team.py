@@ -1,12 +1,12 @@
 """A persistent team of native threads; its code is emitted through LLVM: no compiler, no OpenMP, no Python in a worker.
 
 A launch opens a number of tickets and signals as many workers; a worker that finds a ticket runs the loop's worker
-function (``parallel.py``), which takes chunks until none is left.  The launcher works too, then closes the tickets and waits
-for those inside alone: a worker that wakes too late holds nobody up.  A launch while the team is busy, or from a
-worker, runs in its own thread.
+function (``parallel.py``), which takes chunks until none is left.  The launcher works too, then closes the tickets
+and waits for those inside alone: a worker that wakes too late holds nobody up.  A launch while the team is busy, or
+from a worker, runs in its own thread.
 
-Workers spin for a moment, then sleep on a futex (elsewhere than on Linux on a condition variable).  Measured on two virtual
-cores, microseconds from launch until both threads met, minimum / median / 90 %::
+Workers spin for a moment, then sleep on a futex (elsewhere than on Linux on a condition variable).  Measured on two
+virtual cores, microseconds from launch until both threads met, minimum / median / 90 %::
 
     back to back, spinning              0.7 / 0.9 / 1.0      (any kind; an empty job, which waits for nobody: 0.5)
     back to back, asleep                4 / 15 / 24
@@ -300,7 +300,8 @@ def team_text(machine: str, futex: bool) -> str:
     declaration, pause = _PAUSE.get(machine, ("", ""))
     text = _FUTEX_TEXT.replace("NUMBER", str(_FUTEX.get(machine))) if futex else _CONDITION_TEXT
     text += _TEXT.replace("PAUSE_DECLARATION", declaration).replace("PAUSE", pause)
-    for name, value in (("SIZE", _SIZE), ("STATE", _STATE), ("JOB", _JOB), ("WAITING", _WAITING), ("WORKERS", _WORKERS)):
+    layout = {"SIZE": _SIZE, "STATE": _STATE, "JOB": _JOB, "WAITING": _WAITING, "WORKERS": _WORKERS}
+    for name, value in layout.items():
         text = text.replace(name, str(value))
     return text
 
