@@ -1,6 +1,6 @@
 """Backends: consumers of buffer IR, found by name and imported when first asked for.
 
-A backend is a module or object with ``compile(module) -> Kernel``-like functions of its own; what it can do, it declares.
+A backend is a module or an object; what it can do, it declares.  "c" and "interp" offer ``run(module, args)``.
 """
 
 from __future__ import annotations

@@ -100,7 +100,10 @@ PROGRAMS = {
       for j in 0:i64 .. sub(n, end) step 3 { y[j] = 2.0:f64 }
       for k in n .. 0:i64 { y[0:i64] = 9.0:f64 }
       tile a < 2, b < 2 { y[add(a, b)] = add(y[add(a, b)], 0.5:f64) }
-      for t in 0:i64 .. n { alloc w: f64[add(t, 1:i64)] init cast(t):f64 y[t] = add(y[t], w[t]) if lt(t, 2:i64) { free w } }
+      for t in 0:i64 .. n {
+        alloc w: f64[add(t, 1:i64)] init cast(t):f64
+        y[t] = add(y[t], w[t])
+        if lt(t, 2:i64) { free w } }
       prefetch y[0:i64]
       barrier
       alloc c: i16[1:i64] init 32767:i16

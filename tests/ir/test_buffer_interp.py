@@ -104,7 +104,8 @@ def test_calls() -> None:
 def test_atomic_and_tile() -> None:
     c, y = np.zeros(1, np.int8), np.zeros(6)
     interp(
-        "atomic_add c[0:i64] 100:i8 atomic_add c[0:i64] 100:i8 tile i < 2, j < 3 { y[add(mul(i, 3:i64), j)] = cast(j):f64 }",
+        "atomic_add c[0:i64] 100:i8 atomic_add c[0:i64] 100:i8 "
+        "tile i < 2, j < 3 { y[add(mul(i, 3:i64), j)] = cast(j):f64 }",
         "out c: i8*, out y: f64*",
         c=c,
         y=y,

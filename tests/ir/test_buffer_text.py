@@ -67,7 +67,8 @@ def round_trip(m: Module) -> str:
     return text
 
 
-I, J = Var("i", I64), Var("j", I64)
+INDEX, J = Var("i", I64), Var("j", I64)
+IOTA = Op("iota", (), Vec(I64, 4))
 X = Var("x", F32)
 W = Buffer("w", F32, Origin("w", 0, "workspace"))
 ONE = Const(1.0, F32)
@@ -75,7 +76,8 @@ ONE = Const(1.0, F32)
 STATEMENTS = [
     Block((Let(X, ONE),)),
     Let(Var("v", Vec(F32, 8)), Load(VALS, i64(0), Vec(F32, 8))),
-    Let(Var("v", Vec(F32, 4)), Load(VALS, Op("iota", (), Vec(I64, 4)), Vec(F32, 4), Op("lt", (Op("iota", (), Vec(I64, 4)), Op("splat", (N,), Vec(I64, 4))), Vec(BOOL, 4)))),
+    Let(Var("v", Vec(F32, 4)), Load(VALS, IOTA, Vec(F32, 4), Op("lt", (IOTA, IOTA), Vec(BOOL, 4)))),
+    Let(Var("v", Vec(I64, 4)), Op("mul", (Op("splat", (N,), Vec(I64, 4)), IOTA), Vec(I64, 4))),
     Let(X, Op("reduce_max", (Load(VALS, N, Vec(F32, 16)),), F32)),
     Let(X, Load(VALS, N, F32, Op("lt", (N, i64(3)), BOOL))),
     Block((Decl(X, ONE), Set(X, Op("radd", (X, ONE), F32)))),
@@ -83,12 +85,12 @@ STATEMENTS = [
     Store(OUT, N, Op("splat", (ONE,), Vec(F32, 4)), Const(True, Vec(BOOL, 4))),
     Block((Store(OUT, N, ONE), If(Const(True, BOOL), Block(), Block()))),
     Store(OUT, N, Load(VALS, N, F32, Const(True, BOOL)), Const(False, BOOL)),
-    For(I, i64(0), N, Block((Store(OUT, I, ONE),))),
-    For(I, i64(-5), N, Block(), 4, "vector<8>", 'scan "A".1'),
-    For(I, i64(0), N, Block(), 1, "unroll"),
-    For(I, i64(0), N, Block(), 1, "", "note"),
-    ParallelFor(I, i64(0), N, i64(64), Block((Alloc(W, N, ONE),)), Block((Store(W, I, ONE),)), "rows"),
-    ParallelFor(I, i64(0), N, i64(1), Block(), Block()),
+    For(INDEX, i64(0), N, Block((Store(OUT, INDEX, ONE),))),
+    For(INDEX, i64(-5), N, Block(), 4, "vector<8>", 'scan "A".1'),
+    For(INDEX, i64(0), N, Block(), 1, "unroll"),
+    For(INDEX, i64(0), N, Block(), 1, "", "note"),
+    ParallelFor(INDEX, i64(0), N, i64(64), Block((Alloc(W, N, ONE),)), Block((Store(W, INDEX, ONE),)), "rows"),
+    ParallelFor(INDEX, i64(0), N, i64(1), Block(), Block()),
     While(Op("lt", (N, i64(0)), BOOL), Block((Abort("memory"),)), "merge A.1 B.1"),
     If(Const(False, BOOL), Block((Barrier(),)), Block((Barrier(), Comment("else"))), "probe"),
     If(Const(False, BOOL), Block(), Block((Barrier(),))),
@@ -99,7 +101,7 @@ STATEMENTS = [
     Prefetch(VALS, Op("add", (N, i64(8)), I64)),
     Block((Alloc(Buffer("c", I64), N), AtomicAdd(Buffer("c", I64), i64(0), Op("neg", (N,), I64)))),
     Call("f", (CRD, VALS, OUT, RESULT, Op("mul", (N, i64(2)), I64))),
-    Tile((I, J), (4, 8), Block((Store(OUT, Op("add", (I, J), I64), ONE),))),
+    Tile((INDEX, J), (4, 8), Block((Store(OUT, Op("add", (INDEX, J), I64), ONE),))),
     Comment("free text: a := b {"),
     Comment(""),
     Comment("  two spaces # and # more"),

@@ -143,11 +143,11 @@ def test_broken_text(rule: str, body: str) -> None:
 
 
 A, Y, N = Buffer("a", F32), Buffer("y", F32), Var("n", I64)
-I = Var("i", I64)
+INDEX = Var("i", I64)
 ONE = Const(1.0, F32)
 BROKEN_TREES = [
     ("once", (Let(Var("x", F32), ONE), Let(Var("x", F32), ONE))),
-    ("once", (For(I, i64(0), N, Block()), For(I, i64(0), N, Block()))),
+    ("once", (For(INDEX, i64(0), N, Block()), For(INDEX, i64(0), N, Block()))),
     ("scope", (Let(Var("x", F32), Var("z", F32)),)),
     ("scope", (Let(Var("x", I32), Var("n", I32)),)),
     ("scope", (Store(Buffer("y", F32, Origin("y", 0, "vals")), N, ONE),)),
@@ -158,11 +158,11 @@ BROKEN_TREES = [
     ("const", (Let(Var("x", I8), Const(True, I8)),)),
     ("op", (Let(Var("x", F32), Op("plus", (ONE, ONE), F32)),)),
     ("address", (For(Var("i", I32), i64(0), N, Block()),)),
-    ("tile", (Tile((I,), (4, 4), Block()),)),
+    ("tile", (Tile((INDEX,), (4, 4), Block()),)),
     ("alloc", (Alloc(Buffer("w", F32), N, None, "moon"),)),
     ("mutable", (Set(N, i64(1)),)),
     ("text", (Comment("two\nlines"),)),
-    ("text", (For(I, i64(0), N, Block(), 1, "", "two\nlines"),)),
+    ("text", (For(INDEX, i64(0), N, Block(), 1, "", "two\nlines"),)),
     ("text", (Let(Var("", F32), ONE),)),
     ("module", ("hello",)),
     ("type", (Let(Var("x", Vec(F32, 4)), ONE),)),

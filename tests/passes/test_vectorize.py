@@ -149,7 +149,8 @@ BODIES = {
     "loop variable": "z[i] = mul(cast(i):f64, x[lo])",
     "in place": "y[i] = select(lt(a[i], 0.0:f32), neg(y[i]), y[i])",
     "branch": "if lt(a[i], 0.0:f32) { y[i] = 0.0:f32 } else { if lt(a[i], 0.5:f32) { y[i] = a[i] } }",
-    "guarded load": "let c: i64 = sub(i, 5:i64) if ge(c, 0:i64) { let v: f64 = x[c] z[i] = v s = radd(s, cast(v):f32) }",
+    "guarded load": """let c: i64 = sub(i, 5:i64)
+      if ge(c, 0:i64) { let v: f64 = x[c] z[i] = v s = radd(s, cast(v):f32) }""",
     "masked": "z[i] = (x[i] if lt(i, 9:i64)) if gt(i, lo)",
     "uniform branch": "if lt(lo, 3:i64) { y[i] = 1.0:f32 } else { y[i] = 2.0:f32 }",
     "inner loop": "var acc: f64 = 0.0:f64 for q in 0:i64 .. lo { acc = radd(acc, mul(x[q], x[add(i, q)])) } z[i] = acc",
