@@ -1,0 +1,1 @@
+"""Ways into the tensor IR: the language, einsum strings, torch graphs."""
