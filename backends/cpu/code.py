@@ -162,8 +162,10 @@ class Code:
         return self.ins(f"call {flags}{result} @{symbol}({', '.join(args)})")
 
 
-def is_vector(t: Type) -> bool:
-    return isinstance(t, Vec)
+def quoted(name: str) -> str:
+    """``name`` as LLVM wants it between quotes: bytes other than letters, digits and dots in hexadecimal."""
+    plain = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_."
+    return "".join(chr(b) if b in plain else f"\\{b:02X}" for b in name.encode())
 
 
 def with_dtype(t: Type, d: DType) -> Type:

@@ -8,7 +8,7 @@ published.
 
 from __future__ import annotations
 
-from sparsec.backends.cpu.code import Code, ModuleText, ll, memory_type
+from sparsec.backends.cpu.code import Code, ModuleText, ll, memory_type, quoted
 from sparsec.backends.cpu.parallel import emit_parallel
 from sparsec.backends.cpu.statements import Emitter, pointer_attributes
 from sparsec.ir.buffer import BufferParam, Function, Module, Param
@@ -55,7 +55,7 @@ def _emit_entry(text: ModuleText, f: Function) -> None:
             args.append(f"ptr {at}")
         else:
             args.append(f"ptr {c.ins(f'load ptr, ptr {at}, align 8')}")
-    status = c.ins(f'call i64 @"f.{f.name}"({", ".join(args)})')
+    status = c.ins(f'call i64 @"f.{quoted(f.name)}"({", ".join(args)})')
     c.do(f"ret i64 {status}")
     body = "\n".join(["entry:", *c.lines])
     text.functions.append(f"define i64 @{ENTRY}(ptr %args, i64 %threads) nounwind {{\n{body}\n}}")
@@ -76,7 +76,8 @@ def _emit_function(text: ModuleText, f: Function, functions: dict[str, Function]
             e.attributes_of[p.buffer.name] = pointer_attributes(p)
     e.block(f.body)
     e.finish()
-    text.functions.append(f'define internal i64 @"f.{f.name}"({", ".join(params)}) {e.attributes()} {{\n{e.text()}\n}}')
+    head = f'define internal i64 @"f.{quoted(f.name)}"({", ".join(params)}) {e.attributes()}'
+    text.functions.append(f"{head} {{\n{e.text()}\n}}")
 
 
 __all__ = ["ENTRY", "emit_module"]

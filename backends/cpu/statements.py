@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from sparsec.backends.cpu.code import Code, ModuleText, literal, ll, memory_type, suffix, with_dtype
+from sparsec.backends.cpu.code import Code, ModuleText, literal, ll, memory_type, quoted, suffix, with_dtype
 from sparsec.backends.cpu.ops import emit_op
 from sparsec.errors import BackendError
 from sparsec.ir.buffer import (
@@ -514,7 +514,7 @@ class Emitter:
             else:
                 assert isinstance(p, ScalarParam)
                 args.append(f"{ll(a.type)} {self.expr(a)}")
-        status = c.ins(f'call i64 @"f.{s.function}"({", ".join(args)})')
+        status = c.ins(f'call i64 @"f.{quoted(s.function)}"({", ".join(args)})')
         self.abort_if(c.ins(f"icmp ne i64 {status}, 0"), status)
 
     def parallel(self, s: ParallelFor) -> None:
