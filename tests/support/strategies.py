@@ -1,8 +1,8 @@
 """Hypothesis strategies: formats, programs in tensor IR, and data for them.
 
 A program is drawn as tensor IR with every cast and every sum written out; ``dsl.py`` prints it as DSL text.  Its index
-variables are i, j, k, l (free) and a, b, c, d (reduced), their extents the dimensions p, q, r, so that two variables may
-share one and accesses can be transposed or repeat an index.  Operands are A to D, the result is R, a local T.
+variables are i, j, k, l (free) and a, b, c, d (reduced), their extents the dimensions p, q, r, so that two variables
+may share one and accesses can be transposed or repeat an index.  Operands are A to D, the result is R, a local T.
 """
 
 from __future__ import annotations
