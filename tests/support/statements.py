@@ -1,7 +1,7 @@
 """Small programs as text for two doors: tensor IR made here (Python's own parser), and DSL text for the public one.
 
 A ``Source`` holds declarations as in a kernel's signature and one statement of accesses, numbers, ``+ - * /`` and
-implicit sums.  A sum goes over each term of the right side that uses its index, which is what the language says for such
+implicit sums.  A sum goes over each term of the right side that uses its index: so the language says for such
 statements.
 """
 

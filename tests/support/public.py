@@ -1,0 +1,52 @@
+"""Programs through the public face: ``sp.compile`` of DSL text, operands as a user would pass them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+import sparsec as sp
+from sparsec.ir.tensor import Program, TensorDecl
+from tests.support.strategies import Data
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+def operand(t: TensorDecl, array: Array, pattern: Array) -> Any:
+    """A number, a NumPy array (Fortran order, every other time) or a ``Tensor``."""
+    assert t.format is not None
+    if not t.ndim:
+        return array[()]
+    if t.format.is_dense and t.format.order == tuple(range(t.ndim)):
+        return np.asfortranarray(array) if array.size % 2 else array
+    coords = np.argwhere(pattern).T
+    return sp.from_coo(coords, array[tuple(coords)], array.shape, format=str(t.format), fill_value=t.fill)
+
+
+def call(kernel: Any, program: Program, data: Data) -> dict[str, Array]:
+    """Run a compiled kernel; sparse results are validated, checked for duplicates, and made dense."""
+    operands = {t.name: operand(t, data.arrays[t.name], data.stored[t.name]) for t in program.operands}
+    known = {d for t in program.operands for d in t.dims}
+    sizes = {str(d): data.dims[str(d)] for t in program.results for d in t.dims if d not in known}
+    got = kernel(**operands, **({"sizes": sizes} if sizes else {}))
+    results = program.results
+    values = got if len(results) > 1 else (got,)
+    return {t.name: result(t, v) for t, v in zip(results, values, strict=True)}
+
+
+def result(t: TensorDecl, value: Any) -> Array:
+    """The dense array of a result, which must be of the kind that its declaration says."""
+    assert t.format is not None
+    if t.format.is_dense and t.format.order == tuple(range(t.ndim)):
+        assert isinstance(value, np.ndarray if t.ndim else np.generic), type(value)
+        return np.asarray(value)
+    assert isinstance(value, sp.Tensor), type(value)
+    value.validate()
+    assert value.fill_value == t.fill
+    coords, _ = value.coo()
+    assert coords.shape == (t.ndim, len(set(map(tuple, coords.T.tolist())))), "a coordinate is stored twice"
+    in_order = [tuple(c) for c in coords[list(t.format.order)].T.tolist()]
+    by_rows = [tuple(c) for c in coords.T.tolist()]
+    assert in_order == sorted(in_order) or by_rows == sorted(by_rows), "the entries are not sorted"
+    return np.asarray(value.numpy())
