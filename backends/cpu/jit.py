@@ -172,7 +172,8 @@ def compile_module(module: Module) -> Artifact:
     takes over.
     """
     start = perf_counter()
-    text = emit_module(module, bounds=knobs().checks("bounds")).text()
+    masks = "+avx512vl" in host()[2].split(",")
+    text = emit_module(module, bounds=knobs().checks("bounds"), masks=masks).text()
     emitted = perf_counter()
     with _LOCK:
         _machine()

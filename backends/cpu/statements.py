@@ -54,6 +54,33 @@ UNROLL = 4
 _MAX = (1 << 63) - 1
 
 
+_SEGMENT = [
+    '!"llvm.loop.vectorize.width", i32 8',
+    '!"llvm.loop.interleave.count", i32 1',
+    '!"llvm.loop.vectorize.predicate.enable", i1 true',
+]
+"""A sum over a stretch of a compressed level is short: one masked vector instead of wide rounds with a scalar rest.
+CSR SpMV, f64, ms without and with it: rows of 4 entries 1.71 and 1.04, of 8 0.99 and 0.61, of 20 1.03 and 1.08, of 50
+1.33 and 1.29, 27-point stencil 3.17 and 3.18; f32 alike."""
+
+
+def _sums_a_segment(s: For) -> bool:
+    """Whether the loop starts somewhere in a buffer and does nothing but compute and accumulate."""
+    if isinstance(s.lo, Const) or s.step != 1:
+        return False
+    sets = [t for t in s.body.stmts if isinstance(t, Set)]
+    return bool(sets) and all(
+        isinstance(t, Let | Comment) or (isinstance(t, Set) and _accumulates(t)) for t in s.body.stmts
+    )
+
+
+def _accumulates(s: Set) -> bool:
+    e, t = s.value, s.var.type
+    if isinstance(t, Vec) or not isinstance(e, Op) or s.var not in e.args:
+        return False
+    return e.op in ("radd", "min", "max") or (e.op in ("add", "mul") and t.is_integer)
+
+
 def pointer_attributes(p: BufferParam) -> str:
     """What LLVM may assume of a buffer parameter: nothing else of the call refers to what is written through it."""
     if p.mode == "result":
@@ -342,18 +369,21 @@ class Emitter:
 
     def mark(self, s: For) -> str:
         """The mark of a loop as metadata: hints, whose refusal by LLVM is no error."""
-        if not s.mark:
-            return ""
         m = self.module
-        if s.mark == "unroll":
+        if not s.mark:
+            hints = _SEGMENT if m.masks and _sums_a_segment(s) else []
+        elif s.mark == "unroll":
             constant = isinstance(s.lo, Const) and isinstance(s.hi, Const)
             trips = (int(s.hi.value) - int(s.lo.value)) // s.step if constant else 0  # type: ignore[union-attr, call-overload]
             full = constant and trips <= FULL_UNROLL
-            hint = m.meta('!{!"llvm.loop.unroll.full"}' if full else f'!{{!"llvm.loop.unroll.count", i32 {UNROLL}}}')
+            hints = ['!"llvm.loop.unroll.full"' if full else f'!"llvm.loop.unroll.count", i32 {UNROLL}']
         else:
             width = int(s.mark.removeprefix("vector<").removesuffix(">"))
-            hint = m.meta(f'!{{!"llvm.loop.vectorize.width", i32 {width}}}')
-        return f", !llvm.loop {m.meta(f'distinct !{{{{self}}, {hint}}}')}"
+            hints = [f'!"llvm.loop.vectorize.width", i32 {width}']
+        if not hints:
+            return ""
+        nodes = ", ".join(m.meta(f"!{{{hint}}}") for hint in hints)
+        return f", !llvm.loop {m.meta(f'distinct !{{{{self}}, {nodes}}}')}"
 
     def tile(self, s: Tile) -> None:
         def nest(k: int) -> None:
