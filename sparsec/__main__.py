@@ -1,0 +1,6 @@
+"""``python -m sparsec``."""
+
+from sparsec.cli import main
+
+if __name__ == "__main__":
+    main()

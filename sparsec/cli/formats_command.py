@@ -1,0 +1,46 @@
+"""``sparsec formats``."""
+
+from __future__ import annotations
+
+import click
+
+from sparsec.cli.output import Out, json_option
+
+_WORDS = {
+    "dense": "every entry, row-major",
+    "sparse": "every level compressed, any order",
+    "csf": "the same as sparse",
+    "coo": "a sorted list of coordinates",
+    "csr": "rows dense, columns compressed; leading dimensions are dense batches",
+    "csc": "columns dense, rows compressed",
+    "dcsr": "rows compressed too: for matrices most of whose rows are empty",
+    "dcsc": "columns compressed too",
+}
+
+
+@click.command()
+@click.option("--order", default=2, show_default=True, type=click.IntRange(0, 8), help="Order of the tensor.")
+@json_option
+def formats(order: int, as_json: bool) -> None:
+    """List the storage formats by name, each with the map that it stands for.
+
+    A map may stand wherever a name may: --format "A=(i, j) -> (j: dense, i: compressed)".
+    """
+    from sparsec.formats.level import REGISTRY
+    from sparsec.formats.named import FORMATS, PLANNED_FORMATS, named_format
+
+    out = Out(as_json)
+    found = {name: named_format(name, order) for name, (least, _) in FORMATS.items() if order >= least}
+    rows = [(name, str(f), _WORDS.get(name, "")) for name, f in found.items()]
+    out.heading("formats", f"of tensors of order {order}")
+    out.table(["name", "map", "what it is"], rows)
+    out.text()
+    out.fields([("levels", ", ".join(REGISTRY)), ("planned", ", ".join(PLANNED_FORMATS))])
+    out.report(
+        {
+            "order": order,
+            "formats": [{"name": n, "map": m, "about": about} for n, m, about in rows],
+            "levels": list(REGISTRY),
+            "planned": list(PLANNED_FORMATS),
+        }
+    )
