@@ -33,8 +33,8 @@ Grammar of the textual form (``buffer_text.py`` prints and parses it)::
               | OP "(" expr, ... ")" [":" type]
 
 ``For`` variables, sizes and addresses are i64.  Index arithmetic is never done in a narrower type: a load of a
-narrow index is cast at once.  Every local is declared once in a function.  Loads and stores are in bounds by construction;
-``SPARSEC_CHECK=bounds`` makes backends verify it.
+narrow index is cast at once.  Every local is declared once in a function.  Loads and stores are in bounds by
+construction; ``SPARSEC_CHECK=bounds`` makes backends verify it.
 """
 
 from __future__ import annotations
@@ -183,8 +183,8 @@ class For:
 class ParallelFor:
     """Independent iterations handed to a team of threads in chunks of ``grain``.
 
-    Each worker runs ``setup`` once (its workspaces are allocated there and visible to ``body``), then takes chunks until none is
-    left.  Mutable locals declared outside may be read, not set.
+    Each worker runs ``setup`` once (its workspaces are allocated there and visible to ``body``), then takes chunks
+    until none is left.  Mutable locals declared outside may be read, not set.
     """
 
     var: Var
@@ -313,7 +313,8 @@ Stmt = (
 class BufferParam:
     """``mode``: "in" (read), "out" (the caller's storage, written), "result" (published by the function).
 
-    In the argument block an "in" or "out" takes one 8-byte slot (address), a "result" two (address, length in elements).
+    In the argument block an "in" or "out" takes one 8-byte slot (address), a "result" two (address, length in
+    elements).
     """
 
     buffer: Buffer

@@ -69,12 +69,6 @@ RULES: dict[str, str] = {
     "text": "names, notes and comments are one line",
 }
 
-_NO_BOOL = {"sub", "neg", "floordiv", "mod", "pow", "sign"}
-_NO_COMPLEX = {
-    *("min", "max", "lt", "le", "gt", "ge", "floordiv", "mod", "atan2", "erf", "cbrt", "relu", "gelu", "heaviside"),
-    *("sigmoid", "silu"),
-    *("floor", "ceil", "round"),
-}
 _IN_TILE = (Let, Decl, Set, Store, If, Tile, For, Comment, Block)
 
 
@@ -465,15 +459,10 @@ class _Verifier:
             return types[1]
         if any(t != first for t in types):
             self.fail("op", f"'{op}' mixes {', '.join(map(str, types))}")
-        rule = ops.OPS[op].rule if op in ops.OPS else "int" if op in ("shl", "shr", "ctz", "popcount") else "arith"
-        good = {
-            "float": first.kind in "fc",
-            "bool": first is BOOL,
-            "int": first.kind in "uib",
-            "test": first.kind in "fc",
-        }.get(rule, True)
-        if (first is BOOL and (op in _NO_BOOL or op in EXTRA_OPS)) or (first.kind == "c" and op in _NO_COMPLEX):
-            good = False
+        if op in ops.OPS:
+            good = ops.admits(op, first)
+        else:
+            good = first is not BOOL and (first.is_integer or op not in ("shl", "shr", "ctz", "popcount"))
         if not good:
             self.fail("op", f"'{op}' is not defined for {first}")
         return ops.result_dtype(op, types) if op in ops.OPS else first

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cache
 
@@ -34,6 +35,19 @@ class DType:
     def nbytes(self) -> int:
         return max(1, self.bits // 8)
 
+    def holds(self, value: object) -> bool:
+        """Whether a Python scalar is of this type's kind and in its range: a finite number stays finite."""
+        if isinstance(value, bool) or self.kind == "b":
+            return isinstance(value, bool) and self.kind == "b"
+        if self.is_integer:
+            low = -(2 ** (self.bits - 1)) if self.kind == "i" else 0
+            return isinstance(value, int) and low <= value < low + 2**self.bits
+        if isinstance(value, complex):
+            return self.kind == "c" and all(map(self.holds, (value.real, value.imag)))
+        if isinstance(value, float):
+            return not math.isfinite(value) or abs(float(value)) < _FIRST_INFINITE[self.name]
+        return isinstance(value, int) and abs(value) < _FIRST_INFINITE[self.name]
+
     @property
     def is_integer(self) -> bool:
         return self.kind in "ui"
@@ -42,6 +56,14 @@ class DType:
     def is_float(self) -> bool:
         return self.kind == "f"
 
+
+_FIRST_INFINITE = {
+    name: 2**most - 2 ** (most - digits - 1)
+    for name, most, digits in (
+        ("f16", 16, 11), ("bf16", 128, 8), ("f32", 128, 24), ("f64", 1024, 53), ("c64", 128, 24), ("c128", 1024, 53),
+    )
+}  # fmt: skip
+"""The least number that rounds to infinity: half a step past the greatest finite one."""
 
 BOOL = DType("bool", "bool", "b", 1)
 U8, U16, U32, U64 = (DType(f"u{n}", f"uint{n}", "u", n) for n in (8, 16, 32, 64))

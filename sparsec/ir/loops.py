@@ -15,7 +15,7 @@ Grammar of the textual form (``loops_text.py`` prints and parses it)::
               | "chunks" "(" extent "," INT ")"          the numbers of the chunks of that size
               | "chunk" "(" NAME "," INT "," extent ")"  the coordinates of chunk NAME, the last one cut at the extent
     mark     := "parallel" ["(" INT ")"] | "vector" "(" INT ")" | "unroll" | "ordered"
-    kind     := ("scalar" | "dense" | "bitmap" | "list" | "registers") ["." MONOID]     what folds equal coordinates: add
+    kind     := ("scalar" | "dense" | "bitmap" | "list" | "registers") ["." MONOID]    what folds equal coordinates: add
     method   := "insert" | "append" | "count"
     block    := "{" stmt* "}"
     expr     := the expressions of tensor IR without reduce, scan, softmax, top
@@ -67,8 +67,8 @@ Domain = Full | Chunks | Chunk
 class Forall:
     """Run ``body`` for each coordinate of ``domain``.
 
-    ``parallel``: chunk size for dynamic distribution, 0 to let the compiler choose, None for sequential.  ``vector``: lanes.
-    ``ordered``: iterations depend on earlier ones.
+    ``parallel``: chunk size for dynamic distribution, 0 to let the compiler choose, None for sequential.
+    ``vector``: lanes.  ``ordered``: iterations depend on earlier ones.
     """
 
     index: str
@@ -107,8 +107,8 @@ class Workspace:
     """A temporary, local to this statement.
 
     ``kind``: "scalar" (no dimensions), "dense" (an array), "bitmap" (an array, and which coordinates were written),
-    "list" (coordinates and values appended, then sorted, equal ones folded with ``monoid``), "registers" (a dense array of
-    constant extent, unrolled).
+    "list" (coordinates and values appended, then sorted, equal ones folded with ``monoid``), "registers" (a dense array
+    of constant extent, unrolled).
     """
 
     name: str
@@ -134,8 +134,8 @@ class Accumulate:
 class Assemble:
     """``body`` defines ``tensor``, whose storage is made here.
 
-    ``method``: "insert" (dense storage), "append" (in order, growing), "count" (run once to count, then once to fill: rows in
-    parallel).
+    ``method``: "insert" (dense storage), "append" (in order, growing), "count" (run once to count, then once to fill:
+    rows in parallel).
     """
 
     tensor: str

@@ -79,7 +79,7 @@ def execute(
 
 @dataclass(slots=True)
 class _Slot:
-    """A tensor or workspace: values, pattern, what an unwritten entry holds, the coordinate of element 0 by dimension."""
+    """A tensor or workspace: values, pattern, what is unwritten, the coordinate of element 0 by dimension."""
 
     values: Array
     stored: Array

@@ -16,6 +16,7 @@ from sparsec.ir.expr_text import (
     parse_decl,
     parse_expr,
     parse_extent,
+    parse_monoid,
     print_decl,
     print_expr,
 )
@@ -77,8 +78,8 @@ def _stmt(s: Stmt) -> Iterator[str]:
         case Workspace():
             dims = ", ".join(f"{w.name} in {domain_text(w.domain)}" for w in s.indices)
             kind = s.kind if s.monoid == "add" else f"{s.kind}.{s.monoid}"
-            head = f"workspace {s.name}{f'[{dims}]' if dims else ''}: {s.dtype} {kind} init {literal_text(s.init)} produce"
-            *produce, _ = _braced(head, s.producer)
+            head = f"workspace {s.name}{f'[{dims}]' if dims else ''}: {s.dtype} {kind} init {literal_text(s.init)}"
+            *produce, _ = _braced(f"{head} produce", s.producer)
             yield from produce
             yield from _braced("} consume", s.consumer)
         case Assemble(tensor, method, body):
@@ -263,10 +264,7 @@ class _Parser:
         target = parse_access(c, self.dtypes)
         op = "="
         if not c.at("="):
-            span = c.token.span
-            op = c.name("'=' or a monoid")
-            if op not in ops.MONOIDS:
-                raise c.error(f"no monoid is called '{op}'", span, "monoids are " + ", ".join(ops.MONOIDS))
+            op = parse_monoid(c)
         c.expect("=")
         return Accumulate(target, op, parse_expr(c, self.dtypes))
 

@@ -2,7 +2,7 @@
 
 declaration      names are unique, roles known, formats concrete and of the tensor's order, fills fit their dtype
 bound_once       every index is bound by exactly one forall or tile on the path
-domain           sizes are positive; named extents are dimensions; a chunk's outer index is an enclosing chunks of the same
+domain           sizes are positive; named extents are dimensions; a chunk's outer index runs over those chunks
 marks            vector lanes and tile extents are positive; ordered and parallel exclude each other
 stored_loop      a forall over stored entries names the access's own indices
 workspace        the kind fits the dimensions; no name hides another; the initial value fits
@@ -13,22 +13,24 @@ level_order      foralls follow the level order of every sparse access
 assembly         results and locals are assembled once, outside of loops, by a method that their format admits
 target           what is written is under assembly, in-out or a workspace; what is read is complete
 race             iterations of a parallel forall write to different places, and append nothing
-update           the monoid of an update has a plain state, and fits the dtype
-types            operators are known, and get the types that they ask for
+updated          the monoid of an update has a plain state, and fits the dtype
+typed            operators are known, and get the types that they ask for
 no_reductions    no reduce, scan, softmax or top is left in an expression
+literal          literals fit their dtype
 complete         every result is assembled
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 from sparsec.errors import VerifyError
 from sparsec.formats.level import CanAppend, CanInsert, Planned
 from sparsec.ir import ops
-from sparsec.ir.dtypes import BOOL, I32, DType
+from sparsec.ir.dtypes import I32
+from sparsec.ir.expr_verify import Messages, accessed, declared, known_dim, literal, names_of, typed, updated
 from sparsec.ir.loops import (
     Accumulate,
     Assemble,
@@ -50,8 +52,6 @@ from sparsec.ir.tensor import Access, Dim, Expr, Index, Literal, Map, Reduce, Sc
 
 KINDS = ("scalar", "dense", "bitmap", "list", "registers")
 METHODS = ("insert", "append", "count")
-ROLES = ("in", "out", "inout", "local")
-Messages = Iterator[str]
 
 
 def verify(kernel: Kernel) -> None:
@@ -123,25 +123,15 @@ def _expression(e: Expr, scope: Scope) -> None:
 
 
 def declaration(t: TensorDecl, scope: Scope) -> Messages:
-    if sum(other.name == t.name for other in scope.kernel.tensors) > 1:
-        yield f"'{t.name}' is declared twice"
-    if t.role not in ROLES:
-        yield f"'{t.role}' is no role; roles are {', '.join(ROLES)}"
-    for d in t.dims:
-        if isinstance(d, int) and d < 0:
-            yield f"dimension {d} is negative"
     if t.format is None:
         yield f"'{t.name}' has no format"
         return
-    if t.format.ndim != t.ndim:
-        yield f"the format has {t.format.ndim} dimensions, '{t.name}' has {t.ndim}"
+    yield from declared(t, scope.kernel.tensors)
     for spec in t.format.levels:
         if isinstance(spec.type, Planned):
             yield f"level '{spec}' cannot run"
         elif spec.type.concrete(I32, I32) != spec.type:
             yield f"level '{spec}' leaves its index and position widths open"
-    if not _fits(t.fill, t.dtype):
-        yield f"the fill {t.fill!r} does not fit {t.dtype}"
 
 
 def bound_once(s: Forall | ForallStored | Tile, scope: Scope) -> Messages:
@@ -176,11 +166,6 @@ def domain(s: Forall | Workspace, scope: Scope) -> Messages:
                 yield f"'{d.outer}' does not run over chunks({d.extent}, {d.size})"
 
 
-def known_dim(e: Dim, scope: Scope) -> Messages:
-    if e.name not in scope.dims:
-        yield f"no tensor has the dimension '{e.name}'"
-
-
 def marks(s: Forall | Tile, scope: Scope) -> Messages:
     if isinstance(s, Tile):
         for n, extent in s.loops:
@@ -198,7 +183,7 @@ def marks(s: Forall | Tile, scope: Scope) -> Messages:
 
 
 def stored_loop(s: ForallStored, scope: Scope) -> Messages:
-    if tuple(i.name if isinstance(i, Index) else None for i in s.access.indices) != s.indices:
+    if names_of(s.access.indices) != s.indices:
         yield f"the indices must be those of '{s.access.tensor}', in its order"
 
 
@@ -215,9 +200,10 @@ def workspace(s: Workspace, scope: Scope) -> Messages:
         yield f"{s.kind} workspace '{s.name}' has no dimensions"
     if s.kind == "registers":
         for w in s.indices:
-            if not isinstance(w.domain, Chunk) and not (isinstance(w.domain, Full) and isinstance(w.domain.extent, int)):
+            constant = isinstance(w.domain, Full) and isinstance(w.domain.extent, int)
+            if not isinstance(w.domain, Chunk) and not constant:
                 yield f"registers '{s.name}' need constant extents, '{w.name}' has none"
-    if not _fits(s.init, s.dtype):
+    if not s.dtype.holds(s.init):
         yield f"the initial value {s.init!r} does not fit {s.dtype}"
     if s.monoid not in ops.MONOIDS or ops.MONOIDS[s.monoid].op is None:
         yield f"'{s.monoid}' is no monoid with a plain state"
@@ -249,13 +235,7 @@ def access(e: Access, scope: Scope) -> Messages:
     else:
         yield f"no tensor or workspace is called '{e.tensor}'"
         return
-    if len(e.indices) != ndim:
-        yield f"'{e.tensor}' has {ndim} dimensions, the access {len(e.indices)} indices"
-    if e.dtype != dtype:
-        yield f"'{e.tensor}' holds {dtype}, the access says {e.dtype}"
-    for i in e.indices:
-        if i.dtype.name != "i64":
-            yield f"an index of '{e.tensor}' has type {i.dtype}, not i64"
+    yield from accessed(e, dtype, ndim)
 
 
 def extents(e: Access, scope: Scope) -> Messages:
@@ -349,47 +329,6 @@ def race(s: Accumulate, scope: Scope) -> Messages:
             yield f"'{name}' is assembled by append, which the parallel forall '{index}' cannot do; use count"
 
 
-def update(s: Accumulate, scope: Scope) -> Messages:
-    if s.op != "=":
-        monoid = ops.MONOIDS.get(s.op)
-        if monoid is None:
-            yield f"'{s.op}' is no monoid"
-        elif monoid.op is None:
-            yield f"'{s.op}' has a tuple state and cannot update in place"
-        elif (ops.OPS[monoid.op].rule == "bool" and s.target.dtype != BOOL) or (
-            ops.OPS[monoid.op].rule == "int" and s.target.dtype.kind not in "iub"
-        ):
-            yield f"'{s.op}' does not fit {s.target.dtype}"
-    if s.value.dtype != s.target.dtype:
-        yield f"'{s.target.tensor}' holds {s.target.dtype}, the value is {s.value.dtype}"
-
-
-def types(e: Map, scope: Scope) -> Messages:
-    op = ops.OPS.get(e.op)
-    if op is None:
-        yield f"no operator is called '{e.op}'"
-        return
-    if len(e.args) != op.arity:
-        yield f"'{e.op}' takes {op.arity} arguments, not {len(e.args)}"
-        return
-    given = tuple(a.dtype for a in e.args)
-    if op.rule == "cast":
-        return
-    alike = given[1:] if op.rule == "select" else given
-    admits = _ADMITS.get(op.rule)
-    if len(set(alike)) > 1:
-        yield f"the arguments of '{e.op}' have the types {', '.join(map(str, given))}"
-    elif (op.rule == "select" and given[0] != BOOL) or (admits is not None and given[0].kind not in admits):
-        yield f"'{e.op}' does not take {given[0]}"
-    elif e.dtype != ops.result_dtype(e.op, given):
-        yield f"'{e.op}' of {given[0]} gives {ops.result_dtype(e.op, given)}, the node says {e.dtype}"
-
-
-def literal(e: Literal, scope: Scope) -> Messages:
-    if not _fits(e.value, e.dtype):
-        yield f"the literal {e.value!r} does not fit {e.dtype}"
-
-
 def no_reductions(e: Reduce | Scan | Softmax | Top, scope: Scope) -> Messages:
     yield f"loop nest IR has no {type(e).__name__.lower()}: it is a loop and an update here"
 
@@ -405,7 +344,7 @@ RULES: tuple[tuple[Any, Callable[[Any, Scope], Messages]], ...] = (
     (Forall | ForallStored | Tile, bound_once),
     (Index, index_bound),
     (Forall | Workspace, domain),
-    (Dim, known_dim),
+    (Dim, lambda e, scope: known_dim(e, scope.dims)),
     (Forall | Tile, marks),
     (ForallStored, stored_loop),
     (Workspace, workspace),
@@ -417,28 +356,15 @@ RULES: tuple[tuple[Any, Callable[[Any, Scope], Messages]], ...] = (
     (Accumulate, target),
     (Access, source),
     (Accumulate, race),
-    (Accumulate, update),
+    (Accumulate, lambda s, scope: updated(s.target, s.op, s.value)),
     (Reduce | Scan | Softmax | Top, no_reductions),
-    (Map, types),
-    (Literal, literal),
+    (Map, lambda e, scope: typed(e)),
+    (Literal, lambda e, scope: literal(e)),
     (Kernel, complete),
 )
 
-_ADMITS = {"float": "fc", "bool": "b", "int": "iub", "test": "fc"}
-
-
 def _names(loops: tuple[tuple[str, int], ...]) -> tuple[str, ...]:
     return tuple(n for n, _ in loops)
-
-
-def _fits(value: object, t: DType) -> bool:
-    kinds: dict[str, tuple[type, ...]] = {"b": (bool,), "f": (int, float), "c": (int, float, complex)}
-    if t.is_integer:
-        if not isinstance(value, int) or isinstance(value, bool):
-            return False
-        low = -(2 ** (t.bits - 1)) if t.kind == "i" else 0
-        return bool(low <= value < low + 2**t.bits)
-    return isinstance(value, kinds[t.kind]) and (t.kind == "b" or not isinstance(value, bool))
 
 
 __all__ = ["RULES", "verify"]

@@ -177,6 +177,20 @@ OPS: dict[str, Op] = {op.name: op for op in _TABLE}
 BY_SYMBOL: dict[str, Op] = {op.symbol: op for op in _TABLE if op.symbol}
 
 
+_KINDS = {"float": "fc", "bool": "b", "int": "iub", "test": "fc"}
+_NO_BOOL = {"sub", "neg", "floordiv", "mod", "pow", "sign"}
+_NO_COMPLEX = {
+    *("min", "max", "lt", "le", "gt", "ge", "floordiv", "mod", "atan2", "erf", "cbrt", "relu", "gelu", "heaviside"),
+    *("sigmoid", "silu", "floor", "ceil", "round"),
+}
+
+
+def admits(name: str, t: DType) -> bool:
+    """Whether operator ``name`` is defined for arguments of this type (for ``select``: branches of it)."""
+    kinds = _KINDS.get(OPS[name].rule, "buifc")
+    return t.kind in kinds and not (t is BOOL and name in _NO_BOOL) and not (t.kind == "c" and name in _NO_COMPLEX)
+
+
 def result_dtype(name: str, args: tuple[DType, ...]) -> DType:
     """The type of ``name`` applied to arguments of these (already equal) types."""
     rule = OPS[name].rule
@@ -214,6 +228,12 @@ class Monoid:
     op: str | None
     identity: Callable[[DType], object]
     idempotent: bool = False
+
+    def admits(self, t: DType) -> bool:
+        """Whether values of this type can be folded."""
+        if self.op is not None:
+            return admits(self.op, t)
+        return t.is_float if self.name == "logsumexp" else t.kind != "c"
 
 
 def _least(t: DType) -> object:

@@ -31,7 +31,7 @@ def is_node(value: object) -> bool:
 
 def children(node: Node) -> Iterator[Node]:
     """The nodes directly beneath ``node``, in field order."""
-    for name in _fields(type(node)):
+    for name in _fields(node.__class__):
         yield from _nodes_in(getattr(node, name))
 
 
@@ -53,7 +53,7 @@ def walk(node: Node) -> Iterator[Node]:
 def map_children(node: Node, fn: Callable[[Node], Node]) -> Node:
     """``node`` with ``fn`` applied to each child; the same object when nothing changed."""
     changes = {}
-    for name in _fields(type(node)):
+    for name in _fields(node.__class__):
         old = getattr(node, name)
         new = _map_value(old, fn)
         if new is not old:
@@ -71,12 +71,13 @@ def _map_value(value: Any, fn: Callable[[Node], Node]) -> Any:
 def prewalk(node: T, rewrite: Rewrite) -> T:
     """Rewrite ``node``, then the children of the outcome."""
     new = rewrite(node)
-    return map_children(node if new is None else new, lambda c: prewalk(c, rewrite))
+    out: T = map_children(node if new is None else new, lambda c: prewalk(c, rewrite))
+    return out
 
 
 def postwalk(node: T, rewrite: Rewrite) -> T:
     """Rewrite the children, then the node made of them."""
-    rebuilt = map_children(node, lambda c: postwalk(c, rewrite))
+    rebuilt: T = map_children(node, lambda c: postwalk(c, rewrite))
     new = rewrite(rebuilt)
     return rebuilt if new is None else new
 

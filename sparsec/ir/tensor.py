@@ -2,25 +2,43 @@
 
 Grammar of the textual form (``tensor_text.py`` prints and parses it)::
 
-    program  := "program" NAME "{" decl* stmt* "}"
+    program  := "program" NAME "{" monoid* decl* stmt* "}"
     decl     := role NAME ":" DTYPE ["[" extent ("," extent)* "]"] [format] ["fill" "(" literal ")"]
     role     := "in" | "out" | "inout" | "local"
     extent   := INT | NAME                              a number, or a dimension's name
-    stmt     := access assign expr ["where" expr] "for" index ("," index)*
-              | "scan" NAME ["reverse"] "{" stmt* "}"
-    assign   := "=" | MONOID "="                        '=' defines, 'add=' and kin update
+    stmt     := assign | "scan" index ["reverse"] "{" assign* "}"
+    assign   := access op expr ["where" expr] ["for" index ("," index)*]
+    op       := "=" | MONOID "="                        '=' defines, 'add=' and kin update
     index    := NAME "<" extent
-    expr     := literal ":" DTYPE | NAME | access | "dim" "(" NAME ")"
+    expr     := literal ":" DTYPE | "fill" "(" literal ")" ":" DTYPE | NAME | access | "dim" "(" NAME ")"
               | OP "(" expr, ... ")" | "cast" "[" DTYPE "]" "(" expr ")"
-              | "reduce" "." MONOID "[" names "]" "(" expr ["where" expr] ")" ":" DTYPE
-              | "scan" "." MONOID "[" NAME ["," "exclusive"] ["," "reverse"] "]" "(" expr ["where" expr] ")"
-              | "softmax" "[" names "]" "(" expr ["where" expr] ")"
-              | "top" "[" group ("," group)* ":" INT "]" "(" expr ["where" expr] ")"
+              | "reduce" "." MONOID "[" names "]" body ":" DTYPE
+              | "scan" "." MONOID "[" NAME ["," "exclusive"] ["," "reverse"] "]" body
+              | "softmax" "[" names "]" body
+              | "top" "[" group ("," group)* ":" INT "]" body
               | "stored" "(" access ")"
+    body     := "(" expr ["where" expr] ")"
+    group    := NAME ["/" INT]                          the whole fibre along NAME, or groups of INT
     access   := NAME "[" [expr ("," expr)*] "]"         a scalar is  s[]
+    monoid   := "monoid" NAME params ["ordered"] "{"
+                    "zero" "=" exprs  "lift" params "=" exprs  "value" "=" expr
+                    "combine" "(" params "," params ")" "=" exprs "}"
+    params   := "(" NAME [":" DTYPE] ("," NAME [":" DTYPE])* ")"
+    exprs    := "(" expr ("," expr)* ")"
 
+``literal`` and ``format`` are those of ``text.py``; no format says that the compiler chooses one.
 An index variable has no brackets; a tensor access always does.  Arguments of an operator have the types that ``ops.py``
 asks for: frontends insert the casts.  Spans take no part in equality or hashing.
+
+Example::
+
+    program residual {
+      in A: f64[m, n] csr fill(0.0)
+      in x: f64[n] dense fill(0.0)
+      in b: f64[m] dense fill(0.0)
+      out r: f64[m] dense fill(0.0)
+      r[i] = sub(b[i], reduce.add[j](mul(A[i, j], x[j])):f64) for i < m, j < n
+    }
 """
 
 from __future__ import annotations
@@ -36,7 +54,7 @@ Extent = int | str
 
 
 def _span() -> Span | None:
-    return field(default=None, compare=False, repr=False, kw_only=True)  # type: ignore[no-any-return]
+    return field(default=None, compare=False, repr=False, kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)

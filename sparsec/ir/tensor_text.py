@@ -1,0 +1,196 @@
+"""The textual form of tensor IR (grammar: ``tensor.py``): printer and parser, exact inverses of each other.
+
+What the grammar leaves open: ``where``, ``for``, ``scan`` are names of tensors where a square bracket follows them; a
+name that a monoid's definition does not use needs no type there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from sparsec.ir.dtypes import DType
+from sparsec.ir.expr_text import (
+    ROLES,
+    parse_access,
+    parse_decl,
+    parse_expr,
+    parse_extent,
+    parse_monoid,
+    print_decl,
+    print_expr,
+)
+from sparsec.ir.rewrite import walk
+from sparsec.ir.tensor import Access, Assign, Expr, IndexDecl, MonoidDef, Program, ScanLoop, Stmt
+from sparsec.ir.text import Cursor
+
+Types = dict[str, DType]
+
+
+def print_program(p: Program) -> str:
+    """The program as text that ``parse_program`` reads back to an equal tree."""
+    lines = [f"program {p.name} {{"]
+    for m in p.monoids:
+        lines += [f"  {line}" for line in _monoid(m)]
+    lines += [f"  {print_decl(t)}" for t in p.tensors]
+    for s in p.body:
+        lines += [f"  {line}" for line in _stmt(s)]
+    return "\n".join([*lines, "}"]) + "\n"
+
+
+def _stmt(s: Stmt) -> Iterator[str]:
+    if isinstance(s, ScanLoop):
+        yield f"scan {s.index.name} < {s.index.extent}{' reverse' * s.reverse} {{"
+        for inner in s.body:
+            yield f"  {_assign(inner)}"
+        yield "}"
+    else:
+        yield _assign(s)
+
+
+def _assign(s: Assign) -> str:
+    where = "" if s.where is None else f" where {print_expr(s.where)}"
+    indices = ", ".join(f"{i.name} < {i.extent}" for i in s.indices)
+    op = "=" if s.op == "=" else f"{s.op}="
+    return f"{print_expr(s.target)} {op} {print_expr(s.value)}{where}{f' for {indices}' if indices else ''}"
+
+
+def _monoid(m: MonoidDef) -> Iterator[str]:
+    yield f"monoid {m.name}{_params(m.states, m.value)}{' ordered' * m.ordered} {{"
+    yield f"  zero = {_tuple(m.zero)}"
+    yield f"  lift{_params((m.lift_arg,), *m.lift)} = {_tuple(m.lift)}"
+    yield f"  value = {print_expr(m.value)}"
+    yield f"  combine({_params(m.left, *m.combine)}, {_params(m.right, *m.combine)}) = {_tuple(m.combine)}"
+    yield "}"
+
+
+def _params(names: tuple[str, ...], *uses: Expr) -> str:
+    """Names with the types that the expressions use them at."""
+    types = {n.tensor: n.dtype for e in uses for n in walk(e) if isinstance(n, Access)}
+    return f"({', '.join(f'{n}: {types[n]}' if n in types else n for n in names)})"
+
+
+def _tuple(es: tuple[Expr, ...]) -> str:
+    return f"({', '.join(map(print_expr, es))})"
+
+
+def parse_program(text: str, filename: str | None = None) -> Program:
+    """Read a program; raises ``SyntaxError_`` with the place of what is wrong."""
+    c = Cursor(text, filename)
+    span = c.token.span
+    c.expect("program")
+    name = c.name("the program's name")
+    c.expect("{")
+    monoids: list[MonoidDef] = []
+    while c.at("monoid") and c.peek() != "[":
+        monoids.append(_parse_monoid(c))
+    tensors = []
+    while c.at(*ROLES) and c.peek() != "[":
+        tensors.append(parse_decl(c))
+    parser = _Parser(c, {t.name: t.dtype for t in tensors}, tuple(m.name for m in monoids))
+    body = []
+    while not c.accept("}"):
+        body.append(parser.stmt())
+    c.finish()
+    return Program(name, tuple(tensors), tuple(body), tuple(monoids), span=span)
+
+
+class _Parser:
+    """Statements; ``dtypes`` holds the types of the tensors, ``monoids`` the names of the users' monoids."""
+
+    def __init__(self, c: Cursor, dtypes: Types, monoids: tuple[str, ...]) -> None:
+        self.c = c
+        self.dtypes = dtypes
+        self.monoids = monoids
+
+    def stmt(self) -> Stmt:
+        c, span = self.c, self.c.token.span
+        if not (c.at("scan") and c.peek() != "["):
+            return self.assign()
+        c.advance()
+        index = self.index()
+        reverse = c.accept("reverse")
+        c.expect("{")
+        body = []
+        while not c.accept("}"):
+            body.append(self.assign())
+        return ScanLoop(index, tuple(body), reverse, span=span)
+
+    def assign(self) -> Assign:
+        c, span = self.c, self.c.token.span
+        if c.token.kind != "name":
+            raise c.error(f"expected a statement or '}}', found {c.found()}")
+        target = parse_access(c, self.dtypes, self.monoids, "tensor")
+        op = "=" if c.at("=") else parse_monoid(c, self.monoids)
+        c.expect("=")
+        value = self.expr()
+        where = self.expr() if self.word("where") else None
+        indices = [self.index()] if self.word("for") else []
+        while indices and c.accept(","):
+            indices.append(self.index())
+        return Assign(target, op, value, tuple(indices), where, span=span)
+
+    def word(self, text: str) -> bool:
+        """Accept a keyword, which is a tensor's name where a bracket follows."""
+        return self.c.peek() != "[" and self.c.accept(text)
+
+    def expr(self) -> Expr:
+        return parse_expr(self.c, self.dtypes, self.monoids, "tensor")
+
+    def index(self) -> IndexDecl:
+        name = self.c.name("an index")
+        self.c.expect("<")
+        return IndexDecl(name, parse_extent(self.c))
+
+
+def _parse_monoid(c: Cursor) -> MonoidDef:
+    span = c.token.span
+    c.expect("monoid")
+    name = c.name("the monoid's name")
+    states, of_value = _parse_params(c)
+    ordered = c.accept("ordered")
+    c.expect("{")
+    _expect(c, "zero", "=")
+    zero = _parse_tuple(c, {})
+    c.expect("lift")
+    arg, of_lift = _parse_params(c)
+    if len(arg) != 1:
+        raise c.error(f"'lift' takes one argument, not {len(arg)}")
+    c.expect("=")
+    lift = _parse_tuple(c, of_lift)
+    _expect(c, "value", "=")
+    value = parse_expr(c, of_value, what="state")
+    _expect(c, "combine", "(")
+    left, of_left = _parse_params(c)
+    c.expect(",")
+    right, of_right = _parse_params(c)
+    _expect(c, ")", "=")
+    combine = _parse_tuple(c, of_left | of_right)
+    c.expect("}")
+    return MonoidDef(name, states, zero, arg[0], lift, value, left, right, combine, ordered, span=span)
+
+
+def _expect(c: Cursor, *texts: str) -> None:
+    for text in texts:
+        c.expect(text)
+
+
+def _parse_params(c: Cursor) -> tuple[tuple[str, ...], Types]:
+    """``(a: f64, b)``: the names, and the types of those that have one."""
+    types: Types = {}
+
+    def param() -> str:
+        name = c.name("a name")
+        if c.accept(":"):
+            types[name] = c.dtype()
+        return name
+
+    c.expect("(")
+    return c.listed(param, ")"), types
+
+
+def _parse_tuple(c: Cursor, types: Types) -> tuple[Expr, ...]:
+    c.expect("(")
+    return c.listed(lambda: parse_expr(c, types, what="state"), ")")
+
+
+__all__ = ["parse_program", "print_program"]
