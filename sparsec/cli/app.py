@@ -58,7 +58,9 @@ class Root(click.Group):
         assert isinstance(found, click.Command)
         return found
 
-    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
         import difflib
 
         if args and not args[0].startswith("-") and args[0] not in self.list_commands(ctx):
@@ -85,7 +87,7 @@ class Root(click.Group):
             code = super().main(args, prog_name, complete_var, standalone_mode=False, **extra)
             sys.stdout.flush()
             sys.exit(code if isinstance(code, int) else 0)
-        except BaseException as problem:  # noqa: BLE001 - whatever it is, the user gets a message
+        except BaseException as problem:  # whatever it is, the user gets a message
             sys.exit(_exit_code(problem))
 
 
