@@ -1,0 +1,377 @@
+"""Entries in any order to canonical ones: inside the shape, sorted, each coordinate once.
+
+The result is a coordinate list whose levels follow the dimensions in the order of the format that is wanted; generated
+code takes it from there.  No loop here runs over entries.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from sparsec.errors import FormatError, ShapeError, TypeError_
+from sparsec.formats.compressed import Compressed
+from sparsec.formats.dense import Dense
+from sparsec.formats.format import Format
+from sparsec.formats.named import from_levels
+from sparsec.formats.singleton import Singleton
+from sparsec.ir.dtypes import BF16, F16, I32, I64, DType, from_numpy
+from sparsec.runtime.storage import Scalar, Storage, as_fill, as_shape, plain
+
+DUPLICATES = ("sum", "error", "last")
+
+
+@dataclass(frozen=True, slots=True)
+class Arrangement:
+    """How entries as they came become canonical: ``order`` sorts them, ``starts`` are the first of equal ones.
+
+    None stands for nothing to do.
+    """
+
+    order: np.ndarray | None = None
+    starts: np.ndarray | None = None
+
+    @property
+    def moves(self) -> bool:
+        return self.order is not None or self.starts is not None
+
+    def coordinates(self, coords: np.ndarray) -> np.ndarray:
+        """One coordinate of each canonical entry; the same array if nothing moves."""
+        if self.order is not None:
+            coords = coords[self.order if self.starts is None else self.order[self.starts]]
+        elif self.starts is not None:
+            coords = coords[self.starts]
+        return coords
+
+    def values(self, values: np.ndarray, dtype: DType, duplicates: str = "sum") -> np.ndarray:
+        """The values of the canonical entries, those of equal coordinates summed (bools: or) or the last of them."""
+        if self.order is not None:
+            values = values[self.order]
+        if self.starts is None:
+            return values
+        if duplicates == "last":
+            return values[np.append(self.starts[1:], len(values)) - 1]
+        if dtype is BF16:
+            from sparsec.ir.tensor_interp import from_storage, round_to, to_storage
+
+            sums = np.add.reduceat(from_storage(values, BF16), self.starts)
+            return to_storage(round_to(sums, BF16), BF16)
+        if dtype is F16:
+            return np.add.reduceat(values.astype(np.float32), self.starts).astype(np.float16)
+        fold = np.logical_or if dtype.kind == "b" else np.add
+        return fold.reduceat(values, self.starts, dtype=values.dtype)
+
+
+def arrange(coords: Sequence[np.ndarray], extents: Sequence[int]) -> Arrangement:
+    """What makes entries canonical; ``coords`` (inside ``extents``) and ``extents`` in the order of the levels."""
+    count = len(coords[0]) if coords else 0
+    if count < 2:
+        return Arrangement()
+    order: np.ndarray | None = None
+    if math.prod(extents) < 2**63:
+        key = _key(coords, extents)
+        distinct = key[1:] > key[:-1]
+        if distinct.all():
+            return Arrangement()
+        if (key[1:] < key[:-1]).any():
+            order = _sorting(key, math.prod(extents))
+            key = key[order]
+            distinct = key[1:] != key[:-1]
+    else:
+        order = np.lexsort(tuple(reversed(coords)))
+        distinct = np.zeros(count - 1, bool)
+        for c in coords:
+            c = c[order]
+            distinct |= c[1:] != c[:-1]
+        if (order[1:] > order[:-1]).all():
+            order = None
+    starts = None if distinct.all() else np.flatnonzero(np.append(True, distinct))
+    return Arrangement(order, starts)
+
+
+def _key(coords: Sequence[np.ndarray], extents: Sequence[int]) -> np.ndarray:
+    """Every entry's place in the dense tensor, which sorts as the coordinates do."""
+    key = coords[0].astype(np.int64)
+    for c, extent in zip(coords[1:], extents[1:], strict=True):
+        key *= extent
+        key += c.astype(np.int64, copy=False)
+    return key
+
+
+def _sorting(key: np.ndarray, bound: int) -> np.ndarray:
+    """The stable permutation that sorts ``key``, whose elements lie in ``0 .. bound``.
+
+    NumPy sorts 16-bit numbers by radix and wider ones by comparison: a few passes of the first are faster.
+    """
+    if len(key) < 4096:
+        return np.argsort(key, kind="stable")
+    order: np.ndarray | None = None
+    for shift in range(0, max(1, (bound - 1).bit_length()), 16):
+        digit = ((key if order is None else key[order]) >> shift).astype(np.uint16)
+        step = np.argsort(digit, kind="stable")
+        order = step if order is None else order[step]
+    assert order is not None
+    return order
+
+
+def coo_format(order: Sequence[int], width: DType = I32) -> Format:
+    """The list of coordinates whose levels store the dimensions in this order, concrete."""
+    natural = list(order) == list(range(len(order)))
+    if len(order) < 2:
+        levels = (Compressed(),) if len(order) else ()
+        return from_levels("coo" if levels else "dense", levels).concrete(width, width)
+    middle = (Singleton(is_unique=False),) * (len(order) - 2)
+    levels = (Compressed(is_unique=False), *middle, Singleton())  # type: ignore[assignment]
+    return from_levels("coo" if natural else None, levels, tuple(order)).concrete(width, width)
+
+
+def index_width(shape: Sequence[int], nnz: int) -> DType:
+    """i32 where it can count every coordinate and entry, else i64."""
+    return I32 if max([*shape, nnz], default=0) < 2**31 else I64
+
+
+def listed(
+    coords: Sequence[np.ndarray],
+    values: np.ndarray,
+    shape: tuple[int, ...],
+    order: Sequence[int],
+    dtype: DType,
+    fill: Scalar,
+) -> Storage:
+    """Canonical entries as a coordinate list; ``coords`` by dimension, sorted in the level order ``order``."""
+    width = index_width(shape, len(values))
+    fmt = coo_format(order, width)
+    levels: list[dict[str, np.ndarray]] = [
+        {"crd": np.ascontiguousarray(coords[d], width.np)} for d in order
+    ]
+    if levels:
+        levels[0] = {"pos": np.array([0, len(values)], width.np), **levels[0]}
+    return Storage(fmt, shape, dtype, fill, tuple(levels), np.ascontiguousarray(values))
+
+
+def canonical(
+    coords: Sequence[np.ndarray],
+    values: np.ndarray,
+    shape: tuple[int, ...],
+    order: Sequence[int],
+    dtype: DType,
+    fill: Scalar,
+    duplicates: str = "sum",
+) -> tuple[Storage, Arrangement]:
+    """Entries (``coords`` by dimension, integers of any width) as a coordinate list, and how they were arranged.
+
+    Raises ``ShapeError`` naming the first entry outside the shape, ``FormatError`` for duplicates if they are an error.
+    """
+    for d, c in enumerate(coords):
+        _check_inside(c, d, shape)
+    found = arrange([coords[d] for d in order], [shape[d] for d in order])
+    if duplicates == "error" and found.starts is not None:
+        _refuse_duplicates(coords, found)
+    places = [found.coordinates(c) for c in coords]
+    return listed(places, found.values(values, dtype, duplicates), shape, order, dtype, fill), found
+
+
+def inside(coords: Sequence[np.ndarray], extents: Sequence[int]) -> bool:
+    """Whether every coordinate lies below the extent of its dimension."""
+    return all(not c.size or (int(c.min()) >= 0 and int(c.max()) < n) for c, n in zip(coords, extents, strict=True))
+
+
+def shared_list(
+    coords: Sequence[np.ndarray], values: np.ndarray, shape: tuple[int, ...], dtype: DType
+) -> Storage | None:
+    """A row-major coordinate list over the arrays themselves, if they are canonical as they stand; the fill is 0."""
+    if not coords or not inside(coords, shape) or arrange(coords, shape).moves:
+        return None
+    width = from_numpy(np.result_type(*coords))
+    crds = [np.ascontiguousarray(c, width.np) for c in coords]
+    levels = ({"pos": np.array([0, len(values)], width.np), "crd": crds[0]}, *({"crd": c} for c in crds[1:]))
+    return Storage(coo_format(range(len(shape)), width), shape, dtype, as_fill(0, dtype), levels, plain(values))
+
+
+def _check_inside(coords: np.ndarray, d: int, shape: tuple[int, ...]) -> None:
+    if inside([coords], [shape[d]]):
+        return
+    p = int(np.argmax((coords < 0) | (coords >= shape[d])))
+    hint = "coordinates start at 0 and must be below the extent of their dimension"
+    if int(coords[p]) == shape[d] and int(coords.min()) >= 1:
+        hint = "these coordinates seem to start at 1: subtract 1"
+    raise ShapeError(
+        f"entry {p}: coordinate {int(coords[p])} of dimension {d} is outside 0..{shape[d] - 1} (shape {shape})",
+        hint=hint,
+    )
+
+
+def _refuse_duplicates(coords: Sequence[np.ndarray], found: Arrangement) -> None:
+    assert found.starts is not None
+    count = len(coords[0])
+    order = np.arange(count) if found.order is None else found.order
+    lengths = np.diff(np.append(found.starts, count))
+    first = int(found.starts[np.argmax(lengths > 1)])
+    a, b = int(order[first]), int(order[first + 1])
+    raise FormatError(
+        f"entry {b} repeats the coordinates {tuple(int(c[b]) for c in coords)} of entry {a}",
+        hint='duplicates="sum" adds them, "last" keeps the last',
+    )
+
+
+def from_coo(
+    coords: Any,
+    values: Any,
+    shape: Any,
+    format: Format | None = None,
+    fill_value: Any = 0,
+    duplicates: str = "sum",
+    *,
+    dtype: DType | None = None,
+) -> Storage:
+    """A coordinate list in the level order of ``format`` (row-major without one).
+
+    ``coords`` (ndim, nnz) are integers of any type in any order; ``values`` (nnz) may be one number for all.  Arrays
+    are copied.
+    Raises ``ShapeError``, ``FormatError`` and ``TypeError_`` naming the place.
+    """
+    if duplicates not in DUPLICATES:
+        raise FormatError(f"duplicates={duplicates!r} is not one of " + ", ".join(f'"{d}"' for d in DUPLICATES))
+    extents = as_shape(shape)
+    places = _coordinates(coords, len(extents))
+    count = len(places[0]) if places else np.asarray(coords).shape[-1] if np.ndim(coords) == 2 else 1
+    held = _values(values, count)
+    dtype = dtype or from_numpy(held.dtype)
+    fill = as_fill(fill_value, dtype)
+    if format is not None and format.ndim != len(extents):
+        raise FormatError(
+            f"format '{format.label}' is for tensors of order {format.ndim}, the shape is {extents}"
+        )
+    if not extents:
+        return _scalar(held, dtype, fill, duplicates)
+    order = format.order if format is not None else tuple(range(len(extents)))
+    storage, _ = canonical(places, held, extents, order, dtype, fill, duplicates)
+    return storage if not np.may_share_memory(storage.values, held) else storage.with_values(storage.values.copy())
+
+
+def _coordinates(coords: Any, ndim: int) -> list[np.ndarray]:
+    try:
+        rows = coords if isinstance(coords, list | tuple) else np.asarray(coords)
+        array = [np.asarray(c) for c in rows] if ndim else []
+    except (ValueError, TypeError):
+        raise ShapeError("coords is no array of shape (ndim, nnz)") from None
+    if ndim == 1 and (not array or array[0].ndim == 0):
+        array = [np.asarray(coords)]
+    shapes = {c.shape for c in array}
+    if len(array) != ndim or len(shapes) > 1 or any(c.ndim != 1 for c in array):
+        found = f"({len(array)}, {len(array[0])})" if len(shapes) == 1 and array[0].ndim == 1 else "another"
+        if len(shapes) > 1:
+            found = f"rows of shapes {', '.join(str(c.shape) for c in array)}"
+        turned = len(shapes) == 1 and array[0].shape == (ndim,)
+        raise ShapeError(
+            f"coords has shape {found}, expected ({ndim}, nnz)",
+            hint="transpose them: coords.T" if turned else "a row for each dimension, a column for each entry",
+        )
+    for d, c in enumerate(array):
+        if c.dtype.kind not in "iu":
+            if c.size:
+                raise TypeError_(
+                    f"coordinates of dimension {d} have dtype {c.dtype}, expected integers",
+                    hint="cast them with .astype('int64')",
+                )
+            array[d] = c.astype(np.int64)
+    return array
+
+
+def _values(values: Any, count: int) -> np.ndarray:
+    try:
+        held = np.asarray(values)
+    except ValueError:
+        raise ShapeError("values is no array") from None
+    from_numpy(held.dtype)
+    if held.ndim == 0:
+        held = np.full(count, held)
+    if held.shape != (count,):
+        raise ShapeError(f"values has shape {held.shape}, expected ({count},): one for each column of coords")
+    return plain(held)
+
+
+def _scalar(values: np.ndarray, dtype: DType, fill: Scalar, duplicates: str) -> Storage:
+    """A tensor of order 0: its entries all have the one coordinate."""
+    empty = from_levels("dense", ())
+    if len(values) > 1:
+        if duplicates == "error":
+            raise FormatError("entry 1 repeats the coordinates () of entry 0")
+        values = Arrangement(None, np.zeros(1, np.int64)).values(values, dtype, duplicates)
+    storage = Storage(empty, (), dtype, fill, (), values.copy())
+    return storage if len(values) else storage.with_values(np.full(1, storage.fill_value, dtype.np))
+
+
+def is_fill(values: np.ndarray, fill: Any) -> np.ndarray:
+    """Where values equal the fill; NaN equals NaN."""
+    return np.isnan(values) if fill != fill else np.asarray(values == fill)
+
+
+def from_dense(
+    source: Storage | np.ndarray, format: Format, fill_value: Any = 0, dtype: DType | None = None
+) -> Storage:
+    """The entries of a dense array that are not the fill, as a coordinate list in the level order of ``format``.
+
+    ``source`` is an array with a fill and, if NumPy lacks it, a dtype; or a dense ``Storage``, which knows them.
+    """
+    if isinstance(source, Storage):
+        array, dtype, fill_value = dense_view(source), source.dtype, source.fill
+    else:
+        array = source
+        dtype = dtype or from_numpy(array.dtype)
+    if format.ndim != array.ndim:
+        raise FormatError(
+            f"format '{format.label}' is for tensors of order {format.ndim}, this one has order {array.ndim}"
+        )
+    fill = as_fill(fill_value, dtype)
+    order = format.order
+    turned = array.transpose(order)
+    if dtype is BF16:
+        from sparsec.ir.tensor_interp import from_storage
+
+        stored = ~is_fill(from_storage(turned, BF16), fill)
+    else:
+        stored = ~is_fill(turned, dtype.np.type(fill))
+    found = stored.nonzero() if array.ndim else ()
+    coords = [found[order.index(d)] for d in range(array.ndim)]
+    if not array.ndim:
+        return Storage(from_levels("dense", ()), (), dtype, fill, (), plain(array).reshape(1))
+    return listed(coords, plain(turned[stored]), array.shape, order, dtype, fill)
+
+
+def dense_storage(array: np.ndarray, fill_value: Any = 0, dtype: DType | None = None) -> Storage:
+    """A row-major dense storage over ``array``: a view if it is contiguous and native, else a copy."""
+    dtype = dtype or from_numpy(array.dtype)
+    fmt = from_levels("dense", (Dense(),) * array.ndim)
+    levels: tuple[dict[str, np.ndarray], ...] = ({},) * array.ndim
+    return Storage(fmt, array.shape, dtype, as_fill(fill_value, dtype), levels, plain(array).reshape(-1))
+
+
+def dense_view(storage: Storage) -> np.ndarray:
+    """The array that a dense storage holds: a view of its values."""
+    order = storage.format.order
+    array = storage.values.reshape([storage.shape[d] for d in order])
+    return array.transpose([order.index(d) for d in range(storage.ndim)])
+
+
+def scatter(entries: Storage) -> np.ndarray:
+    """A new dense array of the entries of a coordinate list, the fill elsewhere; raises ``ShapeError`` if too large."""
+    if math.prod(entries.shape) * entries.dtype.nbytes >= 2**63:
+        raise ShapeError(f"a dense array of shape {entries.shape} is too large")
+    try:
+        out = np.full(entries.shape, entries.fill_value, entries.dtype.np)
+    except MemoryError:
+        raise ShapeError(f"a dense array of shape {entries.shape} does not fit in memory") from None
+    out[tuple(entries.coordinates())] = entries.values
+    return out
+
+
+__all__ = [
+    "DUPLICATES", "Arrangement", "arrange", "canonical", "coo_format", "dense_storage", "dense_view", "from_coo",
+    "from_dense", "index_width", "inside", "is_fill", "listed", "scatter",
+    "shared_list",
+]

@@ -1,0 +1,272 @@
+"""A tensor in memory: a concrete format and the arrays of its levels.
+
+Arrays that the compiler made are right by construction; what comes from outside enters through ``adopt``, which brings
+every array into the form that kernels take (1-d, contiguous, native, of the level's dtype) and validates it once.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from sparsec.errors import FormatError, ShapeError, TypeError_
+from sparsec.formats.compressed import Compressed
+from sparsec.formats.format import Format, LevelSpec
+from sparsec.formats.singleton import Singleton
+from sparsec.ir.dtypes import BF16, I32, DType, from_numpy
+
+Scalar = bool | int | float | complex
+
+
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
+class Storage:
+    """Level arrays over NumPy buffers.
+
+    ``format`` is concrete: its widths are the arrays' dtypes.  ``levels`` holds for each level its arrays by role, in
+    the order of ``Level.arrays()``; ``values`` one element (``dtype.np``) for each position of the last level.
+    """
+
+    format: Format
+    shape: tuple[int, ...]
+    dtype: DType
+    fill: Scalar
+    levels: tuple[dict[str, np.ndarray], ...]
+    values: np.ndarray
+    _addresses: list[int] | None = field(default=None, init=False, repr=False)
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    @property
+    def nnz(self) -> int:
+        """Stored entries, whatever their value."""
+        return len(self.values)
+
+    @property
+    def nbytes(self) -> int:
+        return sum(a.nbytes for a in self.buffers)
+
+    @property
+    def buffers(self) -> list[np.ndarray]:
+        """The arrays in the order of a kernel's arguments: level by level, role by role, the values last."""
+        return [*(a for arrays in self.levels for a in arrays.values()), self.values]
+
+    @property
+    def addresses(self) -> list[int]:
+        """The data pointer of every buffer; taken once, the buffers stay."""
+        found = self._addresses
+        if found is None:
+            found = [a.ctypes.data for a in self.buffers]
+            object.__setattr__(self, "_addresses", found)
+        return found
+
+    @property
+    def fill_value(self) -> Any:
+        """The fill as an element of ``values``."""
+        if self.dtype is BF16:
+            from sparsec.ir.tensor_interp import from_storage, to_storage
+
+            return to_storage(from_storage(np.float32(self.fill), BF16), BF16)[()]
+        return self.dtype.np.type(self.fill)
+
+    def with_values(self, values: np.ndarray) -> Storage:
+        """The same pattern with other values of the same dtype."""
+        return dataclasses.replace(self, values=values)
+
+    def coordinates(self) -> list[np.ndarray]:
+        """The coordinates of the entries, an array for each dimension; for coordinate lists, and dense storage."""
+        order = self.format.order
+        if self.format.is_dense:
+            grids = np.indices([self.shape[d] for d in order]).reshape(len(order), -1)
+        elif is_list(self.format):
+            grids = [arrays["crd"] for arrays in self.levels]  # type: ignore[assignment]
+        else:
+            raise FormatError(f"format '{self.format.label}' is no list of coordinates", hint="convert it to coo first")
+        return [grids[order.index(d)] for d in range(self.ndim)]
+
+    def validate(self, name: str = "tensor") -> None:
+        """Check every array and their agreement; raises ``FormatError`` naming the tensor, the level and the place."""
+        fmt = self.format
+        if fmt.ndim != self.ndim:
+            raise FormatError(f"{name}: format '{fmt.label}' is for order {fmt.ndim}, the shape is {self.shape}")
+        if len(self.levels) != len(fmt.levels):
+            raise FormatError(f"{name}: arrays of {len(self.levels)} levels, '{fmt.label}' has {len(fmt.levels)}")
+        fmt.require_runnable()
+        positions = 1
+        for n, (spec, arrays, d) in enumerate(zip(fmt.levels, self.levels, fmt.order, strict=True)):
+            where = f"{name}: {_place(n, spec)}"
+            types = spec.type.arrays()
+            if list(arrays) != list(types):
+                raise FormatError(f"{where} has arrays ({', '.join(arrays)}), expected ({', '.join(types)})")
+            for role, array in arrays.items():
+                _check_array(array, types[role], f"{where}: {role}")
+            positions = spec.type.validate(arrays, positions, self.shape[d], where)
+        _check_array(self.values, self.dtype, f"{name}: values")
+        if len(self.values) != positions:
+            raise FormatError(f"{name}: {len(self.values)} values for {positions} positions")
+        self._validate_lists(name)
+
+    def _validate_lists(self, name: str) -> None:
+        """Entries of a coordinate list ascend: no level sees that alone, its own coordinates may repeat."""
+        first = 0
+        for n, spec in enumerate(self.format.levels):
+            if not spec.type.branchless:
+                first = n
+            if n == first or (n + 1 < len(self.levels) and self.format.levels[n + 1].type.branchless):
+                continue
+            tied = np.ones(max(0, len(self.levels[n]["crd"]) - 1), bool)
+            wrong = np.zeros_like(tied)
+            for arrays in self.levels[first : n + 1]:
+                before, after = arrays["crd"][:-1], arrays["crd"][1:]
+                wrong |= tied & (after < before)
+                tied &= after == before
+            if spec.type.unique:
+                wrong |= tied
+            starts = self.levels[first]["pos"][1:-1].astype(np.int64)
+            wrong[starts[(starts > 0) & (starts <= len(wrong))] - 1] = False
+            if wrong.any():
+                p = int(np.argmax(wrong)) + 1
+                entry = tuple(int(arrays["crd"][p]) for arrays in self.levels[first : n + 1])
+                raise FormatError(
+                    f"{name}: {_place(n, spec)}: entry {p} {'repeats' if tied[p - 1] else 'is out of order'}: {entry}",
+                    hint="build the tensor with sp.from_coo, which sorts and sums duplicates",
+                )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Addresses are of this process.
+        return Storage, (self.format, self.shape, self.dtype, self.fill, self.levels, self.values)
+
+
+def adopt(
+    format: Format,
+    shape: Sequence[int],
+    fill: Scalar,
+    levels: Sequence[Mapping[str, Any]],
+    values: Any,
+    *,
+    dtype: DType | None = None,
+    name: str = "tensor",
+) -> Storage:
+    """Arrays from outside as a ``Storage``, shared where they fit and copied where they don't; validated.
+
+    Open widths of ``format`` become those of the arrays.  Raises ``FormatError`` naming the level and the place.
+    """
+    if len(levels) != len(format.levels):
+        raise FormatError(f"{name}: arrays of {len(levels)} levels, '{format.label}' has {len(format.levels)}")
+    format.require_runnable()
+    specs, held = [], []
+    for n, (spec, given) in enumerate(zip(format.levels, levels, strict=True)):
+        where = f"{name}: {_place(n, spec)}"
+        roles = list(spec.type.arrays())
+        if set(given) != set(roles):
+            raise FormatError(f"{where} has arrays ({', '.join(given)}), expected ({', '.join(roles)})")
+        arrays = {role: index_array(given[role], f"{where}: {role}") for role in roles}
+        widths = {role: from_numpy(a.dtype) for role, a in arrays.items()}
+        spec = dataclasses.replace(spec, type=spec.type.concrete(widths.get("crd", I32), widths.get("pos", I32)))
+        types = spec.type.arrays()
+        held.append({role: narrow(a, types[role], f"{where}: {role}") for role, a in arrays.items()})
+        specs.append(spec)
+    values = plain(values)
+    if dtype is None:
+        dtype = from_numpy(values.dtype)
+    concrete = dataclasses.replace(format, levels=tuple(specs))
+    storage = Storage(concrete, as_shape(shape), dtype, as_fill(fill, dtype), tuple(held), values)
+    storage.validate(name)
+    return storage
+
+
+def plain(array: Any) -> np.ndarray:
+    """``array`` contiguous, aligned and in native byte order: itself if it is so already."""
+    array = np.asarray(array)
+    return np.require(array, array.dtype.newbyteorder("="), ["C", "A"])
+
+
+def index_array(array: Any, where: str) -> np.ndarray:
+    """A 1-d array of positions or coordinates in plain form; raises ``FormatError`` if it is not one of integers."""
+    array = np.asarray(array)
+    if array.dtype.kind not in "iu" and array.size == 0:
+        array = array.astype(np.int32)
+    if array.dtype.kind not in "iu":
+        raise FormatError(f"{where} has dtype {array.dtype}, expected integers", hint="cast it with .astype('int64')")
+    if array.ndim != 1:
+        raise FormatError(f"{where} has shape {array.shape}, expected one dimension")
+    return plain(array)
+
+
+def narrow(array: np.ndarray, dtype: DType, where: str) -> np.ndarray:
+    """Integers in ``dtype``, the same array if they are; raises ``FormatError`` naming the first that does not fit."""
+    if array.dtype == dtype.np:
+        return array
+    if array.size and not np.can_cast(array.dtype, dtype.np):
+        limits = np.iinfo(dtype.np)
+        if int(array.max()) > limits.max or int(array.min()) < limits.min:
+            p = int(np.argmax((array > limits.max) | (array < limits.min)))
+            raise FormatError(f"{where}: {int(array[p])} at {p} does not fit in {dtype}", hint="declare a wider type")
+    return array.astype(dtype.np)
+
+
+def as_shape(shape: Any) -> tuple[int, ...]:
+    """A shape as Python ints; raises ``ShapeError`` for what is none."""
+    if isinstance(shape, int | np.integer) and not isinstance(shape, bool):
+        shape = (shape,)
+    try:
+        extents = tuple(shape)
+        if all(isinstance(n, int | np.integer) and not isinstance(n, bool) for n in extents):
+            if all(0 <= n < 2**63 for n in extents):
+                return tuple(int(n) for n in extents)
+            raise ShapeError(f"shape {shape!r}: an extent lies in 0 .. 2**63 - 1")
+    except TypeError:
+        pass
+    raise ShapeError(f"a shape is a tuple of integers, not {shape!r:.60}")
+
+
+def as_fill(value: Any, dtype: DType) -> Scalar:
+    """The fill value as a Python scalar of the dtype's kind; raises ``TypeError_`` if it does not fit."""
+    item = value.item() if isinstance(value, np.generic | np.ndarray) and np.ndim(value) == 0 else value
+    if isinstance(item, bool | int | float | complex):
+        kind = dtype.kind
+        if kind == "c":
+            return complex(item)
+        if kind == "f" and not isinstance(item, complex):
+            try:
+                return float(item)
+            except OverflowError:
+                pass
+        if kind == "b" and item in (0, 1):
+            return bool(item)
+        if dtype.is_integer and not isinstance(item, complex):
+            limits = np.iinfo(dtype.np)
+            if item == item and abs(item) != np.inf and int(item) == item and limits.min <= item <= limits.max:
+                return int(item)
+    raise TypeError_(
+        f"fill value {value!r:.60} does not fit dtype {dtype}", hint="cast the values, or give a fill that it holds"
+    )
+
+
+def is_list(format: Format) -> bool:
+    """Whether the format is a list of coordinates: ``compressed``, then a ``singleton`` for every further dimension."""
+    types = [type(s.type) for s in format.levels]
+    return bool(types) and types[0] is Compressed and all(t is Singleton for t in types[1:])
+
+
+def _place(number: int, spec: LevelSpec) -> str:
+    return f"level {number} ({spec.coord}: {spec.type.name})"
+
+
+def _check_array(array: object, dtype: DType, where: str) -> None:
+    if not isinstance(array, np.ndarray) or array.ndim != 1:
+        raise FormatError(f"{where} is no 1-d NumPy array")
+    if array.dtype != dtype.np or not array.dtype.isnative:
+        raise FormatError(f"{where} has dtype {array.dtype}, the format says {dtype}")
+    if not (array.flags.c_contiguous and array.flags.aligned):
+        raise FormatError(f"{where} is not contiguous")
+
+
+__all__ = [
+    "Scalar", "Storage", "adopt", "as_fill", "as_shape", "index_array", "is_list", "narrow", "plain",
+]
