@@ -64,13 +64,9 @@ def literal(value: object, t: Type) -> str:
 
 
 class ModuleText:
-    """Declarations, helper functions, metadata and functions of one LLVM module.
+    """Declarations, helper functions, metadata and functions of one LLVM module."""
 
-    With ``masks``, vectors of the target take a mask at no cost (AVX-512).
-    """
-
-    def __init__(self, masks: bool = False) -> None:
-        self.masks = masks
+    def __init__(self) -> None:
         self.declarations: dict[str, str] = {}
         self.functions: list[str] = []
         self.helpers: dict[str, str] = {}

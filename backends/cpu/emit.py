@@ -16,13 +16,12 @@ from sparsec.ir.buffer import BufferParam, Function, Module, Param
 ENTRY = "sparsec_entry"
 
 
-def emit_module(module: Module, *, bounds: bool = False, masks: bool = False) -> ModuleText:
+def emit_module(module: Module, *, bounds: bool = False) -> ModuleText:
     """The LLVM IR of ``module`` (``.text()``); raises ``UnsupportedError`` for types that it cannot compute with.
 
-    With ``bounds``, accesses to buffers that the module allocates itself are checked while it runs.  ``masks`` says that
-    the target has masked vectors.
+    With ``bounds``, accesses to buffers that the module allocates itself are checked while it runs.
     """
-    text = ModuleText(masks)
+    text = ModuleText()
     functions = {f.name: f for f in module.functions}
     _emit_entry(text, module.entry)
     for f in module.functions:

@@ -140,11 +140,14 @@ class Artifact:
         _LIVE.add(self)
         statistics["link"] = (perf_counter() - start) * 1e3
 
-    def run(self, args: ctypes.Array[ctypes.c_int64] | int) -> int:
-        """Run the kernel on an argument block or its address; gives its status: 0, or one of ``ABORT_CODES``."""
+    def run(self, args: ctypes.Array[ctypes.c_int64] | int, threads: int | None = None) -> int:
+        """Run the kernel on an argument block or its address; gives its status: 0, or one of ``ABORT_CODES``.
+
+        Parallel loops use ``threads`` threads, or as many as the knobs say.
+        """
         if not self.parallel:
             return self._call(args, 1)
-        threads = thread_count()
+        threads = threads or thread_count()
         team().ensure(threads)
         return self._call(args, threads)
 
@@ -153,15 +156,28 @@ class Artifact:
 
         Raises ``BackendError`` for other kinds, and for a kernel loaded without its text.
         """
-        if kind not in _SOURCES:
-            raise BackendError(f"the cpu backend has no source '{kind}'", hint="there are " + ", ".join(_SOURCES))
         if self._text is None:
             raise BackendError("this kernel was loaded without its source")
-        if kind == "llvm":
-            return self._text
-        with _LOCK:
-            module = _optimised(self._text)
-            return str(module) if kind == "llvm-opt" else str(_machine().emit_assembly(module))
+        return _render(self._text, kind)
+
+
+def source(module: Module, kind: str = "llvm") -> str:
+    """What ``compile_module`` makes of ``module``, as ``Artifact.source`` gives it."""
+    return _render(_emit(module), kind)
+
+
+def _render(text: str, kind: str) -> str:
+    if kind not in _SOURCES:
+        raise BackendError(f"the cpu backend has no source '{kind}'", hint="there are " + ", ".join(_SOURCES))
+    if kind == "llvm":
+        return text
+    with _LOCK:
+        module = _optimised(text)
+        return str(module) if kind == "llvm-opt" else str(_machine().emit_assembly(module))
+
+
+def _emit(module: Module) -> str:
+    return emit_module(module, bounds=knobs().checks("bounds")).text()
 
 
 def compile_module(module: Module) -> Artifact:
@@ -172,8 +188,7 @@ def compile_module(module: Module) -> Artifact:
     takes over.
     """
     start = perf_counter()
-    masks = "+avx512vl" in host()[2].split(",")
-    text = emit_module(module, bounds=knobs().checks("bounds"), masks=masks).text()
+    text = _emit(module)
     emitted = perf_counter()
     with _LOCK:
         _machine()
@@ -224,4 +239,4 @@ def release(address: int) -> None:
     _free()(address)
 
 
-__all__ = ["Artifact", "adopt", "compile_module", "host", "link_object", "llvm_binding", "load", "release"]
+__all__ = ["Artifact", "adopt", "compile_module", "host", "link_object", "llvm_binding", "load", "release", "source"]
