@@ -123,7 +123,8 @@ def draw(coords: Array, shape: tuple[int, int], title: str) -> Figure:
     _decorate(axes, shape, rows, columns)
     size = f"{shape[0]:,} x {shape[1]:,}, {nnz:,} {'entry' if nnz == 1 else 'entries'}"
     middle = (left + columns.inches / 2) / width
-    figure.text(middle, 1 - 0.12 / height, f"{title}\n{size}".strip(), ha="center", va="top", fontsize=11, color=INK)
+    heading = f"{title}\n{size}".strip().replace("$", r"\$")  # a dollar would begin a formula
+    figure.text(middle, 1 - 0.12 / height, heading, ha="center", va="top", fontsize=11, color=INK)
     if not cells.any():
         axes.text(0.5, 0.5, "no entries", transform=axes.transAxes, ha="center", va="center", color=INK, fontsize=10)
         return figure
