@@ -14,11 +14,8 @@ from typing import Any
 import numpy as np
 
 from sparsec.errors import FormatError, ShapeError, TypeError_
-from sparsec.formats.compressed import Compressed
-from sparsec.formats.dense import Dense
+from sparsec.formats import named
 from sparsec.formats.format import Format
-from sparsec.formats.named import from_levels
-from sparsec.formats.singleton import Singleton
 from sparsec.ir.dtypes import BF16, F16, I32, I64, DType, from_numpy
 from sparsec.runtime.storage import Scalar, Storage, as_fill, as_shape, plain
 
@@ -54,7 +51,8 @@ class Arrangement:
         if self.starts is None:
             return values
         if duplicates == "last":
-            return values[np.append(self.starts[1:], len(values)) - 1]
+            last: np.ndarray = np.append(self.starts[1:], len(values)) - 1
+            return np.take(values, last)
         if dtype is BF16:
             from sparsec.ir.tensor_interp import from_storage, round_to, to_storage
 
@@ -62,8 +60,8 @@ class Arrangement:
             return to_storage(round_to(sums, BF16), BF16)
         if dtype is F16:
             return np.add.reduceat(values.astype(np.float32), self.starts).astype(np.float16)
-        fold = np.logical_or if dtype.kind == "b" else np.add
-        return fold.reduceat(values, self.starts, dtype=values.dtype)
+        fold: Any = np.logical_or if dtype.kind == "b" else np.add
+        return np.asarray(fold.reduceat(values, self.starts, dtype=values.dtype))
 
 
 def arrange(coords: Sequence[np.ndarray], extents: Sequence[int]) -> Arrangement:
@@ -118,15 +116,12 @@ def _sorting(key: np.ndarray, bound: int) -> np.ndarray:
     return order
 
 
-def coo_format(order: Sequence[int], width: DType = I32) -> Format:
-    """The list of coordinates whose levels store the dimensions in this order, concrete."""
-    natural = list(order) == list(range(len(order)))
-    if len(order) < 2:
-        levels = (Compressed(),) if len(order) else ()
-        return from_levels("coo" if levels else "dense", levels).concrete(width, width)
-    middle = (Singleton(is_unique=False),) * (len(order) - 2)
-    levels = (Compressed(is_unique=False), *middle, Singleton())  # type: ignore[assignment]
-    return from_levels("coo" if natural else None, levels, tuple(order)).concrete(width, width)
+def coo_format(order: Sequence[int], width: DType | None = None) -> Format:
+    """The list of coordinates whose levels store the dimensions in this order; widths stay open without ``width``."""
+    natural = named.coo(len(order))
+    if tuple(order) != natural.order:
+        natural = named.from_levels(None, tuple(spec.type for spec in natural.levels), tuple(order))
+    return natural if width is None else natural.concrete(width, width)
 
 
 def index_width(shape: Sequence[int], nnz: int) -> DType:
@@ -297,7 +292,7 @@ def _values(values: Any, count: int) -> np.ndarray:
 
 def _scalar(values: np.ndarray, dtype: DType, fill: Scalar, duplicates: str) -> Storage:
     """A tensor of order 0: its entries all have the one coordinate."""
-    empty = from_levels("dense", ())
+    empty = named.dense(0)
     if len(values) > 1:
         if duplicates == "error":
             raise FormatError("entry 1 repeats the coordinates () of entry 0")
@@ -339,16 +334,16 @@ def from_dense(
     found = stored.nonzero() if array.ndim else ()
     coords = [found[order.index(d)] for d in range(array.ndim)]
     if not array.ndim:
-        return Storage(from_levels("dense", ()), (), dtype, fill, (), plain(array).reshape(1))
+        return Storage(named.dense(0), (), dtype, fill, (), plain(array).reshape(1))
     return listed(coords, plain(turned[stored]), array.shape, order, dtype, fill)
 
 
 def dense_storage(array: np.ndarray, fill_value: Any = 0, dtype: DType | None = None) -> Storage:
     """A row-major dense storage over ``array``: a view if it is contiguous and native, else a copy."""
     dtype = dtype or from_numpy(array.dtype)
-    fmt = from_levels("dense", (Dense(),) * array.ndim)
     levels: tuple[dict[str, np.ndarray], ...] = ({},) * array.ndim
-    return Storage(fmt, array.shape, dtype, as_fill(fill_value, dtype), levels, plain(array).reshape(-1))
+    fill = as_fill(fill_value, dtype)
+    return Storage(named.dense(array.ndim), array.shape, dtype, fill, levels, plain(array).reshape(-1))
 
 
 def dense_view(storage: Storage) -> np.ndarray:

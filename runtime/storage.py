@@ -71,7 +71,7 @@ class Storage:
         if self.dtype is BF16:
             from sparsec.ir.tensor_interp import from_storage, to_storage
 
-            return to_storage(from_storage(np.float32(self.fill), BF16), BF16)[()]
+            return to_storage(from_storage(float(self.fill), BF16), BF16)[()]  # type: ignore[arg-type]
         return self.dtype.np.type(self.fill)
 
     def with_values(self, values: np.ndarray) -> Storage:

@@ -137,7 +137,7 @@ def _wrap_compressed(obj: Any, layout: str, name: str) -> Storage:
     shape = tuple(obj.shape)
     if blocks:
         return _blocks(fmt, shape, pos, crd, values, dtype, name)
-    parts = [{}] * (1 + batches) + [{"pos": pos, "crd": crd}]
+    parts: list[dict[str, np.ndarray]] = [{}] * (1 + batches) + [{"pos": pos, "crd": crd}]
     try:
         return adopt(fmt, shape, 0, parts, values, dtype=dtype, name=name)
     except FormatError:

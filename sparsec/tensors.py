@@ -1,0 +1,356 @@
+"""``Tensor``: a storage as users hold it; ``tensor`` and ``from_coo`` make one.
+
+The module cannot be called ``sparsec.tensor``: importing it would put it in the place of the function ``sp.tensor``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from sparsec.errors import FormatError, ShapeError, TypeError_, UnsupportedError
+from sparsec.formats.format import Format
+from sparsec.formats.named import FORMATS, named_format
+from sparsec.ir import dtypes
+from sparsec.ir.dtypes import BF16, I32, I64, DType
+from sparsec.operators import Operators
+from sparsec.runtime import entries, outside
+from sparsec.runtime.storage import Scalar, Storage, as_fill, as_shape, is_list
+
+
+class Tensor(Operators):
+    """An array of any order with a storage format.
+
+    Built by ``sp.tensor``, ``sp.from_coo``, ``sp.read`` or a kernel.  What is not stored has the value ``fill_value``.
+    Nothing makes a tensor dense but ``numpy()`` and ``convert("dense")``.
+    """
+
+    __slots__ = ("__weakref__", "storage")
+
+    def __init__(self, storage: Storage) -> None:
+        if not isinstance(storage, Storage):
+            raise TypeError_(f"Tensor wraps a Storage, not {type(storage).__name__}", hint="sp.tensor(obj) makes one")
+        self.storage = storage
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.storage.shape
+
+    @property
+    def ndim(self) -> int:
+        return self.storage.ndim
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The NumPy dtype of the values (float32 for bf16, which NumPy lacks)."""
+        return np.dtype(np.float32) if self.storage.dtype is BF16 else self.storage.dtype.np
+
+    @property
+    def nnz(self) -> int:
+        """The number of stored entries, whatever their value."""
+        return self.storage.nnz
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all arrays."""
+        return self.storage.nbytes
+
+    @property
+    def fill_value(self) -> Scalar:
+        """The value of what is not stored."""
+        return self.storage.fill
+
+    @property
+    def format(self) -> str:
+        """The format as text that ``convert`` takes: its name, else its map."""
+        return label(self.storage.format)
+
+    @property
+    def levels(self) -> tuple[Mapping[str, np.ndarray], ...]:
+        """For each level its arrays by role ("pos", "crd"); the tensor's memory."""
+        return self.storage.levels
+
+    def coo(self) -> tuple[np.ndarray, np.ndarray]:
+        """Coordinates (ndim, nnz), i64, and values of the stored entries, in the order in which they are stored.
+
+        ``A.convert("coo").coo()`` sorts them by rows.
+        """
+        stored = self._entries()
+        coords = np.empty((self.ndim, stored.nnz), np.int64)
+        for d, c in enumerate(stored.coordinates()):
+            coords[d] = c
+        return coords, self._plain(stored.values).copy()
+
+    def _entries(self) -> Storage:
+        """The stored entries as storage that knows its coordinates."""
+        fmt = self.storage.format
+        if fmt.is_dense or is_list(fmt):
+            return self.storage
+        from sparsec.driver import convert
+
+        return convert(self.storage, entries.coo_format(fmt.order))
+
+    def _plain(self, values: np.ndarray) -> np.ndarray:
+        if self.storage.dtype is not BF16:
+            return values
+        from sparsec.ir.tensor_interp import from_storage
+
+        return from_storage(values, BF16)
+
+    def numpy(self) -> np.ndarray:
+        """A dense array: a view of the memory of a dense tensor, else a new one, the fill where nothing is stored.
+
+        Raises ``ShapeError`` if it is too large.
+        """
+        if self.storage.format.is_dense:
+            return self._plain(entries.dense_view(self.storage))
+        return self._plain(entries.scatter(self._entries()))
+
+    def convert(self, format: str | Format) -> Tensor:
+        """The same tensor in another format, by generated code; itself if it is stored so already.
+
+        A dense tensor becomes sparse by leaving out what equals its fill; every other entry stays stored.
+        Raises ``FormatError`` for a format it cannot have, ``UnsupportedError`` for one that cannot run yet.
+        """
+        target = as_format(format, self.ndim)
+        if target is None:
+            target = self.storage.format if self.storage.format.is_dense else automatic(self.ndim)
+        from sparsec.driver import convert
+
+        storage = convert(self.storage, target)
+        return self if storage is self.storage else Tensor(storage)
+
+    def astype(self, dtype: Any) -> Tensor:
+        """The values and the fill cast to a dtype of NumPy or of the language; the pattern is shared."""
+        to = _dtype(dtype)
+        if to is self.storage.dtype:
+            return self
+        if BF16 in (to, self.storage.dtype):
+            raise UnsupportedError("casts of bf16 tensors cannot run yet")
+        values, fill = self.storage.values, self.fill_value
+        if to.kind != "c" and isinstance(fill, complex):
+            values, fill = values.real, fill.real
+        with np.errstate(all="ignore"):
+            values = values.astype(to.np)
+        return Tensor(dataclasses.replace(self.storage, dtype=to, fill=as_fill(fill, to), values=values))
+
+    def prune(self) -> Tensor:
+        """Without the stored entries that equal the fill; itself if there are none, or if it is dense."""
+        if self.storage.format.is_dense:
+            return self
+        stored = self._entries()
+        keep = ~entries.is_fill(self._plain(stored.values), self._plain(np.array(stored.fill_value))[()])
+        if keep.all():
+            return self
+        coords = [c[keep] for c in stored.coordinates()]
+        order = self.storage.format.order
+        left = entries.listed(coords, stored.values[keep], self.shape, order, stored.dtype, stored.fill)
+        from sparsec.driver import convert
+
+        return Tensor(convert(left, self.storage.format))
+
+    def scipy(self) -> Any:
+        """A SciPy sparse array: over the same memory for csr, csc and coo; others are converted to csr (2-d) or coo.
+
+        Raises ``FormatError`` for a fill other than 0, ``TypeError_`` for dtypes that SciPy lacks.
+        """
+        from sparsec.runtime.scipy_bridge import to_scipy
+
+        return to_scipy(self._foreign())
+
+    def torch(self) -> Any:
+        """A torch tensor: dense, coo, csr and csc of the same layout; others are converted to csr (2-d) or coo.
+
+        Memory is shared where torch can.  Raises ``FormatError`` for a sparse tensor with a fill other than 0.
+        """
+        from sparsec.runtime.torch_bridge import to_torch
+
+        return to_torch(self.storage if self.storage.format.is_dense else self._foreign())
+
+    def _foreign(self) -> Storage:
+        """Storage in a layout that other libraries have."""
+        from sparsec.driver import convert
+        from sparsec.runtime.scipy_bridge import kind
+
+        if not self.ndim:
+            raise ShapeError("a scalar has no sparse form elsewhere", hint="A.numpy()[()] is its value")
+        if kind(self.storage) is not None:
+            return self.storage
+        return convert(self.storage, named_format("csr" if self.ndim == 2 else "coo", self.ndim))
+
+    def validate(self) -> None:
+        """Check the arrays of every level; raises ``FormatError`` naming the level and the place."""
+        self.storage.validate()
+
+    def __len__(self) -> int:
+        if not self.ndim:
+            raise TypeError_("a scalar has no length")
+        return self.shape[0]
+
+    def __repr__(self) -> str:
+        s = self.storage
+        shape = " x ".join(f"{n:,}" for n in s.shape) or "scalar"
+        fill = "" if s.fill == 0 else f", fill {s.fill}"
+        return f"<Tensor {shape}, {s.dtype}, {self.format}, {s.nnz:,} stored{fill}, {_bytes(s.nbytes)}>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Tensor, (self.storage,)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        if not self.storage.format.is_dense:
+            raise TypeError_("NumPy would make this sparse Tensor dense", hint="A.numpy() does so when you ask for it")
+        return np.array(self.numpy(), dtype, copy=copy)
+
+    def __dlpack__(self, **options: Any) -> Any:
+        return self._dlpack().__dlpack__(**options)
+
+    def __dlpack_device__(self) -> tuple[Any, ...]:
+        return self._dlpack().__dlpack_device__()
+
+    def _dlpack(self) -> np.ndarray:
+        if not self.storage.format.is_dense:
+            raise TypeError_("DLPack passes dense tensors only", hint="A.numpy() makes one; A.levels has the arrays")
+        return self.numpy()
+
+
+outside.register(Tensor, lambda obj: obj.storage)
+
+
+def tensor(obj: Any, format: str | Format | None = None, fill_value: Any = None) -> Tensor:
+    """A ``Tensor`` of a NumPy array, a number, nested lists, a SciPy or torch object, a DLPack object or a ``Tensor``.
+
+    Without a ``format`` dense things stay dense and sparse ones keep their kind (csr, csc, coo, else csr).  A dense
+    thing in a sparse format stores what differs from ``fill_value`` (0; a ``Tensor`` has its own).  Memory is shared
+    where dtype and order fit.
+
+    Raises ``TypeError_`` for objects that are no tensors, ``FormatError`` for inconsistent arrays and unfit formats.
+
+    >>> import sparsec as sp
+    >>> sp.tensor([[0.0, 2.0], [1.0, 0.0]], format="csr").coo()[1]
+    array([2., 1.])
+    """
+    storage = outside.operand_storage(obj)
+    if storage is not None:
+        if fill_value is not None:
+            storage = _filled(storage, fill_value, isinstance(obj, Tensor))
+        made = obj if isinstance(obj, Tensor) else Tensor(storage)
+        return made if format is None else made.convert(format)
+    array, dtype = outside.dense_source(obj, "sp.tensor")
+    target = None if format is None else as_format(format, array.ndim)
+    fill = 0 if fill_value is None else fill_value
+    if target is None or target.is_dense:
+        made = Tensor(entries.dense_storage(array, fill, dtype))
+        return made if target is None else made.convert(target)
+    target.require_runnable()
+    return Tensor(entries.from_dense(array, target, fill, dtype)).convert(target)
+
+
+def _filled(storage: Storage, fill_value: Any, own: bool) -> Storage:
+    fill = as_fill(fill_value, storage.dtype)
+    same = fill == storage.fill or (fill != fill and storage.fill != storage.fill)
+    if own and not same:
+        raise FormatError(
+            f"the Tensor has fill value {storage.fill}, not {fill}",
+            hint="build another from its entries: A.coo(), sp.from_coo",
+        )
+    return storage if same else dataclasses.replace(storage, fill=fill)
+
+
+def from_coo(
+    coords: Any,
+    values: Any,
+    shape: Any,
+    format: str | Format | None = None,
+    fill_value: Any = 0,
+    duplicates: str = "sum",
+) -> Tensor:
+    """A ``Tensor`` from its entries: ``coords`` (ndim, nnz) of integers in any order, ``values`` (nnz) or one for all.
+
+    Without a ``format`` a matrix becomes csr, other orders csf.  Entries with equal coordinates are summed (bools: or);
+    ``duplicates`` may also be "last" or "error".
+
+    Raises ``ShapeError`` naming an entry outside the shape, ``FormatError`` for refused duplicates.
+
+    >>> import sparsec as sp
+    >>> sp.from_coo([[1, 0, 1], [0, 1, 0]], [1.0, 2.0, 3.0], (2, 2)).coo()[1]
+    array([2., 4.])
+    """
+    order = len(as_shape(shape))
+    target = automatic(order) if format is None else as_format(format, order) or automatic(order)
+    target.require_runnable()
+    return Tensor(entries.from_coo(coords, values, shape, target, fill_value, duplicates)).convert(target)
+
+
+def automatic(order: int) -> Format:
+    """The format of sparse things that no one chose."""
+    return named_format("csr", 2) if order == 2 else named_format("sparse" if order else "dense", order)
+
+
+def as_format(format: str | Format, order: int) -> Format | None:
+    """A format from its text, for tensors of this order; None for "auto".
+
+    Raises ``FormatError`` or ``SyntaxError_``.
+    """
+    if isinstance(format, Format):
+        if format.ndim != order:
+            raise FormatError(
+                f"format '{format.label}' is for tensors of order {format.ndim}, this one has order {order}"
+            )
+        return format
+    if not isinstance(format, str):
+        raise TypeError_(f"a format is text such as 'csr', not {format!r:.60}")
+    if format.isidentifier() and format != "auto":
+        return named_format(format, order)
+    from sparsec.frontends.dsl import parse_format
+
+    return parse_format(format, order)
+
+
+_WIDTHS = [(index, pos) for index in (I32, I64) for pos in (I32, I64)]
+
+
+@lru_cache(256)
+def label(format: Format) -> str:
+    """Text that reads back to a format of these levels: widths are left open unless somebody chose unusual ones."""
+    normal = format.normal()
+    for name in (format.name, *FORMATS):
+        if name in FORMATS and FORMATS[name][0] <= format.ndim:
+            named = named_format(name, format.ndim).normal()
+            if any(named.concrete(*widths) == normal for widths in _WIDTHS):
+                return name
+    opened = dataclasses.replace(
+        format, levels=tuple(dataclasses.replace(s, type=_opened(s.type)) for s in format.levels)
+    )
+    return str(opened if any(opened.concrete(*widths) == format for widths in _WIDTHS) else format)
+
+
+def _opened(level: Any) -> Any:
+    """The level without the widths that were open before they were bound."""
+    fields = [f for f in dataclasses.fields(level) if f.default is None and isinstance(getattr(level, f.name), DType)]
+    return dataclasses.replace(level, **{f.name: None for f in fields})
+
+
+def _dtype(given: Any) -> DType:
+    if isinstance(given, DType):
+        return given
+    if isinstance(given, str) and given in dtypes.BY_NAME:
+        return dtypes.dtype(given)
+    try:
+        return dtypes.from_numpy(given)
+    except TypeError:
+        raise TypeError_(f"{given!r:.60} is no dtype", hint="dtypes are " + " ".join(dtypes.BY_NAME)) from None
+
+
+def _bytes(n: int) -> str:
+    for unit in ("B", "KB", "MB", "GB"):
+        if n < 1000 or unit == "GB":
+            return f"{n:.3g} {unit}" if unit != "B" else f"{n} B"
+        n = n / 1000  # type: ignore[assignment]
+    raise AssertionError
+
+
+__all__ = ["Tensor", "as_format", "automatic", "from_coo", "label", "tensor"]
