@@ -44,6 +44,10 @@ INTERRUPTED, PIPE_CLOSED = 130, 141
 """What a shell reports for a process that SIGINT or SIGPIPE ended."""
 
 
+class _PipeClosed(Exception):
+    """Nobody reads the output any more."""
+
+
 class Root(click.Group):
     """Commands by name; every failure ends in a message and an exit code, never in a traceback."""
 
@@ -73,6 +77,14 @@ class Root(click.Group):
             with formatter.section(heading):
                 formatter.write_dl(list(commands.items()), col_max=12, col_spacing=3)
 
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            result = super().invoke(ctx)
+            sys.stdout.flush()  # here and not at exit, so that a closed pipe is met inside
+            return result
+        except BrokenPipeError:
+            raise _PipeClosed from None  # click would take it for an error of the program
+
     def main(
         self,
         args: Sequence[str] | None = None,
@@ -82,10 +94,8 @@ class Root(click.Group):
         windows_expand_args: bool = True,
         **extra: Any,
     ) -> NoReturn:
-        # The streams are flushed here and not at exit, so that a closed pipe is met inside.
         try:
             code = super().main(args, prog_name, complete_var, standalone_mode=False, **extra)
-            sys.stdout.flush()
             sys.exit(code if isinstance(code, int) else 0)
         except BaseException as problem:  # whatever it is, the user gets a message
             sys.exit(_exit_code(problem))
@@ -104,7 +114,7 @@ def _exit_code(problem: BaseException) -> int | str | None:
         case KeyboardInterrupt() | click.Abort():
             _complain("interrupted")
             return INTERRUPTED
-        case BrokenPipeError():
+        case _PipeClosed():
             # Python flushes standard output once more at exit; there is nobody to read it.
             with open(os.devnull, "w") as nobody:
                 os.dup2(nobody.fileno(), sys.__stdout__.fileno() if sys.__stdout__ else 1)

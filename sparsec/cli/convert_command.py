@@ -36,7 +36,7 @@ def convert(source: Path, target: Path, format_: str | None, as_json: bool) -> N
         [
             ("shape", f"{words.shape(made.shape)}, {made.dtype}"),
             ("entries", words.count(made.nnz)),
-            ("format", f"{_label(read)} -> {_label(made)}"),
+            ("format", f"{read.format} -> {made.format}"),
             ("memory", f"{words.size(read.nbytes)} -> {words.size(made.nbytes)}"),
             ("file", f"{words.size(source.stat().st_size)} -> {words.size(size)}"),
         ]
@@ -48,13 +48,8 @@ def convert(source: Path, target: Path, format_: str | None, as_json: bool) -> N
             "shape": list(made.shape),
             "dtype": str(made.dtype),
             "nnz": made.nnz,
-            "format": _label(made),
+            "format": made.format,
             "nbytes": made.nbytes,
             "file_bytes": size,
         }
     )
-
-
-def _label(tensor: object) -> str:
-    found = getattr(tensor, "format", None)
-    return str(getattr(found, "label", found))

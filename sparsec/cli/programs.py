@@ -11,7 +11,7 @@ from sparsec.cli import specs
 from sparsec.cli.output import progress
 from sparsec.cli.sources import Request, choose_kernel
 from sparsec.errors import FileError, SparsecError, TypeError_
-from sparsec.ir.dtypes import F64, DType, from_numpy
+from sparsec.ir.dtypes import BF16, F64, DType, from_numpy
 
 if TYPE_CHECKING:
     from sparsec.frontends.dsl import OperandType
@@ -97,7 +97,8 @@ def _load(path: Path) -> Any:
     import sparsec as sp
 
     if path.suffix != ".npy":
-        return sp.read(path)
+        read = sp.read(path)
+        return read.numpy() if read.format == "dense" else read
     try:
         return np.load(path, allow_pickle=False)
     except (OSError, ValueError) as problem:
@@ -108,15 +109,12 @@ def cast(given: Any, dtype: DType) -> Any:
     """A tensor or array from a file in the dtype that a kernel declares; as it is where values could be lost."""
     import numpy as np
 
-    from sparsec.tensor import Tensor
+    from sparsec.tensors import Tensor
 
     if not isinstance(given, Tensor):
         return given.astype(dtype.np) if np.can_cast(given.dtype, dtype.np, "same_kind") else given
-    storage = given.storage
-    if storage.dtype == dtype or dtype.name == "bf16" or not np.can_cast(storage.dtype.np, dtype.np, "same_kind"):
-        return given
-    fill = dtype.np.type(storage.fill).item()
-    return Tensor(dataclasses.replace(storage, dtype=dtype, fill=fill, values=storage.values.astype(dtype.np)))
+    bf16 = BF16 in (given.storage.dtype, dtype)
+    return given if bf16 or not np.can_cast(given.dtype, dtype.np, "same_kind") else given.astype(dtype.np)
 
 
 def type_of(given: Any) -> OperandType:
@@ -124,7 +122,7 @@ def type_of(given: Any) -> OperandType:
     import numpy as np
 
     from sparsec.frontends.dsl import OperandType
-    from sparsec.tensor import Tensor
+    from sparsec.tensors import Tensor
 
     if isinstance(given, Tensor):
         storage = given.storage

@@ -19,9 +19,9 @@ def describe(name: str, value: Any) -> dict[str, Any]:
     """The facts of a result, for JSON; ``first`` holds pairs of a coordinate and a value."""
     if hasattr(value, "coo"):
         coords, values = value.coo()
-        shape, kind = tuple(value.shape), value.format
+        shape = tuple(value.shape)
         first = [([int(c) for c in coords[:, n]], values[n].item()) for n in range(min(FIRST, len(values)))]
-        facts = {"format": str(getattr(kind, "label", kind)), "nnz": len(values), "fill_value": value.fill_value}
+        facts = {"format": value.format, "nnz": len(values), "fill_value": value.fill_value}
     else:
         values = np.asarray(value)
         shape = values.shape

@@ -80,7 +80,9 @@ def test_every_dtype(dtype: dtypes.DType) -> None:
         assert generate(Generated(kind, (7,)), "x", dtype=dtype).dtype == dtype.np  # type: ignore[union-attr]
 
 
-@pytest.mark.parametrize(("shape", "density"), [((100, 30), 0.1), ((100, 30), 0.9), ((0, 5), 0.5), ((10**9, 10**9), 1e-16)])
+@pytest.mark.parametrize(
+    ("shape", "density"), [((100, 30), 0.1), ((100, 30), 0.9), ((0, 5), 0.5), ((10**9, 10**9), 1e-16)]
+)
 def test_sparse(shape: tuple[int, ...], density: float) -> None:
     made = generate(Generated("rand", shape, density), "A")
     assert isinstance(made, Coordinates)
