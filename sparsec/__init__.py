@@ -1,1 +1,93 @@
+"""sparsec: a compiler for sparse tensor programs.
+
+Write a tensor expression once; say of each tensor how it is stored; get native code::
+
+    import sparsec as sp
+
+    A = sp.read("bcsstk17.mtx")
+    y = sp.evaluate("y[i] = A[i, j] * x[j]", A=A, x=x)
+    k = sp.compile("kernel spmv(A: f64[m, n] csr, x: f64[n]) -> y: f64[m] { y[i] = A[i, j] * x[j] }")
+
+Names are loaded when they are first used: ``import sparsec`` needs NumPy alone.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from sparsec import _checkout  # noqa: F401
+
+if TYPE_CHECKING:
+    from sparsec.api import compile, einsum, evaluate, grad, profile
+    from sparsec.errors import (
+        BackendError,
+        FileError,
+        FormatError,
+        ScheduleError,
+        ShapeError,
+        SparsecError,
+        SyntaxError_,
+        TypeError_,
+        UnsupportedError,
+    )
+    from sparsec.kernel import Kernel
+    from sparsec.runtime.cache import cache_info, clear_cache
+    from sparsec.files import read, write
+    from sparsec.runtime.threads import get_num_threads, set_num_threads
+    from sparsec.tensors import Tensor, from_coo, tensor
+
+__version__ = "0.1.0"
+
+_WHERE = {
+    "sparsec.api": ("compile", "einsum", "evaluate", "grad", "profile"),
+    "sparsec.errors": (
+        "BackendError", "FileError", "FormatError", "ScheduleError", "ShapeError", "SparsecError", "SyntaxError_",
+        "TypeError_", "UnsupportedError",
+    ),
+    "sparsec.kernel": ("Kernel",),
+    "sparsec.runtime.cache": ("cache_info", "clear_cache"),
+    "sparsec.files": ("read", "write"),
+    "sparsec.runtime.threads": ("get_num_threads", "set_num_threads"),
+    "sparsec.tensors": ("Tensor", "from_coo", "tensor"),
+}  # fmt: skip
+_HOME = {name: module for module, names in _WHERE.items() for name in names}
+
+__all__ = [
+    "BackendError",
+    "FileError",
+    "FormatError",
+    "Kernel",
+    "ScheduleError",
+    "ShapeError",
+    "SparsecError",
+    "SyntaxError_",
+    "Tensor",
+    "TypeError_",
+    "UnsupportedError",
+    "cache_info",
+    "clear_cache",
+    "compile",
+    "einsum",
+    "evaluate",
+    "from_coo",
+    "get_num_threads",
+    "grad",
+    "profile",
+    "read",
+    "set_num_threads",
+    "tensor",
+    "write",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'sparsec' has no attribute '{name}'")
+    value = getattr(import_module(_HOME[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

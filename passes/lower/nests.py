@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from functools import partial, reduce
 
 from sparsec.passes.lower.coiterate import Cases, Coiteration, make_walker, probe
 from sparsec.passes.lower.context import Context, Cursor, Env
@@ -14,10 +15,10 @@ from sparsec.passes.lower.workspaces import BitmapWork, make_work
 from sparsec.passes.lower.writers import AppendWriter, CountWriter, InsertWriter, SparseWriter
 
 from sparsec.errors import ScheduleError, UnsupportedError
-from sparsec.formats.level import CanIterate, CanLocate
+from sparsec.formats.level import CanIterate, CanLocate, LevelView
 from sparsec.ir import loops
 from sparsec.ir.buffer import Block, Comment, Expr, Function, Module, ParallelFor, Tile, Var, i64
-from sparsec.ir.build import add, mul, op, sub
+from sparsec.ir.build import add, lt, mul, op, sub
 from sparsec.ir.dtypes import I64
 from sparsec.ir.loops import (
     Accumulate,
@@ -27,11 +28,16 @@ from sparsec.ir.loops import (
     Forall,
     ForallStored,
     Kernel,
-    Sequence,
     Workspace,
 )
 from sparsec.ir.rewrite import walk
 from sparsec.ir.tensor import Access, Index
+
+CHUNKS = 256
+"""Chunks of a parallel loop, at most: enough for balance, few enough to hand out cheaply."""
+
+LEAST = 8192
+"""Steps of work that are worth a chunk: a few microseconds, about what it costs to wake a thread that has just gone to sleep."""
 
 
 def emit(kernel: Kernel) -> Module:
@@ -72,7 +78,7 @@ class Lowerer:
                 self.forall(s, env)
             case ForallStored():
                 self.forall_stored(s, env)
-            case Sequence():
+            case loops.Sequence():
                 for part in s.stmts:
                     self.stmt(part, env)
             case Workspace():
@@ -324,21 +330,101 @@ class Lowerer:
         return isinstance(self.writer, InsertWriter | CountWriter)
 
     def parallel(self, f: Forall, env: Env, lo: Expr, hi: Expr) -> None:
-        self._in_parallel(f, lo, hi, lambda var: self.leaf(f.index, f.body, env.bind(f.index, var)))
+        """Iterations handed out in chunks: of a given number, or of about equal work where entries beneath can be counted."""
+        before = [] if f.parallel else self._counters(f, env)
+        if before:
+            self._balanced(f, env, lo, hi, before)
+        else:
+            self._in_parallel(f, lo, hi, lambda var: self.leaf(f.index, f.body, env.bind(f.index, var)))
 
-    def _in_parallel(self, f: Forall, lo: Expr, hi: Expr, body: object) -> None:
-        grain = i64(f.parallel) if f.parallel else self.default_grain(sub(hi, lo))
+    def _in_parallel(self, f: Forall, lo: Expr, hi: Expr, body: Callable[[Expr], None]) -> None:
+        grain = i64(f.parallel) if f.parallel else self._grain(f, sub(hi, lo))
+        self._chunks(f.index, lo, hi, grain, body)
+
+    def _chunks(self, name: str, lo: Expr, hi: Expr, grain: Expr, body: Callable[[Expr], None]) -> None:
         outer, self.ctx.setup = self.ctx.setup, []
-        var = Var(self.b.fresh(f.index), I64)
+        var = Var(self.b.fresh(name), I64)
         with self.b.collect() as stmts:
-            body(var)  # type: ignore[operator]
+            body(var)
         setup, self.ctx.setup = self.ctx.setup, outer
         self.b.emit(ParallelFor(var, lo, hi, grain, Block(tuple(setup)), Block(tuple(stmts))))
 
-    def default_grain(self, trips: Expr) -> Expr:
-        """Chunks of a 64th of the rows, at least 16 and at most 4,096: enough for balance, few enough to hand out cheaply."""
-        share = op("floordiv", trips, i64(64))
-        return self.b.let("grain", op("max", i64(16), op("min", share, i64(4096))))
+    def _grain(self, f: Forall, trips: Expr) -> Expr:
+        """Iterations of a chunk: a ``CHUNKS``-th of them, but no less work than ``LEAST``."""
+        least = op("floordiv", i64(LEAST), self._inner_trips(f))
+        share = op("floordiv", trips, i64(CHUNKS))
+        return self.b.let("grain", op("max", i64(1), op("max", least, share)))
+
+    def _inner_trips(self, f: Forall) -> Expr:
+        """About how many dense iterations one of ``f`` contains: the extents of the loops that no sparse operand restricts."""
+        bound = {
+            e.name
+            for a in self.sparse_reads(f.body)
+            for level, e in zip(self.ctx.storages[a.tensor].levels, self._indices_by_level(a), strict=True)
+            if not level.full and isinstance(e, Index)
+        }
+        trips: Expr = i64(1)
+        for node in walk(f.body):
+            if isinstance(node, Forall) and node.index not in bound and not isinstance(node.domain, Chunks):
+                extent = i64(node.domain.size) if isinstance(node.domain, Chunk) else self.ctx.extent(node.domain.extent)
+                trips = mul(trips, op("max", i64(1), extent))
+        return trips
+
+    def _indices_by_level(self, access: Access) -> list[object]:
+        return [access.indices[d] for d in self.ctx.storages[access.tensor].dims]
+
+    def _counters(self, f: Forall, env: Env) -> list[Callable[[Expr], Expr]]:
+        """For each operand whose next two levels are full, over ``f``'s index, and compact: how many entries precede ``i``."""
+        out: list[Callable[[Expr], Expr]] = []
+        for access in self.sparse_reads(f.body):
+            if self.next_index(access, env) != f.index:
+                continue
+            storage = self.ctx.storages[access.tensor]
+            cursor = env.cursors.get(access, Cursor(0, i64(0)))
+            n = cursor.done
+            above, below = storage.levels[n], storage.levels[n + 1] if n + 1 < len(storage.levels) else None
+            if above.full and isinstance(above, CanLocate) and isinstance(below, CanIterate) and below.compact:
+                out.append(partial(self._entries_before, above, below, storage.views[n : n + 2], cursor.lo))
+        return out
+
+    def _entries_before(
+        self, above: CanLocate, below: CanIterate, views: Sequence[LevelView], parent: Expr, i: Expr
+    ) -> Expr:
+        position, _ = above.locate(self.b, views[0], parent, i)
+        return below.bounds(self.b, views[1], position, position)[0]
+
+    def _balanced(
+        self, f: Forall, env: Env, lo: Expr, hi: Expr, before: list[Callable[[Expr], Expr]]
+    ) -> None:
+        """Chunks of iterations whose number and entries together are about equal: a long row has one to itself."""
+        b = self.b
+
+        def work(i: Expr) -> Expr:
+            return reduce(add, (count(i) for count in before), i)
+
+        start = b.let("start", work(lo))
+        total = b.let("work", sub(work(hi), start))
+        least = op("max", i64(1), op("floordiv", i64(LEAST), self._inner_trips(f)))
+        share = b.let("share", op("max", least, add(op("floordiv", total, i64(CHUNKS)), 1)))
+        chunks = b.let("chunks", op("floordiv", add(total, sub(share, 1)), share))
+
+        def first(chunk: Expr) -> Expr:
+            """The first iteration of a chunk, by bisection."""
+            wanted = b.let("wanted", add(start, mul(chunk, share)))
+            low, high = b.var("low", lo), b.var("high", hi)
+            with b.while_(lt(low, high), note=f"share {f.index}"):
+                mid = b.let("mid", add(low, op("shr", sub(high, low), i64(1))))
+                short = b.let("short", lt(work(mid), wanted))
+                b.set(low, op("select", short, add(mid, 1), low))
+                b.set(high, op("select", short, high, mid))
+            return b.let("bound", low)
+
+        def body(chunk: Expr) -> None:
+            begin, end = first(chunk), first(add(chunk, 1))
+            with b.loop(f.index, begin, end) as var:
+                self.leaf(f.index, f.body, env.bind(f.index, var))
+
+        self._chunks(f"{f.index}_chunk", i64(0), chunks, i64(1), body)
 
     def coiterate(self, f: Forall, env: Env, accesses: list[Access]) -> None:
         """Walk the stored entries of ``accesses`` together."""

@@ -268,7 +268,8 @@ class Planner:
 
     def split_part(self, s: Assign, value: Expr, part: Expr, extents: dict[str, Extent]) -> list[loops.Stmt]:
         """``value`` in two statements: ``part`` into a sparse temporary, then the rest."""
-        names = list(dict.fromkeys(n.name for n in walk(part) if isinstance(n, Index)))
+        bound = {v for n in walk(part) if isinstance(n, Reduce) for v in n.indices}
+        names = [n for n in dict.fromkeys(n.name for n in walk(part) if isinstance(n, Index)) if n not in bound]
         fill = absent_value(part, self.fills(part))
         assert isinstance(fill, Literal)
         dims = tuple(extents[v] for v in names)

@@ -260,6 +260,8 @@ def level_order(e: Access, scope: Scope) -> Messages:
         i = e.indices[dim]
         if not isinstance(i, Index) or i.name not in scope.bound:
             continue
+        if any(outer.name == i.name for outer in above):
+            continue  # known already: the level is searched
         for outer in above:
             if not spec.type.full and scope.bound[outer.name].depth > scope.bound[i.name].depth:
                 yield f"'{e.tensor}' stores '{outer.name}' above '{i.name}', the loops nest the other way"

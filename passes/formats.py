@@ -1,0 +1,105 @@
+"""Formats that a program leaves open: operands that say ``auto``, results and locals without one.
+
+Until statistics choose, the rules are: an operand is stored as it is given, ``auto`` makes CSR (CSF, for other orders) of a
+sparse one; a result or local is sparse where the algebra of its statement makes it so (``is_sparse_result``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from sparsec.formats.format import Format
+from sparsec.formats.named import dense, named_format
+from sparsec.ir.rewrite import walk
+from sparsec.ir.tensor import Access, Assign, Expr, Index, Literal, Map, Program, Reduce, Scan, Softmax, Stmt, TensorDecl
+from sparsec.passes.lower.simplify import absent_value, same_value
+
+
+def sparse_default(order: int) -> Format:
+    """What ``auto`` means for a sparse tensor of this order."""
+    return named_format("csr" if order == 2 else "csf", order) if order else dense(0)
+
+
+def choose_formats(program: Program, given: Mapping[str, Format | None], *, open_fills: bool = False) -> Program:
+    """The program with a format for every tensor; level widths stay as open as they are.
+
+    ``given`` has the storage format of operands, None for dense ones; an operand that ``auto`` leaves open and ``given`` does
+    not name is dense.  With ``open_fills`` results without a format take the fill that their statement gives, as locals do.
+    """
+    decls: dict[str, TensorDecl] = {}
+    for t in program.operands:
+        if t.format is None:
+            is_sparse = given.get(t.name) is not None
+            t = replace(t, format=sparse_default(t.ndim) if is_sparse else dense(t.ndim))
+        decls[t.name] = t
+    for s in _assigns(program.body):
+        name = s.target.tensor
+        if name in decls:
+            continue
+        t = program.tensor(name)
+        if t.format is None:
+            t = _with_format(t, sparse_fill(s, decls), open_fills or t.role == "local")
+        decls[name] = t
+    return replace(program, tensors=tuple(decls.get(t.name, t) for t in program.tensors))
+
+
+def _with_format(t: TensorDecl, fill: Literal | None, open_fill: bool) -> TensorDecl:
+    if fill is not None:
+        value = t.dtype.np.type(fill.value).item()
+        if open_fill or same_value(value, t.fill):
+            return replace(t, format=sparse_default(t.ndim), fill=value)
+    return replace(t, format=dense(t.ndim))
+
+
+def sparse_fill(s: Assign, decls: Mapping[str, TensorDecl]) -> Literal | None:
+    """What the statement gives where no sparse operand has an entry, if its result is better stored sparsely.
+
+    It is where that is one constant and every index of the result runs over a sparse level in each of the statement's terms;
+    a vector that is summed out of a sparse matrix fills up, and is dense.
+    """
+    fills: dict[Expr, Expr] = {}
+    for n in walk(s.value):
+        if isinstance(n, Access) and n.tensor in decls and _is_sparse(decls[n.tensor]):
+            fills[n] = Literal(decls[n.tensor].fill, n.dtype, fill=True)
+    if not fills or s.op != "=":
+        return None
+    value = absent_value(s.value, fills)
+    free = {e.name for e in s.target.indices if isinstance(e, Index)}
+    if not isinstance(value, Literal) or not free <= _covered(s.value, fills):
+        return None
+    summed = any(isinstance(n, Reduce | Scan | Softmax) and any(a in fills for a in walk(n)) for n in walk(s.value))
+    return None if summed and len(free) == 1 else value
+
+
+def _is_sparse(t: TensorDecl) -> bool:
+    return t.format is not None and not t.format.is_dense
+
+
+def _covered(e: Expr, sparse: Mapping[Expr, Expr]) -> set[str]:
+    """The index variables that a sparse operand binds in every term of ``e``."""
+    match e:
+        case Access():
+            return {i.name for i in e.indices if isinstance(i, Index)} if e in sparse else set()
+        case Map(op="mul" | "and" | "bitand"):
+            return set().union(*(_covered(a, sparse) for a in e.args))
+        case Map(op="div" | "floordiv" | "mod"):
+            return _covered(e.args[0], sparse)
+        case Map(args=(only,)):
+            return _covered(only, sparse)
+        case Map():
+            terms = [_covered(a, sparse) for a in e.args if not isinstance(a, Literal)]
+            return set.intersection(*terms) if terms else set()
+        case Reduce():
+            return _covered(e.body, sparse)
+    return set()
+
+
+def _assigns(body: tuple[Stmt, ...]) -> list[Assign]:
+    out: list[Assign] = []
+    for s in body:
+        out += [s] if isinstance(s, Assign) else _assigns(s.body)
+    return out
+
+
+__all__ = ["choose_formats", "sparse_default", "sparse_fill"]

@@ -1,0 +1,230 @@
+"""The functions of the public face: compile, evaluate, einsum."""
+
+from __future__ import annotations
+
+import os
+import re
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from sparsec.errors import FileError, FormatError, SparsecError, TypeError_, UnsupportedError
+from sparsec.ir.dtypes import from_numpy
+from sparsec.ir.tensor import Program
+from sparsec.kernel import Kernel
+
+_NEST = re.compile(r"\s*(?:#[^\n]*\n\s*)*kernel\s+\w+\s*\{")
+"""A loop nest's text: its kernels have no parameter list."""
+
+
+def compile(  # noqa: A001
+    source: str | os.PathLike[str],
+    formats: Mapping[str, str] | None = None,
+    backend: str = "cpu",
+    schedule: str | None = None,
+    passes: str | None = None,
+    threads: int | None = None,
+    example: Mapping[str, Any] | None = None,
+    calls: int | None = None,
+) -> Any:
+    """Compile a program: its text, or the path of a file with it.
+
+    Gives the kernel, or, where the text has several, a dict of kernels by name.  The text of a loop nest (``Kernel.ir``)
+    compiles as it stands.
+
+    ``formats`` replaces the formats of tensors by name (``{"A": "csc"}``); ``example`` has operands from which those that say
+    ``auto`` are chosen; ``threads`` bounds the threads of parallel loops; ``calls`` tells how often the kernel will be called
+    (nothing weighs it yet).
+
+    Raises ``SyntaxError_``, ``TypeError_``, ``ShapeError`` or ``FormatError`` with the place in the text.
+
+    >>> import sparsec as sp
+    >>> k = sp.compile("kernel dot(x: f64[n], y: f64[n]) -> s: f64 { s = x[i] * y[i] }")
+    >>> float(k([1.0, 2.0], [3.0, 4.0]))
+    11.0
+    """
+    from sparsec.backends import backend as find_backend
+
+    if schedule is not None:
+        raise UnsupportedError("schedules cannot run yet", hint="write a loop nest (Kernel.ir('loops')) and compile that")
+    if passes is not None:
+        raise UnsupportedError("pipelines of passes cannot be chosen yet")
+    if calls is not None and (isinstance(calls, bool) or not isinstance(calls, int) or calls < 1):
+        raise TypeError_(f"calls is a number of calls, not {calls!r}")
+    _check_threads(threads)
+    find_backend(backend)
+    text, filename = _read(source)
+    try:
+        kernels = _kernels(text, filename, formats or {}, backend, threads)
+    except SparsecError as e:
+        raise e.locate(text, filename) from None
+    for kernel in kernels.values():
+        if example is not None:
+            kernel.decide(example)
+    return next(iter(kernels.values())) if len(kernels) == 1 else kernels
+
+
+def _check_threads(threads: int | None) -> None:
+    if threads is not None and (isinstance(threads, bool) or not isinstance(threads, int) or not 1 <= threads <= 1024):
+        raise TypeError_(f"threads is 1 to 1024, not {threads!r}")
+
+
+def _read(source: str | os.PathLike[str]) -> tuple[str, str | None]:
+    """Text and file name."""
+    if isinstance(source, str) and ("{" in source or "\n" in source or not source.strip()):
+        return source, None
+    if not isinstance(source, str | os.PathLike):
+        raise TypeError_(f"a program is text or a path, not {type(source).__name__}")
+    path = Path(source)
+    try:
+        return path.read_text(encoding="utf-8"), str(path)
+    except (OSError, UnicodeDecodeError, ValueError) as problem:
+        reason = getattr(problem, "strerror", None) or str(problem)
+        raise FileError(
+            f"cannot read '{path}': {reason}",
+            hint="a kernel's text has braces: kernel f(x: f64[n]) -> y: f64[n] { ... }; statements alone go to sp.evaluate",
+        ) from None
+
+
+def _kernels(
+    text: str, filename: str | None, formats: Mapping[str, str], backend: str, threads: int | None
+) -> dict[str, Kernel]:
+    if _NEST.match(text):
+        from sparsec.ir.loops_text import parse_kernel
+        from sparsec.ir.loops_verify import verify
+
+        if formats:
+            raise FormatError("a loop nest's formats are those of its text", hint="change them there")
+        nest = parse_kernel(text, filename)
+        verify(nest)
+        program = Program(nest.name, nest.tensors, ())
+        return {nest.name: Kernel(program, nest=nest, backend=backend, threads=threads)}
+    from sparsec.frontends.dsl import parse_source
+
+    unit = parse_source(text, filename)
+    if not unit.kernels:
+        raise TypeError_("the text defines no kernel", hint="kernel f(x: f64[n]) -> y: f64[n] { y[i] = 2 * x[i] }")
+    if unit.schedules:
+        raise UnsupportedError(f"the schedule for '{next(iter(unit.schedules))}' cannot run yet")
+    unused = set(formats)
+    out = {}
+    for name, program in unit.kernels.items():
+        unused -= {t.name for t in program.tensors}
+        out[name] = Kernel(with_formats(program, formats), backend=backend, threads=threads)
+    if unused:
+        raise TypeError_(f"formats names '{min(unused)}', which no kernel has")
+    return out
+
+
+def with_formats(program: Program, formats: Mapping[str, str]) -> Program:
+    """The program with the formats of some tensors replaced; "auto" opens one."""
+    from sparsec.frontends.dsl import parse_format
+
+    tensors = []
+    for t in program.tensors:
+        if t.name in formats:
+            t = replace(t, format=parse_format(formats[t.name], t.ndim))
+        tensors.append(t)
+    return replace(program, tensors=tuple(tensors))
+
+
+_LIMIT = 256
+_LOCK = threading.Lock()
+_EVALUATED: OrderedDict[Any, Kernel] = OrderedDict()
+
+
+def _cached(key: Any, make: Any) -> Kernel:
+    """The kernel made for ``key`` before, or a new one."""
+    with _LOCK:
+        found = _EVALUATED.get(key)
+        if found is not None:
+            _EVALUATED.move_to_end(key)
+            return found
+    made: Kernel = make()
+    with _LOCK:
+        _EVALUATED[key] = made
+        if len(_EVALUATED) > _LIMIT:
+            _EVALUATED.popitem(last=False)
+    return made
+
+
+def evaluate(text: str, /, *, sizes: Mapping[str, int] | None = None, **operands: Any) -> Any:
+    """Run statements on operands given by name, declared by what they are.
+
+    One statement gives its result, several a dict of the names that no later one reads.  A result without a format is
+    sparse where its operands make it so.  ``sizes`` gives the extents of index variables that no operand has.
+
+    >>> import sparsec as sp
+    >>> sp.evaluate("y[i] = A[i, j] * x[j]", A=sp.tensor([[0.0, 2.0], [1.0, 0.0]], format="csr"), x=[3.0, 4.0])
+    array([8., 3.])
+    """
+    from sparsec.frontends.dsl import parse_statements
+
+    if not isinstance(text, str):
+        raise TypeError_(f"statements are text, not {type(text).__name__}")
+    given, types = _typed(operands)
+    kernel = _cached(
+        (text, tuple(types.items())), lambda: Kernel(parse_statements(text, types), open_fills=True)
+    )
+    out = kernel(*(given[t.name] for t in kernel.program.operands), sizes=sizes)
+    names = [t.name for t in kernel.program.results]
+    return out if len(names) == 1 else dict(zip(names, out, strict=True))
+
+
+def einsum(spec: str, /, *operands: Any, format: str | None = None) -> Any:  # noqa: A002
+    """A sum of products in NumPy's notation: ``einsum("ik,kj->ij", A, B)``.
+
+    ``format`` is the result's; without one it is sparse where the operands make it so.
+
+    >>> import numpy as np, sparsec as sp
+    >>> sp.einsum("ij,j->i", np.eye(2), np.array([3.0, 4.0]))
+    array([3., 4.])
+    """
+    from sparsec.frontends.einsum import einsum_program
+
+    given, types = _typed({str(n): x for n, x in enumerate(operands)})
+
+    def make() -> Kernel:
+        program = einsum_program(spec, tuple(types.values()))
+        if format is not None:
+            program = with_formats(program, {t.name: format for t in program.results})
+        return Kernel(program, open_fills=format is None)
+
+    kernel = _cached((spec, tuple(types.values()), format), make)
+    return kernel(*given.values())
+
+
+def _typed(operands: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Operands with lists as arrays, and what each one is."""
+    from sparsec.frontends.dsl import OperandType
+    from sparsec.runtime.outside import dense_array, operand_dtype, operand_storage
+
+    given, types = {}, {}
+    for name, x in operands.items():
+        storage = operand_storage(x)
+        if storage is not None:
+            fmt = None if storage.format.is_dense else storage.format.normal()
+            given[name] = x
+            types[name] = OperandType(storage.dtype, len(storage.shape), fmt, storage.fill)
+            continue
+        array = dense_array(x, name)
+        dtype = operand_dtype(x) if hasattr(x, "dtype") else from_numpy(array.dtype)
+        given[name] = x if hasattr(x, "dtype") else array
+        types[name] = OperandType(dtype, array.ndim, None, dtype.np.type(0).item())
+    return given, types
+
+
+def grad(kernel: Kernel, wrt: str) -> Kernel:
+    """The derivative of a kernel: comes in a later version."""
+    raise UnsupportedError("'grad' cannot run yet")
+
+
+def profile() -> Any:
+    """Where time went: comes in a later version."""
+    raise UnsupportedError("'profile' cannot run yet", hint="Kernel.times has the milliseconds of compiling")
+
+
+__all__ = ["compile", "einsum", "evaluate", "grad", "profile", "with_formats"]

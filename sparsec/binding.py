@@ -1,0 +1,192 @@
+"""What a caller passes to what a kernel takes: dtypes, formats, fills and extents checked, nothing copied that fits.
+
+An operand that the program declares dense enters with whatever strides it has: the kernel is compiled for row-major,
+column-major or strided storage of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from sparsec.driver import convert, fits
+from sparsec.errors import FormatError, ShapeError, TypeError_
+from sparsec.formats.dense import Dense
+from sparsec.formats.format import Format
+from sparsec.formats.named import dense, from_levels
+from sparsec.ir.dtypes import DType, from_numpy
+from sparsec.ir.tensor import Program, TensorDecl
+from sparsec.knobs import knobs
+from sparsec.runtime.storage import Storage
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """An operand of one call: the format it is compiled for, its numbers in slot order, and what keeps them valid."""
+
+    layout: Format
+    shape: tuple[int, ...]
+    numbers: list[int]
+    keep: Storage | np.ndarray
+
+    def arrays(self) -> list[np.ndarray]:
+        """The buffers in slot order."""
+        if isinstance(self.keep, Storage):
+            return self.keep.buffers
+        return [self.keep.reshape(-1)]
+
+
+def bind(t: TensorDecl, given: Any, *, contiguous: bool = False) -> Bound:
+    """The operand ``t`` from what the caller passed.
+
+    ``contiguous`` asks for row-major storage.  Raises ``TypeError_`` for another dtype, ``FormatError`` for another fill,
+    ``ShapeError`` for another order.
+    """
+    from sparsec.runtime.outside import operand_storage
+    from sparsec.tensors import Tensor
+
+    assert t.format is not None
+    storage = operand_storage(given)
+    if storage is None:
+        array = _array(t, given)
+        if t.format.is_dense:
+            return bind_array(t, array, contiguous)
+        from sparsec.runtime.entries import from_dense
+
+        _check_order(t, array.ndim)
+        return _bind_storage(t, from_dense(array, t.format, t.fill, t.dtype))
+    _check_order(t, len(storage.shape))
+    _check_dtype(t, storage.dtype)
+    if isinstance(given, Tensor) and not _same(storage.fill, t.fill):
+        raise FormatError(
+            f"operand '{t.name}' has fill value {storage.fill}, the program declares {t.fill}",
+            hint=f"declare it with fill({storage.fill})",
+        )
+    if t.format.is_dense:
+        flat = convert(storage, dense(t.ndim))
+        return bind_array(t, flat.values.reshape(flat.shape), contiguous)
+    return _bind_storage(t, storage)
+
+
+def _bind_storage(t: TensorDecl, storage: Storage) -> Bound:
+    assert t.format is not None
+    if not fits(storage.format, t.format):
+        storage = convert(storage, t.format)
+    elif knobs().checks("bounds"):
+        storage.validate()
+    return Bound(storage.format.normal(), storage.shape, storage.addresses, storage)
+
+
+def bind_array(t: TensorDecl, array: np.ndarray, contiguous: bool = False) -> Bound:
+    """A dense operand over ``array``, without a copy unless its elements are not whole and aligned."""
+    _check_order(t, array.ndim)
+    if not array.flags.aligned or any(s % array.itemsize for s in array.strides):
+        array = array.copy()
+    if not t.ndim or array.flags.c_contiguous or (contiguous and (array := np.ascontiguousarray(array)) is not None):
+        return Bound(row_major(t.ndim), array.shape, [array.ctypes.data], array)
+    if array.flags.f_contiguous:
+        return Bound(column_major(t.ndim), array.shape, [array.ctypes.data], array)
+    steps = [s // array.itemsize for s in array.strides]
+    return Bound(strided(t.ndim), array.shape, [*steps, array.ctypes.data], array)
+
+
+def row_major(order: int) -> Format:
+    return dense(order).normal()
+
+
+def column_major(order: int) -> Format:
+    return from_levels(None, (Dense(),) * order, tuple(reversed(range(order)))).normal()
+
+
+def strided(order: int) -> Format:
+    return from_levels(None, (Dense(strided=True),) * order).normal()
+
+
+def _array(t: TensorDecl, given: Any) -> np.ndarray:
+    """A NumPy array of the declared dtype over what the caller passed; Python numbers and lists are cast if they fit."""
+    from sparsec.runtime.outside import dense_array
+
+    array = dense_array(given, t.name)
+    if array.dtype == t.dtype.np:
+        return array if array.dtype.isnative else array.astype(t.dtype.np)
+    if isinstance(given, np.ndarray) or hasattr(given, "__array_interface__") and not isinstance(given, np.generic):
+        _check_dtype(t, from_numpy(array.dtype))
+        return array.astype(t.dtype.np)
+    if not np.can_cast(array.dtype, t.dtype.np, "same_kind") and not _number_fits(array, t.dtype):
+        raise TypeError_(f"operand '{t.name}' is declared {t.dtype}: {given!r:.60} does not fit")
+    with np.errstate(all="ignore"):
+        cast = array.astype(t.dtype.np)
+    if t.dtype.is_integer and not np.array_equal(cast, array):
+        raise TypeError_(f"operand '{t.name}' is declared {t.dtype}: {given!r:.60} does not fit")
+    return cast
+
+
+def _number_fits(array: np.ndarray, t: DType) -> bool:
+    """Python's ints may stand for any number, if they are small enough."""
+    return array.dtype.kind in "iu" and t.kind in "iufc" or array.dtype.kind == "b"
+
+
+def _check_dtype(t: TensorDecl, found: DType) -> None:
+    if found != t.dtype:
+        raise TypeError_(
+            f"operand '{t.name}' is declared {t.dtype} and has dtype {found}",
+            hint=f"cast it: {t.name}.astype('{t.dtype.np}'), or declare {t.name}: {found}[...]",
+        )
+
+
+def _check_order(t: TensorDecl, found: int) -> None:
+    if found != t.ndim:
+        raise ShapeError(
+            f"operand '{t.name}' has {found} dimension{'s' * (found != 1)}, its declaration {t.ndim} "
+            f"({', '.join(map(str, t.dims)) or 'a scalar'})"
+        )
+
+
+def _same(a: Any, b: Any) -> bool:
+    return bool(a == b or (a != a and b != b))
+
+
+def extents(program: Program, shapes: Sequence[tuple[int, ...]], sizes: Mapping[str, int] | None) -> dict[str, int]:
+    """The extent of every named dimension, from the operands' shapes and ``sizes``.
+
+    Raises ``ShapeError`` that names both operands where they disagree, and for a dimension that nothing says.
+    """
+    dims: dict[str, int] = {}
+    said: dict[str, str] = {}
+    for name, n in (sizes or {}).items():
+        if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 0:
+            raise ShapeError(f"sizes['{name}'] is {n!r}, not a number of elements")
+        dims[name], said[name] = int(n), "sizes"
+    for t, shape in zip(program.operands, shapes, strict=True):
+        for place, (d, n) in enumerate(zip(t.dims, shape, strict=True)):
+            if isinstance(d, int):
+                if d != n:
+                    raise ShapeError(f"dimension {place} of operand '{t.name}' is {n}, its declaration says {d}")
+            elif dims.setdefault(d, n) != n:
+                other = said[d]
+                raise ShapeError(
+                    f"dimension '{d}' is {dims[d]} in {other if other == 'sizes' else repr(other)} and {n} in '{t.name}'",
+                    hint=f"'{t.name}' has shape {tuple(shape)}",
+                )
+            else:
+                said.setdefault(d, t.name)
+    known = {d for t in program.tensors for d in t.dims if isinstance(d, str)}
+    if unknown := [d for d in known if d not in dims]:
+        raise ShapeError(
+            f"the extent of dimension '{min(unknown)}' is not known: only results have it",
+            hint=f"pass sizes={{'{min(unknown)}': ...}}",
+        )
+    if extra := set(dims) - known:
+        raise ShapeError(f"the program has no dimension '{min(extra)}'", hint=f"its dimensions are {', '.join(sorted(known))}")
+    return dims
+
+
+def shape_of(t: TensorDecl, dims: Mapping[str, int]) -> tuple[int, ...]:
+    """The shape of a tensor once the named dimensions are known."""
+    return tuple(d if isinstance(d, int) else dims[d] for d in t.dims)
+
+
+__all__ = ["Bound", "bind", "bind_array", "extents", "row_major", "shape_of"]

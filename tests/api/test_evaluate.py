@@ -1,0 +1,97 @@
+"""evaluate and einsum: statements on operands as they are."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import scipy.sparse
+
+import sparsec as sp
+
+A = scipy.sparse.csr_array(np.array([[0.0, 2, 0], [1, 0, 3], [0, 0, 0], [4, 0, 0]]))
+D = A.toarray()
+X = np.arange(1.0, 4.0)
+
+
+@pytest.mark.parametrize(
+    ("text", "operands", "want", "sparse"),
+    [
+        ("y[i] = A[i, j] * x[j]", {"A": A, "x": X}, D @ X, False),
+        ("y[j] = A[i, j] * x[i]", {"A": A, "x": np.arange(4.0)}, D.T @ np.arange(4.0), False),
+        ("C[i, j] = A[i, j] * B[i, j]", {"A": A, "B": D + 1}, D * (D + 1), True),
+        ("C[i, j] = A[i, j] + B[i, j]", {"A": A, "B": A}, 2 * D, True),
+        ("C[i, j] = A[i, j] + B[i, j]", {"A": A, "B": D}, 2 * D, False),
+        ("C[i, k] = A[i, j] * B[j, k]", {"A": A, "B": np.eye(3)}, D, False),
+        ("C[i, k] = A[i, j] * A[k, j]", {"A": A}, D @ D.T, True),
+        ("C[i, j]: csc = A[i, j] * 2", {"A": A}, 2 * D, True),
+        ("C[j, i] = A[i, j]", {"A": A}, D.T, True),
+        ("C[i, j] = A[i, j] + 1", {"A": A}, D + 1, True),
+        ("C[i, j] = exp(A[i, j])", {"A": A}, np.exp(D), True),
+        ("P[i, j] = A[i, j] * X[i, k] * Y[j, k]", {"A": A, "X": D, "Y": D[:3] + 1}, D * (D @ (D[:3] + 1).T), True),
+        ("s = A[i, j]", {"A": A}, D.sum(), False),
+        ("s = x[i] * a", {"x": X, "a": 2.0}, 12.0, False),
+        ("z[i] = x[i] > 1.5", {"x": X}, X > 1.5, False),
+        ("z[i] = u[i] * v[i]", {"u": sp.tensor([1.0, 0, 2], format="coo"), "v": X}, [1.0, 0, 6], True),
+        ("z[i] = x[i]; w[i] = 2 * x[i]", {"x": X}, {"z": X, "w": 2 * X}, False),
+        ("t[i] = A[i, j] * x[j]; s = t[i] * t[i]", {"A": A, "x": X}, (D @ X) @ (D @ X), False),
+        ("C[i, j] = A[i, k] * A[l, k] * A[l, j]", {"A": A}, D @ D.T @ D, True),
+        ("T[i, j] = A[i, k] * A[j, k]; C[i, j] = T[i, k] * T[k, j]", {"A": A}, (D @ D.T) @ (D @ D.T), True),
+    ],
+)  # fmt: skip
+def test_evaluate(text: str, operands: dict[str, Any], want: Any, sparse: bool) -> None:
+    got = sp.evaluate(text, **operands)
+    if isinstance(want, dict):
+        assert set(got) == set(want)
+        for n, w in want.items():
+            np.testing.assert_allclose(got[n], w)
+        return
+    assert isinstance(got, sp.Tensor) == sparse, type(got)
+    np.testing.assert_allclose(got.numpy() if sparse else got, want)
+
+
+def test_the_fill_of_a_result_is_what_the_statement_gives() -> None:
+    inf = sp.tensor([[np.inf, 1.0], [2.0, np.inf]], format="csr", fill_value=np.inf)
+    got = sp.evaluate("C[i, j] = min(A[i, j], B[i, j])", A=inf, B=inf)
+    assert got.fill_value == np.inf and got.nnz == 2
+    assert sp.evaluate("C[i, j] = A[i, j] + 1", A=A).fill_value == 1
+
+
+def test_sizes() -> None:
+    assert sp.evaluate("y[i] = 2.5 * a", a=2.0, sizes={"i": 3}).tolist() == [5, 5, 5]
+
+
+@pytest.mark.parametrize(
+    ("text", "operands", "error", "match"),
+    [
+        ("y[i] = A[i, j] * x[j]", {"A": A}, sp.TypeError_, "x"),
+        ("y[i] = A[i, j] * x[j]", {"A": A, "x": X, "z": X}, sp.TypeError_, "z"),
+        ("y[i] = A[i, j] * x[j]", {"A": A, "x": X[:2]}, sp.ShapeError, "'j'"),
+        ("y[i] = A[i, j", {"A": A}, sp.SyntaxError_, "never closed"),
+        ("y[i] = A[i]", {"A": A}, sp.ShapeError, "2 dimensions"),
+    ],
+)  # fmt: skip
+def test_errors(text: str, operands: dict[str, Any], error: type[Exception], match: str) -> None:
+    with pytest.raises(error, match=match):
+        sp.evaluate(text, **operands)
+
+
+@pytest.mark.parametrize(
+    ("spec", "operands"),
+    [
+        ("ij,j->i", (A, X)), ("ij,kj->ik", (A, A)), ("ij->ji", (A,)), ("ij->", (A,)), ("ij,ij->ij", (A, D)), ("ii->i", (D[:3],)),
+        ("ij,jk,kl->il", (A, np.eye(3), np.eye(3))), ("i,j->ij", (X, X)), ("ij,j", (A, X)), ("ij,jk", (D, D[:3])),
+    ],
+)  # fmt: skip
+def test_einsum(spec: str, operands: tuple[Any, ...]) -> None:
+    got = sp.einsum(spec, *operands)
+    want = np.einsum(spec, *(x.toarray() if scipy.sparse.issparse(x) else x for x in operands))
+    np.testing.assert_allclose(got.numpy() if isinstance(got, sp.Tensor) else got, want)
+
+
+def test_einsum_takes_a_format() -> None:
+    c = sp.einsum("ik,kj->ij", A, D[:3], format="csc")
+    assert isinstance(c, sp.Tensor) and c.format == "csc"
+    with pytest.raises(sp.SparsecError):
+        sp.einsum("ik,kj->iq", A, A)
