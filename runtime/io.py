@@ -1,0 +1,123 @@
+"""Files to storage and back, chosen by suffix: Matrix Market, FROSTT, npz.
+
+Whatever is wrong with a file is a ``FileError`` that names it, and the line where there are lines.
+"""
+
+from __future__ import annotations
+
+import bz2
+import difflib
+import gzip
+import os
+import struct
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO, Any
+
+from sparsec.errors import FileError, SparsecError, TypeError_, UnsupportedError
+from sparsec.runtime.storage import Storage
+
+KINDS = {
+    ".mtx": "matrix_market",
+    ".mtx.gz": "matrix_market",
+    ".mtx.bz2": "matrix_market",
+    ".tns": "frostt",
+    ".tns.gz": "frostt",
+    ".tns.bz2": "frostt",
+    ".npz": "npz",
+}
+"""Suffix to the module that reads and writes it."""
+
+
+def kind(path: str | os.PathLike[str]) -> str:
+    """The kind of file that a path's suffix says.
+
+    Raises ``UnsupportedError`` for binsparse, ``FileError`` for other suffixes, ``TypeError_`` for what is no path.
+    """
+    if not isinstance(path, str | os.PathLike):
+        raise TypeError_(f"a path is text or a Path, not {type(path).__name__}")
+    name = os.fsdecode(path).lower()
+    if name.endswith((".h5", ".hdf5", ".zarr")):
+        raise UnsupportedError(f"binsparse files cannot be read or written yet: '{path}'", hint="use .npz")
+    for suffix, found in KINDS.items():
+        if name.endswith(suffix):
+            return found
+    raise FileError(f"'{path}': no known kind of file", hint="its name ends in " + ", ".join([*KINDS, ".bsp.h5"]))
+
+
+def read_storage(path: str | os.PathLike[str], shape: tuple[int, ...] | None = None) -> Storage:
+    """What a file holds: a coordinate list, a dense array, or (npz) the format it was written in; validated.
+
+    ``shape`` says the extents of a FROSTT file, which need not tell them.  Raises ``FileError``.
+    """
+    from sparsec.runtime import frostt, matrix_market, npz
+
+    found, place = kind(path), Path(path)
+    if shape is not None and found != "frostt":
+        raise FileError(f"'{place}' tells its own shape", hint="shape= is for FROSTT files (.tns)")
+    with translated(place):
+        if found == "matrix_market":
+            return matrix_market.read(place)
+        return frostt.read(place, shape) if found == "frostt" else npz.read(place)
+
+
+def write_storage(path: str | os.PathLike[str], storage: Storage) -> None:
+    """Write a coordinate list or dense storage, or for npz any, replacing the file as a whole.
+
+    Raises ``FileError`` where the file cannot be written, ``FormatError`` and ``TypeError_`` for what the kind of file
+    cannot hold.
+    """
+    from sparsec.runtime import frostt, matrix_market, npz
+
+    found, place = kind(path), Path(path)
+    writer: Any = {"matrix_market": matrix_market, "frostt": frostt, "npz": npz}[found].write
+    beside = place.with_name(f".{place.name}.{os.getpid()}.tmp")
+    try:
+        with compressed(beside, "wb", place.name) as stream:
+            writer(stream, storage)
+        os.replace(beside, place)
+    except OSError as e:
+        raise FileError(f"cannot write '{place}': {e.strerror or e}") from None
+    finally:
+        with suppress(OSError):
+            beside.unlink()
+
+
+def compressed(path: Path, mode: str, name: str | None = None) -> IO[Any]:
+    """The file opened through the compression that its ``name`` says."""
+    name = (name or path.name).lower()
+    encoding = "latin-1" if "t" in mode else None
+    opener: Any = gzip.open if name.endswith(".gz") else bz2.open if name.endswith(".bz2") else open
+    stream: IO[Any] = opener(path, mode, encoding=encoding)
+    return stream
+
+
+@contextmanager
+def translated(path: Path) -> Iterator[None]:
+    """Whatever reading ``path`` raises becomes a ``FileError``."""
+    try:
+        yield
+    except (FileError, UnsupportedError):
+        raise
+    except SparsecError as e:
+        raise FileError(f"'{path}': {e.message}", hint=e.hint) from e
+    except FileNotFoundError:
+        with suppress(OSError):
+            near = difflib.get_close_matches(path.name, os.listdir(path.parent), 1)
+            if near:
+                raise FileError(f"there is no file '{path}'", hint=f"did you mean '{near[0]}'?") from None
+        raise FileError(f"there is no file '{path}'") from None
+    except MemoryError:
+        raise FileError(f"'{path}': what it announces does not fit in memory") from None
+    except (OSError, EOFError, zlib.error, zipfile.BadZipFile, struct.error) as e:
+        if isinstance(e, OSError) and e.strerror:
+            raise FileError(f"cannot read '{path}': {e.strerror}") from None
+        raise FileError(f"'{path}' is damaged: {e}", hint="was it copied whole?") from None
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError, RuntimeError, OverflowError) as e:
+        raise FileError(f"'{path}': {e}") from None
+
+
+__all__ = ["KINDS", "compressed", "kind", "read_storage", "translated", "write_storage"]

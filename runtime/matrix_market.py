@@ -1,0 +1,117 @@
+"""Matrix Market files through SciPy's reader, which is compiled and parallel; checked before it allocates anything."""
+
+from __future__ import annotations
+
+import re
+from itertools import islice
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+
+from sparsec.errors import FileError, FormatError, ShapeError
+from sparsec.ir.dtypes import BF16, BOOL, F16, from_numpy
+from sparsec.runtime.entries import canonical, dense_storage, dense_view
+from sparsec.runtime.io import compressed
+from sparsec.runtime.storage import Storage, as_fill
+
+_LINE = re.compile(r"Line (\d+): (.*)", re.DOTALL)
+_RATIO = 1100
+"""No compression of text does better."""
+
+
+def read(path: Path) -> Storage:
+    """A coordinate list (symmetric halves completed, duplicates summed, patterns as 1.0) or a dense matrix."""
+    from scipy.io import mmread
+
+    _check_header(path)
+    try:
+        found = mmread(path)
+    except (ValueError, OverflowError) as e:
+        raise _located(path, str(e)) from None
+    if isinstance(found, np.ndarray):
+        return dense_storage(found)
+    dtype = from_numpy(found.data.dtype)
+    return canonical(found.coords, found.data, found.shape, (0, 1), dtype, as_fill(0, dtype))[0]
+
+
+def _check_header(path: Path) -> None:
+    """The extents line, as far as it can be told from it that the file cannot hold what it says."""
+    with compressed(path, "rt") as stream:
+        banner = stream.readline(1024).lower().split()
+        if not banner or banner[0] != "%%matrixmarket":
+            raise FileError(
+                f"'{path}', line 1: this is no Matrix Market file",
+                hint="it begins with '%%MatrixMarket matrix coordinate real general', say",
+            )
+        number, line = 1, "%"
+        while line.startswith("%") or (line and not line.strip()):
+            number, line = number + 1, stream.readline(1 << 20)
+    layout = banner[2] if len(banner) > 2 else ""
+    names = ("rows", "columns", "entries") if layout == "coordinate" else ("rows", "columns")
+    if layout not in ("coordinate", "array"):
+        return  # SciPy says what is wrong
+    words = line.split()
+    if len(words) != len(names) or not all(re.fullmatch(r"[+-]?\d+", w) for w in words):
+        shown = f"{line.strip()!r:.60}" if line.strip() else "the end of the file"
+        raise FileError(f"'{path}', line {number}: expected '{' '.join(names)}', found {shown}")
+    numbers = [int(w) for w in words]
+    if min(numbers) < 0 or max(numbers) >= 2**63:
+        raise FileError(f"'{path}', line {number}: {' x '.join(words[:2])} is no shape of a matrix")
+    if banner[-1] in ("symmetric", "skew-symmetric", "hermitian") and numbers[0] != numbers[1]:
+        raise FileError(f"'{path}', line {number}: a {banner[-1]} matrix is square, not {' x '.join(words[:2])}")
+    entries, least = (numbers[2], 4) if layout == "coordinate" else (numbers[0] * numbers[1], 2)
+    if layout == "array" and banner[-1] != "general":
+        entries //= 4
+    room = path.stat().st_size * (_RATIO if path.suffix in (".gz", ".bz2") else 1)
+    if least * entries > room + 1024:
+        raise FileError(
+            f"'{path}', line {number}: {entries:,} entries are announced, more than a file of this size can hold",
+            hint="the file is truncated, or the line is wrong",
+        )
+
+
+def _located(path: Path, message: str) -> FileError:
+    match = _LINE.match(message)
+    if match is None:
+        return FileError(f"'{path}': {message[:1].lower()}{message[1:]}")
+    number, what = int(match.group(1)), match.group(2).rstrip(".")
+    with compressed(path, "rt") as stream:
+        text = next(islice(stream, number - 1, number), "").strip()
+    shown = f": {text!r:.60}" if text else ""
+    return FileError(f"'{path}', line {number}: {what[:1].lower()}{what[1:]}{shown}")
+
+
+def write(stream: IO[bytes], storage: Storage) -> None:
+    """A coordinate list or dense matrix; f16 and bf16 as real numbers, bools as a pattern or integers.
+
+    Raises ``ShapeError`` for other orders, ``FormatError`` for a fill other than 0.
+    """
+    from scipy.io import mmwrite
+    from scipy.sparse import coo_array
+
+    if storage.ndim != 2:
+        raise ShapeError(
+            f"a Matrix Market file holds a matrix, this tensor has order {storage.ndim}", hint="use .tns or .npz"
+        )
+    if storage.format.is_dense:
+        mmwrite(stream, readable(dense_view(storage), storage), symmetry="general")
+        return
+    if storage.fill != 0:
+        raise FormatError(f"a Matrix Market file has no fill value, this tensor has {storage.fill}", hint="use .npz")
+    values = readable(storage.values, storage)
+    field = "pattern" if storage.dtype is BOOL and storage.values.all() else None
+    matrix = coo_array((values, tuple(storage.coordinates())), shape=storage.shape)
+    mmwrite(stream, matrix, symmetry="general", field=field)
+
+
+def readable(values: np.ndarray, storage: Storage) -> np.ndarray:
+    """Values in a dtype that text can be made of."""
+    if storage.dtype is BF16:
+        from sparsec.ir.tensor_interp import from_storage
+
+        return from_storage(values, BF16)
+    return values.astype(np.float32) if storage.dtype is F16 else values
+
+
+__all__ = ["read", "readable", "write"]

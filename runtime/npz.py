@@ -1,0 +1,87 @@
+"""``.npz`` files: SciPy's layout where it can hold the tensor, so that SciPy reads them too; our own for the rest.
+
+Ours has the arrays ``sparsec`` (a version), ``format`` (text), ``dtype``, ``shape``, ``fill``, ``values``, and for each
+level its arrays as ``<level>.<role>``.  Nothing is unpickled.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from sparsec.errors import FileError
+from sparsec.ir.dtypes import BF16, F16, dtype
+from sparsec.ir.text import Cursor, format_text
+from sparsec.runtime.outside import operand_storage
+from sparsec.runtime.storage import Storage, adopt, as_shape
+
+VERSION = 1
+
+
+def read(path: Path) -> Storage:
+    """The tensor in the format in which it was written."""
+    with path.open("rb") as stream:  # SciPy and NumPy would report a missing file in their own ways
+        if stream.read(4) != b"PK\x03\x04":
+            raise FileError(f"'{path}' is no npz file")
+    with np.load(path, allow_pickle=False) as arrays:
+        names = set(arrays.files)
+        if "sparsec" in names:
+            return _ours(path, {name: arrays[name] for name in names})
+    if "format" not in names:
+        raise FileError(
+            f"'{path}' holds arrays ({', '.join(sorted(names)):.60}), but no sparse tensor",
+            hint="np.load reads it; sp.tensor takes its arrays",
+        )
+    from scipy.sparse import load_npz
+
+    storage = operand_storage(load_npz(path))
+    assert storage is not None
+    return storage
+
+
+def _ours(path: Path, arrays: dict[str, np.ndarray]) -> Storage:
+    version = int(arrays["sparsec"])
+    if version > VERSION:
+        raise FileError(f"'{path}' has layout {version}, this sparsec knows {VERSION}", hint="update sparsec")
+    values_dtype = dtype(str(arrays["dtype"]))
+    shape = as_shape(arrays["shape"].tolist())
+    cursor = Cursor(str(arrays["format"]))
+    fmt = cursor.format(len(shape))
+    cursor.finish()
+    fmt.require_runnable()
+    values = arrays["values"]
+    if values.dtype != values_dtype.np:
+        raise FileError(f"'{path}': the values have dtype {values.dtype}, not {values_dtype}")
+    levels: list[dict[str, Any]] = [
+        {role: arrays[f"{n}.{role}"] for role in spec.type.arrays()} for n, spec in enumerate(fmt.levels)
+    ]
+    return adopt(fmt, shape, arrays["fill"].item(), levels, values, dtype=values_dtype, name=path.name)
+
+
+def write(stream: IO[bytes], storage: Storage) -> None:
+    """Any storage."""
+    from sparsec.runtime.scipy_bridge import kind, to_scipy
+
+    natural = kind(storage) in ("csr", "csc") or storage.format.order == tuple(range(storage.ndim))
+    if kind(storage) and natural and storage.ndim == 2 and storage.fill == 0 and storage.dtype not in (F16, BF16):
+        from scipy.sparse import save_npz
+
+        save_npz(stream, to_scipy(storage))
+        return
+    levels = {f"{n}.{role}": a for n, arrays in enumerate(storage.levels) for role, a in arrays.items()}
+    np.savez_compressed(
+        stream,
+        allow_pickle=False,
+        sparsec=np.int64(VERSION),
+        format=np.str_(format_text(storage.format)),
+        dtype=np.str_(storage.dtype.name),
+        shape=np.array(storage.shape, np.int64),
+        fill=np.array(storage.fill),
+        values=storage.values,
+        **levels,
+    )
+
+
+__all__ = ["VERSION", "read", "write"]
