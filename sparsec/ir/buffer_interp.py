@@ -63,7 +63,7 @@ from sparsec.ir.buffer import (
     scalar,
 )
 from sparsec.ir.buffer_text import print_expr
-from sparsec.ir.dtypes import BF16, BOOL, F32, F64, DType
+from sparsec.ir.dtypes import BF16, BOOL, F32, F64, DType, round_bf16
 
 Value = Any
 """bool, int (integers of any width) and float (f64) are Python's, other scalars and all vectors are NumPy's; bf16 is
@@ -156,13 +156,6 @@ def _lower(value: Value, t: Any) -> Value:
     if isinstance(t, Vec):
         return value
     return value.item() if t.kind in "bui" or t is F64 else value[()]
-
-
-def _round_bf16(value: Value) -> Value:
-    """f32 rounded to the nearest bf16, ties to even."""
-    bits = np.asarray(value, np.float32).view(np.uint32)
-    rounded = (bits + np.uint32(0x7FFF) + ((bits >> np.uint32(16)) & np.uint32(1))) & np.uint32(0xFFFF0000)
-    return np.where(np.isnan(value), np.float32(np.nan), rounded.view(np.float32)).astype(np.float32)[()]
 
 
 def _to_storage(value: Value, t: DType) -> Value:
@@ -258,7 +251,7 @@ def _general(op: str, args: tuple[Value, ...], types: tuple[Any, ...], t: Any) -
     if op == "fma":
         return _general("add", (_general("mul", values[:2], types[:2], t), values[2]), (t, t), t)
     computed = ops.evaluate("add" if op == "radd" else op, values, F32 if inner is BF16 else inner)
-    return _round_bf16(computed) if inner is BF16 else computed
+    return round_bf16(computed)[()] if inner is BF16 else computed
 
 
 # functions
@@ -301,9 +294,9 @@ class _Frame:
             return self.load(e)
         if isinstance(e.type, Vec):
             held = np.full(e.type.lanes, e.value, _held(e.type))
-            return _round_bf16(held) if e.type.dtype is BF16 else held
+            return round_bf16(held) if e.type.dtype is BF16 else held
         held = np.asarray(e.value, _held(e.type))
-        return _lower(_round_bf16(held) if e.type is BF16 else held, e.type)
+        return _lower(round_bf16(held) if e.type is BF16 else held, e.type)
 
     def positions(self, buffer: Buffer, index: Expr, lanes: int, mask: Expr | None, what: Any) -> tuple[Value, Value]:
         """Checked positions of an access and its mask, both arrays."""

@@ -55,7 +55,7 @@ from sparsec.ir.buffer import (
     scalar,
 )
 from sparsec.ir.dtypes import BY_NAME, I64, DType
-from sparsec.ir.text import Cursor, literal_text, string_text
+from sparsec.ir.text import MAX_BUFFER_DEPTH, Cursor, literal_text, string_text
 
 KEYWORDS = {
     "func",
@@ -171,7 +171,7 @@ def _lines(block: Block, pad: str) -> list[str]:
 
 
 def _braced(head: str, block: Block, pad: str) -> list[str]:
-    return [f"{pad}{head} {{".replace("  {", " {"), *_lines(block, pad + "  "), pad + "}"]
+    return [f"{pad}{head} {{", *_lines(block, pad + "  "), pad + "}"]
 
 
 def _stmt(s: Stmt, pad: str) -> list[str]:
@@ -250,13 +250,13 @@ def _simple(s: Stmt) -> str:
 # parsing
 
 
-def parse_module(text: str) -> Module:
+def parse_module(text: str, filename: str | None = None) -> Module:
     """The module a text describes.
 
     Raises ``SyntaxError_`` with a caret for text that is not of the grammar, unknown names included; types are the
     verifier's business.
     """
-    parser = _Parser(text)
+    parser = _Parser(text, filename)
     functions = [parser.function()]
     while not parser.cursor.done():
         functions.append(parser.function())
@@ -264,8 +264,8 @@ def parse_module(text: str) -> Module:
 
 
 class _Parser:
-    def __init__(self, text: str) -> None:
-        self.cursor = Cursor(text, comments=True)
+    def __init__(self, text: str, filename: str | None) -> None:
+        self.cursor = Cursor(text, filename, comments=True, max_depth=MAX_BUFFER_DEPTH)
         self.names: dict[str, Var | Buffer] = {}
 
     # names and types
@@ -311,7 +311,7 @@ class _Parser:
         return var
 
     def type(self) -> Type:
-        m = re.fullmatch(r"([a-z]+?\d*)(?:x(\d+))?", self.cursor.token.text)
+        m = re.fullmatch(r"([a-z]+?\d*)(?:x(\d{1,9}))?", self.cursor.token.text)
         if m is None or m[1] not in BY_NAME:
             raise self.cursor.error(
                 f"expected a type, found {self.cursor.found()}",
@@ -558,7 +558,7 @@ class _Parser:
 
     def load(self) -> Load:
         buffer, index = self.element()
-        m = re.fullmatch(r"x(\d+)", self.cursor.peek()) if self.cursor.at(":") else None
+        m = re.fullmatch(r"x(\d{1,9})", self.cursor.peek()) if self.cursor.at(":") else None
         if m is None:
             return Load(buffer, index, buffer.dtype)
         self.cursor.advance()

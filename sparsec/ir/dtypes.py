@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import numpy as np
 
@@ -100,6 +101,15 @@ def from_numpy(dt: np.dtype | type) -> DType:
         return _BY_NUMPY[dt]
     except KeyError:
         raise TypeError_(f"NumPy dtype '{dt}' has no counterpart", hint="cast with .astype(...) first") from None
+
+
+def round_bf16(a: Any) -> Any:
+    """f32 values rounded to the nearest bf16, ties to even, as f32."""
+    a = np.ascontiguousarray(a, np.float32).reshape(np.shape(a))
+    bits = a.view(np.uint32)
+    with np.errstate(over="ignore"):
+        bits = (bits + np.uint32(0x7FFF) + ((bits >> np.uint32(16)) & np.uint32(1))) & np.uint32(0xFFFF0000)
+    return np.where(np.isnan(a), np.float32(np.nan), bits.view(np.float32))
 
 
 @cache

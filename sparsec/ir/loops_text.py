@@ -37,7 +37,7 @@ from sparsec.ir.loops import (
     Workspace,
 )
 from sparsec.ir.loops_scope import domain_text
-from sparsec.ir.text import Cursor, literal_text
+from sparsec.ir.text import MAX_LOOPS_DEPTH, Cursor, literal_text
 
 KINDS = ("scalar", "dense", "bitmap", "list", "registers")
 METHODS = ("insert", "append", "count")
@@ -109,7 +109,7 @@ def _marks(s: Forall) -> str:
 
 def parse_kernel(text: str, filename: str | None = None) -> Kernel:
     """Read a kernel; raises ``SyntaxError_`` with the place of what is wrong."""
-    c = Cursor(text, filename)
+    c = Cursor(text, filename, max_depth=MAX_LOOPS_DEPTH)
     c.expect("kernel")
     name = c.name("the kernel's name")
     c.expect("{")

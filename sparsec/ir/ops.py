@@ -29,7 +29,7 @@ from typing import Any
 
 import numpy as np
 
-from sparsec.ir.dtypes import BOOL, C64, C128, F32, F64, DType
+from sparsec.ir.dtypes import BF16, BOOL, C64, C128, F32, F64, DType, round_bf16
 
 Value = Any  # a NumPy scalar or array
 
@@ -213,11 +213,15 @@ def evaluate(name: str, args: tuple[Value, ...], dtype: DType) -> Value:
 
 
 def cast_value(value: Value, dtype: DType) -> Value:
-    """``value`` in ``dtype`` as NumPy's astype does it; float to integer truncates, out of range is undefined."""
+    """``value`` in ``dtype`` as NumPy's astype does it; float to integer truncates, out of range is undefined.
+
+    bf16 comes as f32, rounded to f32 first.
+    """
     a = np.asarray(value)
     if a.dtype.kind == "c" and dtype.kind != "c":
         a = a.real
-    return a.astype(dtype.np)[()]
+    with np.errstate(over="ignore", invalid="ignore"):
+        return round_bf16(a.astype(np.float32))[()] if dtype is BF16 else a.astype(dtype.np)[()]
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,7 @@ import numpy as np
 
 from sparsec.errors import BackendError, ShapeError, TypeError_
 from sparsec.ir import ops
-from sparsec.ir.dtypes import BF16, BOOL, DType
+from sparsec.ir.dtypes import BF16, BOOL, DType, round_bf16
 from sparsec.ir.rewrite import walk
 from sparsec.ir.tensor import (
     Access,
@@ -116,11 +116,12 @@ def to_storage(a: Array, t: DType) -> Array:
 
 def round_to(a: Array, t: DType) -> Array:
     """f32 rounded to the nearest bf16, ties to even; other types as they are."""
-    if t is not BF16:
-        return a
-    bits = np.ascontiguousarray(a, np.float32).view(np.uint32)
-    bits = (bits + np.uint32(0x7FFF) + ((bits >> np.uint32(16)) & np.uint32(1))) & np.uint32(0xFFFF0000)
-    return np.where(np.isnan(a), np.float32(np.nan), bits.view(np.float32)).reshape(np.shape(a)).astype(np.float32)
+    return round_bf16(a) if t is BF16 else a
+
+
+def scalar(value: object, t: DType) -> Any:
+    """A literal or fill of a type, as a NumPy scalar."""
+    return round_to(held(t).type(value), t)[()]
 
 
 def identity(monoid: str, t: DType) -> Any:
@@ -169,7 +170,7 @@ def bind_sizes(program: Program, arrays: Mapping[str, Any], sizes: Mapping[str, 
     """The extent of every named dimension; raises ``ShapeError`` where shapes disagree or leave one open."""
     dims = dict(sizes or {})
     for t in program.tensors:
-        if t.role == "local" or (t.role != "in" and t.name not in arrays):
+        if t.role == "local" or (t.role == "out" and t.name not in arrays):
             continue
         if t.name not in arrays:
             raise TypeError_(f"kernel '{program.name}': operand '{t.name}' is missing")
@@ -242,6 +243,9 @@ class Machine:
         }
         self.given = {t.name for t in program.operands if t.name in arrays}
         self.scope = Scope({}, {}, {})
+        # Values and absences of a statement's expressions, by identity; the node is kept so that none takes its place.
+        self.known: dict[int, tuple[Expr, Array]] = {}
+        self.gone: dict[int, tuple[Expr, Array]] = {}
 
     def run(self) -> None:
         """Execute all statements."""
@@ -251,7 +255,7 @@ class Machine:
                 self.values.pop(name, None)
             if name not in self.values:
                 t = self.decls[name]
-                begin = held(t.dtype).type(t.fill) if op == "=" else identity(op, t.dtype)
+                begin = scalar(t.fill, t.dtype) if op == "=" else identity(op, t.dtype)
                 self.create(t, begin)
         with np.errstate(all="ignore"):
             for s in self.program.body:
@@ -259,7 +263,9 @@ class Machine:
 
     def create(self, t: TensorDecl, begin: Any) -> None:
         """Make the array of a result or local."""
-        self.values[t.name] = np.full(tuple(self.extent(d) for d in t.dims), begin, held(t.dtype))
+        shape = tuple(self.extent(d) for d in t.dims)
+        self._bound(shape)
+        self.values[t.name] = np.full(shape, begin, held(t.dtype))
 
     def extent(self, e: Extent) -> int:
         """A number, or the extent of a named dimension."""
@@ -282,6 +288,8 @@ class Machine:
         names = [i.name for i in s.indices if i.name not in fixed]
         extents = {i.name: self.extent(i.extent) for i in s.indices}
         self.scope = Scope({n: a for a, n in enumerate(names)}, extents, fixed)
+        self.known.clear()
+        self.gone.clear()
         value, where, write = self.right_side(s)
         self.store(s, write, value)
 
@@ -304,6 +312,7 @@ class Machine:
         shapes = [np.shape(a) for a in found] + [inside.shape] + ([where.shape] if where is not None else [])
         shape = np.broadcast_shapes((1,) * self.scope.ndim, *shapes)
         shape = self.scope.shaped(tuple(free_indices(value) & set(self.scope.axes)), shape)
+        self._bound(shape)
         keep = np.broadcast_to(inside if where is None else inside & where, shape).reshape(-1)
         points = np.flatnonzero(keep)
         flat = np.zeros(len(points), np.int64)
@@ -338,15 +347,24 @@ class Machine:
 
     def eval(self, e: Expr) -> Array:
         """The value of ``e`` over the scope's axes."""
+        if not self.patterns:
+            return self._eval(e)
+        # What annihilates asks for the values beneath again: without a memory the time would double at every level.
+        if id(e) not in self.known:
+            self.known[id(e)] = (e, self._eval(e))
+        return self.known[id(e)][1]
+
+    def _eval(self, e: Expr) -> Array:
         match e:
             case Literal():
-                return self._constant(held(e.dtype).type(e.value))
+                return self._constant(scalar(e.value, e.dtype))
             case Dim():
                 return self._constant(np.int64(self.dims[e.name]))
             case Index():
                 return self._index(e.name)
             case Access():
-                return self._gather(e, self.values[e.tensor], self.decls[e.tensor].fill)
+                t = self.decls[e.tensor]
+                return self._gather(e, self.values[e.tensor], scalar(t.fill, t.dtype))
             case Stored():
                 return self._gather(e.access, self._pattern(e.access.tensor), False)
             case Map():
@@ -380,7 +398,7 @@ class Machine:
         values, t = self.values[name], self.decls[name]
         if t.format is not None and t.format.is_dense:
             return np.ones(values.shape, bool)
-        fill = values.dtype.type(t.fill)
+        fill = scalar(t.fill, t.dtype)
         both_nan = np.isnan(values) & np.isnan(fill) if values.dtype.kind in "fc" else False
         return np.asarray((values != fill) & ~np.asarray(both_nan))
 
@@ -439,6 +457,11 @@ class Machine:
 
     def absent(self, e: Expr) -> Array:
         """Where the algebra proves that ``e`` is made of entries that are not stored."""
+        if id(e) not in self.gone:
+            self.gone[id(e)] = (e, self._absent(e))
+        return self.gone[id(e)][1]
+
+    def _absent(self, e: Expr) -> Array:
         if isinstance(e, Access) and e.tensor in self.patterns:
             return ~self._gather(e, self.patterns[e.tensor], False)
         if isinstance(e, Literal):
@@ -476,7 +499,7 @@ class Machine:
         if e.monoid in ("argmin", "argmax"):
             return _arg(e.monoid, body, mask, axes)
         if e.monoid == "logsumexp":
-            return logsumexp(body, mask, axes)
+            return round_to(logsumexp(body, mask, axes), e.dtype)
         if mask is not None:
             body = np.where(mask, body, identity(e.monoid, e.dtype))
         return round_to(fold(e.monoid, body, axes, e.dtype), e.dtype)
@@ -586,7 +609,7 @@ def apply(op: str, args: tuple[Array, ...], t: DType) -> Array:
     if t is not BF16:
         return np.asarray(ops.evaluate(op, args, t))
     if op == "cast":
-        return round_to(np.asarray(args[0]).real.astype(np.float32), t)
+        return np.asarray(ops.cast_value(args[0], t))
     with np.errstate(all="ignore"):
         return round_to(np.asarray(ops.OPS[op].numpy(*args)).astype(np.float32), t)
 

@@ -10,7 +10,7 @@ Tokens of every textual form::
 
     literal  := ["-"] number | ["-"] "inf" | "nan" | "true" | "false" | "complex" "(" literal "," literal ")"
     format   := "(" names ")" "->" "(" level ("," level)* ")" | NAME ["[" INT, ... "]"]
-    level    := coord ":" NAME ["[" option ("," option)* "]"] | coord ":" "planned" "[" STRING "]"
+    level    := coord ":" NAME ["[" option ("," option)* "]"] | coord ":" "planned" "[" STRING ("," STRING)* "]"
     option   := WORD | NAME "=" (INT | DTYPE)
 
 A parser is a class or a few functions over a ``Cursor``; every failure is a located ``SyntaxError_``.
@@ -33,6 +33,8 @@ from sparsec.ir.dtypes import BY_NAME, DType
 
 MAX_DEPTH = 100
 """Expressions nested deeper than this are refused everywhere, so that recursive passes never meet Python's limit."""
+MAX_LOOPS_DEPTH, MAX_BUFFER_DEPTH = 150, 200
+"""The lower levels nest such expressions in statements, and in the addresses and tests that these become."""
 
 T = TypeVar("T")
 Literal = bool | int | float | complex
@@ -41,7 +43,7 @@ _TOKEN = re.compile(
     r"""(?P<space>\s+)|(?P<slot>\#:)|(?P<comment>\#[^\n]*)|(?P<name>[A-Za-z_][A-Za-z_0-9]*)
       |(?P<number>\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)|(?P<string>"(?:[^"\\\n]|\\.)*")
       |(?P<symbol>\.\.|->|==|!=|<=|>=|[!-~])""",
-    re.VERBOSE,
+    re.VERBOSE | re.ASCII,
 )
 
 
@@ -79,10 +81,14 @@ def tokenize(source: str, comments: bool = False) -> list[Token]:
 class Cursor:
     """A place in a list of tokens, and the questions that parsers ask there."""
 
-    def __init__(self, source: str, filename: str | None = None, comments: bool = False) -> None:
+    def __init__(
+        self, source: str, filename: str | None = None, comments: bool = False, max_depth: int = MAX_DEPTH
+    ) -> None:
         self.source = source
         self.filename = filename
+        self.max_depth = max_depth
         self._depth = 0
+        self._dim_ops = 0
         self._at = 0
         try:
             self.tokens = tokenize(source, comments)
@@ -170,13 +176,14 @@ class Cursor:
             return False
         if self.accept("complex"):
             self.expect("(")
-            real = self.literal()
+            real = self._number()
             self.expect(",")
-            imag = self.literal()
+            imag = self._number()
             self.expect(")")
-            if isinstance(real, complex) or isinstance(imag, complex):
-                raise self.error("a part of a complex number is a real number")
             return complex(real, imag)
+        return self._number()
+
+    def _number(self) -> int | float:
         sign = -1 if self.accept("-") else 1
         if self.accept("inf"):
             return sign * math.inf
@@ -209,10 +216,10 @@ class Cursor:
 
     @contextmanager
     def nested(self) -> Iterator[None]:
-        """Guard one step of recursion; raises where the text nests deeper than ``MAX_DEPTH``."""
+        """Guard one step of recursion; raises where the text nests deeper than ``max_depth``."""
         self._depth += 1
-        if self._depth > MAX_DEPTH:
-            raise self.error(f"nested more than {MAX_DEPTH} deep")
+        if self._depth > self.max_depth:
+            raise self.error(f"nested more than {self.max_depth} deep")
         yield
         self._depth -= 1
 
@@ -253,19 +260,19 @@ class Cursor:
         return Format(dims, levels).check()
 
     def _level_spec(self) -> LevelSpec:
+        self._dim_ops = 0
         if self.accept("#:"):
-            return LevelSpec(DimSlot(), self._level())
+            return LevelSpec(DimSlot(), self.level())
         coord = self.dim_expr()
         self.expect(":")
-        return LevelSpec(coord, self._level())
+        return LevelSpec(coord, self.level())
 
-    def _level(self) -> Level:
+    def level(self) -> Level:
         with self.located():
             name = self.name("a level type")
             if name == "planned" and self.accept("["):
-                text = self.string()
-                self.expect("]")
-                return Planned(text)
+                kind, *options = self.listed(self.string, "]") or ("",)
+                return Planned(kind, tuple(options))
             words, options = self._options() if self.accept("[") else ((), {})
             if name in PLANNED_FORMATS and name not in PLANNED and name not in REGISTRY:
                 return Planned(f"{name}[{', '.join(words)}]" if words else name)
@@ -301,13 +308,20 @@ class Cursor:
         """``+ - / %`` over names, numbers, calls and brackets, as the left of a level in a map."""
         left = self._dim_term()
         while self.at("+", "-"):
-            left = DimOp(self.advance().text, (left, self._dim_term()))
+            left = DimOp(self._dim_op(), (left, self._dim_term()))
         return left
+
+    def _dim_op(self) -> str:
+        # A chain nests to the left, so that its length is a depth too.
+        self._dim_ops += 1
+        if self._dim_ops > MAX_DEPTH:
+            raise self.error(f"the coordinate of a level has more than {MAX_DEPTH} operators")
+        return self.advance().text
 
     def _dim_term(self) -> DimExpr:
         left = self._dim_factor()
         while self.at("/", "%"):
-            left = DimOp(self.advance().text, (left, self._dim_factor()))
+            left = DimOp(self._dim_op(), (left, self._dim_factor()))
         return left
 
     def _dim_factor(self) -> DimExpr:
@@ -322,7 +336,9 @@ class Cursor:
                 return DimConst(self.integer())
             name = self.name("a dimension")
             if self.accept("["):
-                words, _ = self._options()
+                words, options = self._options()
+                if options:
+                    raise self.error(f"the arguments of '{name}' have no names")
                 name += f"[{', '.join(words)}]"
             if self.accept("("):
                 return DimOp(name, self.listed(self.dim_expr, ")"))
@@ -360,15 +376,19 @@ def format_text(fmt: Format) -> str:
     return f"({', '.join(fmt.dims)}) -> ({levels})"
 
 
-_PLAIN = re.compile(r"([A-Za-z_]\w*)(\[[^\[\]\"]*\])?\Z")
-
-
 def _level_text(level: Level) -> str:
-    if isinstance(level, Planned):
-        match = _PLAIN.match(str(level))
-        if match is None or match.group(1) not in (*PLANNED, *PLANNED_FORMATS):
-            return f"planned[{string_text(str(level))}]"
-    return str(level)
+    if not isinstance(level, Planned) or _reads_back(level):
+        return str(level)
+    return f"planned[{', '.join(map(string_text, (level.type, *level.options)))}]"
+
+
+def _reads_back(level: Planned) -> bool:
+    """Whether what the level prints as is its text already."""
+    try:
+        c = Cursor(str(level))
+        return c.level() == level and c.done()
+    except SparsecError:
+        return False
 
 
 def _dim_text(e: DimExpr, tight: int = 0) -> str:
@@ -385,7 +405,9 @@ def _dim_text(e: DimExpr, tight: int = 0) -> str:
 
 
 __all__ = [
+    "MAX_BUFFER_DEPTH",
     "MAX_DEPTH",
+    "MAX_LOOPS_DEPTH",
     "Cursor",
     "Token",
     "format_text",

@@ -201,8 +201,8 @@ BROKEN = [
     ("func f() { let for: i64 = 1:i64 }", "'for' is a keyword"),
     ("func f() { let x: q4 = 1:i64 }", "expected a type, found 'q4'"),
     ("func f() { } }", "expected 'func'"),
-    ("func f() { let x: i64 = " + "neg(" * 200, "nested more than"),
-    ("func f() " + "{" * 200, "nested more than"),
+    ("func f() { let x: i64 = " + "neg(" * 300, "nested more than"),
+    ("func f() " + "{" * 300, "nested more than"),
 ]
 
 
