@@ -303,8 +303,8 @@ def as_format(format: str | Format, order: int) -> Format | None:
         return format
     if not isinstance(format, str):
         raise TypeError_(f"a format is text such as 'csr', not {format!r:.60}")
-    if format.isidentifier() and format != "auto":
-        return named_format(format, order)
+    if format.isidentifier():
+        return None if format == "auto" else named_format(format, order)
     from sparsec.frontends.dsl import parse_format
 
     return parse_format(format, order)
