@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator
 
 from sparsec.ir import ops
 from sparsec.ir.dtypes import DType
-from sparsec.ir.expr_text import ROLES
+from sparsec.ir.expr_text import NOT_AN_INDEX, ROLES
 from sparsec.ir.tensor import Access, Dim, Expr, Index, Literal, Map, TensorDecl
 
 Messages = Iterator[str]
@@ -23,6 +23,14 @@ def is_name(*names: str) -> Messages:
     for name in names:
         if not _NAME.match(name):
             yield f"'{name}' is no name: letters, digits and '_' make one"
+
+
+def can_index(*names: str) -> Messages:
+    """Names are ones that an index variable can have."""
+    yield from is_name(*names)
+    for name in names:
+        if name in NOT_AN_INDEX:
+            yield f"'{name}' is a literal and cannot name an index"
 
 
 def declared(t: TensorDecl, others: tuple[TensorDecl, ...]) -> Messages:
@@ -118,6 +126,7 @@ def names_of(es: tuple[Expr, ...]) -> tuple[str | None, ...]:
 __all__ = [
     "Messages",
     "accessed",
+    "can_index",
     "constant_index",
     "declared",
     "is_name",

@@ -30,7 +30,18 @@ from sparsec.errors import VerifyError
 from sparsec.formats.level import CanAppend, CanInsert, Planned
 from sparsec.ir import ops
 from sparsec.ir.dtypes import I32
-from sparsec.ir.expr_verify import Messages, accessed, declared, known_dim, literal, names_of, typed, updated
+from sparsec.ir.expr_verify import (
+    Messages,
+    accessed,
+    can_index,
+    declared,
+    is_name,
+    known_dim,
+    literal,
+    names_of,
+    typed,
+    updated,
+)
 from sparsec.ir.loops import (
     Accumulate,
     Assemble,
@@ -136,6 +147,7 @@ def declaration(t: TensorDecl, scope: Scope) -> Messages:
 
 def bound_once(s: Forall | ForallStored | Tile, scope: Scope) -> Messages:
     names = (s.index,) if isinstance(s, Forall) else s.indices if isinstance(s, ForallStored) else _names(s.loops)
+    yield from can_index(*names)
     for n in names:
         if n in scope.bound:
             yield f"index '{n}' is bound already"
@@ -154,6 +166,8 @@ def domain(s: Forall | Workspace, scope: Scope) -> Messages:
     for d in (s.domain,) if isinstance(s, Forall) else tuple(w.domain for w in s.indices):
         if isinstance(d.extent, str) and d.extent not in scope.dims:
             yield f"no tensor has the dimension '{d.extent}'"
+        if isinstance(d.extent, int) and d.extent < 0:
+            yield f"the extent {d.extent} is negative"
         if isinstance(d, Full):
             continue
         if d.size < 1:
@@ -188,6 +202,7 @@ def stored_loop(s: ForallStored, scope: Scope) -> Messages:
 
 
 def workspace(s: Workspace, scope: Scope) -> Messages:
+    yield from is_name(s.name, *(w.name for w in s.indices))
     if s.name in scope.works or scope.decl(s.name) is not None:
         yield f"workspace '{s.name}' hides another tensor"
     if s.name in scope.bound:
@@ -207,6 +222,8 @@ def workspace(s: Workspace, scope: Scope) -> Messages:
         yield f"the initial value {s.init!r} does not fit {s.dtype}"
     if s.monoid not in ops.MONOIDS or ops.MONOIDS[s.monoid].op is None:
         yield f"'{s.monoid}' is no monoid with a plain state"
+    elif not ops.MONOIDS[s.monoid].admits(s.dtype):
+        yield f"'{s.monoid}' does not fit {s.dtype}"
 
 
 def workspace_use(e: Access | Accumulate, scope: Scope) -> Messages:
@@ -336,6 +353,7 @@ def no_reductions(e: Reduce | Scan | Softmax | Top, scope: Scope) -> Messages:
 
 
 def complete(k: Kernel, scope: Scope) -> Messages:
+    yield from is_name(k.name)
     for t in k.tensors:
         if t.role == "out" and t.name not in scope.progress.assembled:
             yield f"result '{t.name}' is never assembled"

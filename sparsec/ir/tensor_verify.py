@@ -34,10 +34,10 @@ from typing import Any
 from sparsec.errors import SparsecError, VerifyError
 from sparsec.ir import ops
 from sparsec.ir.dtypes import BOOL, I64
-from sparsec.ir.expr_text import NOT_AN_INDEX
 from sparsec.ir.expr_verify import (
     Messages,
     accessed,
+    can_index,
     constant_index,
     declared,
     is_name,
@@ -280,9 +280,7 @@ def indices(s: Assign, scope: Scope) -> Messages:
 
 
 def _index(i: IndexDecl, scope: Scope) -> Messages:
-    yield from is_name(i.name)
-    if i.name in NOT_AN_INDEX:
-        yield f"'{i.name}' is a literal and cannot name an index"
+    yield from can_index(i.name)
     if isinstance(i.extent, str):
         yield from known_dim(Dim(i.extent), scope.dims)
     elif i.extent < 0:

@@ -271,8 +271,8 @@ class Cursor:
         with self.located():
             name = self.name("a level type")
             if name == "planned" and self.accept("["):
-                kind, *options = self.listed(self.string, "]") or ("",)
-                return Planned(kind, tuple(options))
+                kind, *parts = self.listed(self.string, "]") or ("",)
+                return Planned(kind, tuple(parts))
             words, options = self._options() if self.accept("[") else ((), {})
             if name in PLANNED_FORMATS and name not in PLANNED and name not in REGISTRY:
                 return Planned(f"{name}[{', '.join(words)}]" if words else name)
