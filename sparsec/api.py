@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from sparsec.errors import FileError, FormatError, SparsecError, TypeError_, UnsupportedError
-from sparsec.ir.dtypes import from_numpy
 from sparsec.ir.tensor import Program
 from sparsec.kernel import Kernel
 
@@ -200,7 +199,7 @@ def einsum(spec: str, /, *operands: Any, format: str | None = None) -> Any:  # n
 def _typed(operands: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Operands with lists as arrays, and what each one is."""
     from sparsec.frontends.dsl import OperandType
-    from sparsec.runtime.outside import dense_array, operand_dtype, operand_storage
+    from sparsec.runtime.outside import dense_source, operand_storage
 
     given, types = {}, {}
     for name, x in operands.items():
@@ -210,8 +209,7 @@ def _typed(operands: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]
             given[name] = x
             types[name] = OperandType(storage.dtype, len(storage.shape), fmt, storage.fill)
             continue
-        array = dense_array(x, name)
-        dtype = operand_dtype(x) if hasattr(x, "dtype") else from_numpy(array.dtype)
+        array, dtype = dense_source(x, name)
         given[name] = x if hasattr(x, "dtype") else array
         types[name] = OperandType(dtype, array.ndim, None, dtype.np.type(0).item())
     return given, types

@@ -20,7 +20,10 @@ from sparsec.formats.named import dense, from_levels
 from sparsec.ir.dtypes import DType, from_numpy
 from sparsec.ir.tensor import Program, TensorDecl
 from sparsec.knobs import knobs
+from sparsec.runtime.entries import dense_view, from_dense
+from sparsec.runtime.outside import dense_array, operand_storage
 from sparsec.runtime.storage import Storage
+from sparsec.tensors import Tensor
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,17 +48,12 @@ def bind(t: TensorDecl, given: Any, *, contiguous: bool = False) -> Bound:
     ``contiguous`` asks for row-major storage.  Raises ``TypeError_`` for another dtype, ``FormatError`` for another fill,
     ``ShapeError`` for another order.
     """
-    from sparsec.runtime.outside import operand_storage
-    from sparsec.tensors import Tensor
-
     assert t.format is not None
     storage = operand_storage(given)
     if storage is None:
         array = _array(t, given)
         if t.format.is_dense:
             return bind_array(t, array, contiguous)
-        from sparsec.runtime.entries import from_dense
-
         _check_order(t, array.ndim)
         return _bind_storage(t, from_dense(array, t.format, t.fill, t.dtype))
     _check_order(t, len(storage.shape))
@@ -66,8 +64,7 @@ def bind(t: TensorDecl, given: Any, *, contiguous: bool = False) -> Bound:
             hint=f"declare it with fill({storage.fill})",
         )
     if t.format.is_dense:
-        flat = convert(storage, dense(t.ndim))
-        return bind_array(t, flat.values.reshape(flat.shape), contiguous)
+        return bind_array(t, dense_view(convert(storage, dense(t.ndim))), contiguous)
     return _bind_storage(t, storage)
 
 
@@ -107,8 +104,6 @@ def strided(order: int) -> Format:
 
 def _array(t: TensorDecl, given: Any) -> np.ndarray:
     """A NumPy array of the declared dtype over what the caller passed; Python numbers and lists are cast if they fit."""
-    from sparsec.runtime.outside import dense_array
-
     array = dense_array(given, t.name)
     if array.dtype == t.dtype.np:
         return array if array.dtype.isnative else array.astype(t.dtype.np)

@@ -19,11 +19,13 @@ import numpy as np
 
 from sparsec.errors import BackendError, FormatError
 from sparsec.formats.format import Format
+from sparsec.formats.named import coo
 from sparsec.ir import dtypes, loops
 from sparsec.ir.buffer import ABORT_CODES, Module, ScalarParam
 from sparsec.ir.tensor import Access, Assign, Index, IndexDecl, Program, TensorDecl
 from sparsec.knobs import knobs
 from sparsec.passes.lower.signature import Slot, signature
+from sparsec.runtime.entries import dense_view, from_dense, scatter
 from sparsec.runtime.storage import Storage
 
 LIMIT = 512
@@ -268,12 +270,10 @@ def convert(storage: Storage, format: Format) -> Storage:
         return storage
     if storage.format.is_dense:
         if format.is_dense:
-            return _between_dense(storage, target)
-        from sparsec.runtime.entries import from_dense
-
+            return _dense(dense_view(storage), storage, target)
         return convert(from_dense(storage, target), format)
     if format.is_dense:
-        return _to_dense(storage, target)
+        return _dense(scatter(convert(storage, coo(len(storage.shape)))), storage, target)
     try:
         return _copy(storage, target)
     except Stopped as e:
@@ -318,22 +318,10 @@ def with_widths(format: Format, shape: tuple[int, ...], wide: bool) -> Format:
     return out
 
 
-def _between_dense(storage: Storage, target: Format) -> Storage:
-    order = storage.format.order
-    array = storage.values.reshape([storage.shape[d] for d in order])
-    logical = array.transpose([order.index(d) for d in range(len(order))])
-    values = np.ascontiguousarray(logical.transpose(target.order)).reshape(-1)
-    return replace(storage, format=target, levels=tuple({} for _ in target.levels), values=values)
-
-
-def _to_dense(storage: Storage, target: Format) -> Storage:
-    from sparsec.formats.named import coo
-
-    entries = convert(storage, coo(len(storage.shape)))
-    array = np.full([storage.shape[d] for d in target.order], storage.fill_value, storage.dtype.np)
-    coords = entries.coordinates()
-    array[tuple(coords[d] for d in target.order)] = entries.values
-    return replace(storage, format=target, levels=tuple({} for _ in target.levels), values=array.reshape(-1))
+def _dense(array: np.ndarray, like: Storage, target: Format) -> Storage:
+    """``array`` stored in the order of ``target``'s levels."""
+    values = np.ascontiguousarray(array.transpose(target.order)).reshape(-1)
+    return replace(like, format=target, levels=tuple({} for _ in target.levels), values=values)
 
 
 def _copy(storage: Storage, target: Format) -> Storage:

@@ -22,6 +22,7 @@ from sparsec.formats.format import Format
 from sparsec.ir import loops
 from sparsec.ir.tensor import Assign, Program, TensorDecl
 from sparsec.knobs import knobs
+from sparsec.runtime.outside import dense_array, operand_storage
 from sparsec.runtime.storage import Storage
 from sparsec.tensors import Tensor
 
@@ -197,8 +198,6 @@ class Kernel:
         """The program with every format chosen, from the operands if any says ``auto``."""
         if self._resolved is None:
             from sparsec.passes.formats import choose_formats
-            from sparsec.runtime.outside import operand_storage
-
             given: dict[str, Format | None] = {}
             for t in self.program.operands:
                 storage = operand_storage(operands[t.name]) if t.format is None else None
@@ -456,8 +455,6 @@ def _overlaps(array: np.ndarray, operands: Sequence[Storage | np.ndarray]) -> bo
 def _as_array(given: Any) -> np.ndarray:
     if isinstance(given, np.ndarray):
         return given
-    from sparsec.runtime.outside import dense_array
-
     if type(given).__module__.partition(".")[0] != "torch":
         raise TypeError_(f"out for a dense result is an array, not {type(given).__name__}")
     return dense_array(given, "out")

@@ -109,12 +109,27 @@ def _orders(query: Query, kept: Sequence[Access]) -> Iterator[tuple[str, ...]]:
     for access in kept:
         chain = [v for v in dict.fromkeys(level_variables(query.program, access)) if v]
         graph.add_edges_from(zip(chain, chain[1:], strict=False))
-    if query.free_first:
-        free = [v for v in variables if v not in query.reduced]
-        graph.add_edges_from((f, r) for f in free for r in query.reduced)
+    graph.add_edges_from(_nesting(query))
     if nx.is_directed_acyclic_graph(graph):
         for order in nx.all_topological_sorts(graph):
             yield tuple(order)
+
+
+def _nesting(query: Query) -> Iterator[tuple[str, str]]:
+    """Pairs (outer, inner) that the expression's own nesting asks for, whatever the formats.
+
+    A reduction runs inside those around it; one that is not the whole right side runs inside all free variables, and so do
+    all with ``free_first``.
+    """
+    free = [v for v in query.variables if v not in query.reduced]
+    for r in walk(query.value):
+        if not isinstance(r, Reduce):
+            continue
+        if query.free_first or r is not query.value:
+            yield from ((f, v) for f in free for v in r.indices)
+        for inner in walk(r.body):
+            if isinstance(inner, Reduce):
+                yield from ((v, w) for v in r.indices for w in inner.indices)
 
 
 def extent_of(query: Query, variable: str) -> float:

@@ -130,6 +130,7 @@ class Planner:
     program: Program
     notes: list[str] = field(default_factory=list)
     works: set[str] = field(default_factory=set)
+    rank: dict[str, int] = field(default_factory=dict)  # place of each variable in the order of the nest under way
 
     def local(self, hint: str, like: TensorDecl) -> TensorDecl:
         """Declare a local tensor under a new name."""
@@ -319,6 +320,7 @@ class Planner:
     def nest(self, target: Access, value: Expr, choice: Choice, extents: dict[str, Extent]) -> loops.Stmt:
         decl = self.program.tensor(target.tensor)
         order = list(choice.order)
+        self.rank = {v: n for n, v in enumerate(order)}
         free = [e.name for e in target.indices if isinstance(e, Index)]
         if isinstance(value, Reduce):
             body: Expr = value.body
@@ -415,7 +417,8 @@ class Planner:
         r = inner[0]
         work = self.fresh_work()
         access = Access(work, (), r.dtype)
-        producer = self.foralls(list(r.indices), self.leaf(access, r.monoid, r.body, extents), extents)
+        inside = sorted(r.indices, key=lambda v: self.rank[v])
+        producer = self.foralls(inside, self.leaf(access, r.monoid, r.body, extents), extents)
         consumer = self.leaf(target, op, _replace(body, {r: access}), extents)
         init = ops.MONOIDS[r.monoid].identity(r.dtype)
         return Workspace(work, r.dtype, (), "scalar", init, producer, consumer, r.monoid)  # type: ignore[arg-type]
