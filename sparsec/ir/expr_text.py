@@ -114,12 +114,19 @@ def parse_access(
     return _Reader(c, dtypes, monoids, what).access()
 
 
-def parse_monoid(c: Cursor, monoids: Collection[str] = ()) -> str:
-    """The name of a monoid."""
-    if c.token.kind == "name" and (c.token.text in ops.MONOIDS or c.token.text in monoids):
-        return c.advance().text
-    span, name = c.token.span, c.name("'=' or a monoid" if c.peek() == "=" else "a monoid")
-    raise c.error(f"no monoid is called '{name}'", span, "monoids are " + ", ".join([*ops.MONOIDS, *monoids]))
+def parse_monoid(c: Cursor, monoids: Collection[str] = (), what: str = "a monoid") -> str:
+    """The name of a monoid, built-in or one of ``monoids``."""
+    span, name = c.token.span, c.name(what)
+    if name not in ops.MONOIDS and name not in monoids:
+        raise c.error(f"no monoid is called '{name}'", span, "monoids are " + ", ".join([*ops.MONOIDS, *monoids]))
+    return name
+
+
+def parse_assignment(c: Cursor, monoids: Collection[str] = ()) -> str:
+    """``=`` or ``add=``: the operator of a statement."""
+    op = "=" if c.at("=") else parse_monoid(c, monoids, "'=' or a monoid")
+    c.expect("=")
+    return op
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,10 +279,10 @@ __all__ = [
     "NOT_AN_INDEX",
     "ROLES",
     "parse_access",
+    "parse_assignment",
     "parse_decl",
     "parse_expr",
     "parse_extent",
-    "parse_monoid",
     "print_decl",
     "print_expr",
 ]

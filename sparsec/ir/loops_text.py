@@ -13,10 +13,10 @@ from sparsec.ir.dtypes import DType
 from sparsec.ir.expr_text import (
     ROLES,
     parse_access,
+    parse_assignment,
     parse_decl,
     parse_expr,
     parse_extent,
-    parse_monoid,
     print_decl,
     print_expr,
 )
@@ -262,10 +262,7 @@ class _Parser:
     def accumulate(self) -> Accumulate:
         c = self.c
         target = parse_access(c, self.dtypes)
-        op = "="
-        if not c.at("="):
-            op = parse_monoid(c)
-        c.expect("=")
+        op = parse_assignment(c)
         return Accumulate(target, op, parse_expr(c, self.dtypes))
 
 

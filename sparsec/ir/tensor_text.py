@@ -12,10 +12,10 @@ from sparsec.ir.dtypes import DType
 from sparsec.ir.expr_text import (
     ROLES,
     parse_access,
+    parse_assignment,
     parse_decl,
     parse_expr,
     parse_extent,
-    parse_monoid,
     print_decl,
     print_expr,
 )
@@ -120,8 +120,7 @@ class _Parser:
         if c.token.kind != "name":
             raise c.error(f"expected a statement or '}}', found {c.found()}")
         target = parse_access(c, self.dtypes, self.monoids, "tensor")
-        op = "=" if c.at("=") else parse_monoid(c, self.monoids)
-        c.expect("=")
+        op = parse_assignment(c, self.monoids)
         value = self.expr()
         where = self.expr() if self.word("where") else None
         indices = [self.index()] if self.word("for") else []

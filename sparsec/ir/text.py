@@ -25,7 +25,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
-from sparsec.errors import FormatError, Span, SparsecError, SyntaxError_
+from sparsec.errors import Span, SparsecError, SyntaxError_
 from sparsec.formats.format import DimConst, DimExpr, DimOp, DimSlot, DimVar, Format, LevelSpec
 from sparsec.formats.level import PLANNED, REGISTRY, Level, Planned, make_level
 from sparsec.formats.named import FORMATS, PLANNED_FORMATS, named_format
@@ -366,14 +366,18 @@ def string_text(value: str) -> str:
 
 def format_text(fmt: Format) -> str:
     """A format so that ``Cursor.format`` reads an equal one: its name where that says all, else its map."""
-    if fmt.name in FORMATS:
-        try:
-            if named_format(fmt.name, fmt.ndim) == fmt:
-                return fmt.name
-        except FormatError:
-            pass
+    if fmt.name is not None and _is_named(fmt.name, fmt):
+        return fmt.name
     levels = ", ".join(f"{_dim_text(s.coord)}: {_level_text(s.type)}" for s in fmt.levels)
     return f"({', '.join(fmt.dims)}) -> ({levels})"
+
+
+def _is_named(name: str, fmt: Format) -> bool:
+    try:
+        c = Cursor(name)
+        return c.at_format() and c.format(fmt.ndim) == fmt and c.done()
+    except SparsecError:
+        return False
 
 
 def _level_text(level: Level) -> str:
