@@ -94,15 +94,24 @@ def write(stream: IO[bytes], storage: Storage) -> None:
         raise ShapeError(
             f"a Matrix Market file holds a matrix, this tensor has order {storage.ndim}", hint="use .tns or .npz"
         )
+    sink = _Sink(stream)
     if storage.format.is_dense:
-        mmwrite(stream, readable(dense_view(storage), storage), symmetry="general")
+        mmwrite(sink, readable(dense_view(storage), storage), symmetry="general")
         return
     if storage.fill != 0:
         raise FormatError(f"a Matrix Market file has no fill value, this tensor has {storage.fill}", hint="use .npz")
     values = readable(storage.values, storage)
     field = "pattern" if storage.dtype is BOOL and storage.values.all() else None
     matrix = coo_array((values, tuple(storage.coordinates())), shape=storage.shape)
-    mmwrite(stream, matrix, symmetry="general", field=field)
+    mmwrite(sink, matrix, symmetry="general", field=field)
+
+
+class _Sink:
+    """A stream that can only be written: SciPy would seek where compressed ones cannot."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self.write = stream.write
+        self.flush = stream.flush
 
 
 def readable(values: np.ndarray, storage: Storage) -> np.ndarray:

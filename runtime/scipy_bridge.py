@@ -175,6 +175,7 @@ def to_scipy(storage: Storage) -> Any:
     known: Known
     if layout == "coo":
         out = scipy.sparse.coo_array((storage.values, tuple(storage.coordinates())), shape=storage.shape)
+        out.has_canonical_format = True
         known = KnownList(out.data, out.coords, out.shape, storage, None)
     else:
         pos, crd = storage.levels[1]["pos"], storage.levels[1]["crd"]

@@ -184,14 +184,16 @@ def to_torch(storage: Storage) -> Any:
     if layout == "coo":
         natural = storage.format.order == tuple(range(storage.ndim))
         coords = np.stack([c.astype(np.int64, copy=False) for c in storage.coordinates()])
-        return torch.sparse_coo_tensor(torch.from_numpy(coords), values, storage.shape, is_coalesced=natural)
+        return torch.sparse_coo_tensor(
+            torch.from_numpy(coords), values, storage.shape, check_invariants=False, is_coalesced=natural
+        )
     pos, crd = storage.levels[1]["pos"], storage.levels[1]["crd"]
     if pos.dtype != crd.dtype or pos.dtype not in (np.int32, np.int64):
         pos, crd = pos.astype(np.int64), crd.astype(np.int64)
     make = torch.sparse_csr_tensor if layout == "csr" else torch.sparse_csc_tensor
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Sparse CS[RC] tensor support is in beta")
-        return make(_tensor(pos), _tensor(crd), values, size=storage.shape)
+        return make(_tensor(pos), _tensor(crd), values, size=storage.shape, check_invariants=False)
 
 
 def _tensor(array: np.ndarray, dtype: DType | None = None) -> Any:

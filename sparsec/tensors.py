@@ -310,6 +310,8 @@ def as_format(format: str | Format, order: int) -> Format | None:
     return parse_format(format, order)
 
 
+_NAMES = [name for name in FORMATS if name not in ("sparse", "csf")] + ["csf"]
+"""Where a format has several names (dcsr, csf and sparse; coo of order 1), the first of these is shown."""
 _WIDTHS = [(index, pos) for index in (I32, I64) for pos in (I32, I64)]
 
 
@@ -317,8 +319,8 @@ _WIDTHS = [(index, pos) for index in (I32, I64) for pos in (I32, I64)]
 def label(format: Format) -> str:
     """Text that reads back to a format of these levels: widths are left open unless somebody chose unusual ones."""
     normal = format.normal()
-    for name in (format.name, *FORMATS):
-        if name in FORMATS and FORMATS[name][0] <= format.ndim:
+    for name in _NAMES:
+        if FORMATS[name][0] <= format.ndim:
             named = named_format(name, format.ndim).normal()
             if any(named.concrete(*widths) == normal for widths in _WIDTHS):
                 return name
