@@ -1,27 +1,26 @@
 """The rules of tensor IR, as data: ``RULES`` lists every one with the nodes that it looks at.
 
-program      names can be written; results are written by some statement
 declaration  names are unique, roles known, fills fit their dtype, formats sound and of the tensor's order
-local_dims   the dimensions of a local are those of an operand or result
-monoid       names differ, states agree in number, definitions use their own names, each at one type
 depth        expressions nest at most MAX_DEPTH deep, as the text allows
+monoid       names differ, states agree in number, definitions use their own names, each at one type
 indices      index variables are declared once, over known extents, those of the target first
 target       what is written is no operand; '=' comes once, and in a scan block once for each point
-updated      the monoid of an update has a plain state; it and the value fit the target's dtype
-condition    a 'where' is a bool
 scan_block   a scan block has statements, and its index a known extent
-bound        an index variable is declared, and if the target lacks it a reduction around binds it
 binder       reductions name declared indices, once each, and none that a scan block steps through
-folded       the monoid of a reduction or scan is known and takes the body's type, which it gives
-softmax      a softmax is of floats
-top          'top' keeps 0 or more of keys that have an order, in groups of 1 or more
+bound        an index variable is declared, and if the target lacks it a reduction around binds it
 access       tensors exist; as many indices as dimensions, all i64; the declared dtype
 extents      an index variable alone at a dimension has its extent; a number lies inside
 defined      what is read was passed or written before; a scan block reads what it writes
 stored       'stored' asks about an operand
 known_dim    a named dimension is one of a tensor
-typed        operators are known, and get the types that they ask for
 literal      literals fit their dtype
+typed        operators are known, and get the types that they ask for
+condition    a 'where' is a bool
+folded       the monoid of a reduction or scan is known and takes the body's type, which it gives
+softmax      a softmax is of floats
+top          'top' keeps 0 or more of keys that have an order, in groups of 1 or more
+updated      the monoid of an update has a plain state; it and the value fit the target's dtype
+program      the program's name can be written; results are written by some statement
 """
 
 from __future__ import annotations
@@ -111,42 +110,41 @@ def verify(program: Program) -> None:
     for m in program.monoids:
         _monoid(m, root.at(f"monoid {m.name}"))
     for t in program.tensors:
-        _check(t, root.at(f"{t.role} {t.name}"))
+        _check(NAMES, t, root.at(f"{t.role} {t.name}"))
     for s in program.body:
         if isinstance(s, ScanLoop):
             here = root.at(f"scan {s.index.name}", block=s)
-            _check(s, here)
+            _check(NAMES, s, here)
             for inner in s.body:
                 _assign(inner, here)
         else:
             _assign(s, root)
-    _check(program, root)
+    _check(TYPES, program, root)
 
 
-def _check(node: Any, scope: Scope) -> None:
-    for kinds, rule in RULES:
+def _check(rules: Rules, node: Any, scope: Scope) -> None:
+    for kinds, rule in rules:
         if isinstance(node, kinds):
             for message in rule(node, scope):
                 raise VerifyError(message, " / ".join(scope.path), span=getattr(node, "span", None))
 
 
 def _monoid(m: MonoidDef, scope: Scope) -> None:
-    _check(m, scope)
+    _check(NAMES, m, scope)
     for e in _definitions(m):
-        for node in walk(e):
-            if isinstance(node, Map | Literal):
-                _check(node, scope)
+        for node in reversed([*walk(e)]):
+            _check(TYPES, node, scope)
 
 
 def _assign(s: Assign, scope: Scope) -> None:
     here = scope.at(f"{s.target.tensor}[] {'=' if s.op == '=' else s.op + '='}", statement=s)
-    _check(s, here)
+    _check(NAMES, s, here)
     block = (scope.block.index,) if scope.block is not None else ()
     extents = {i.name: i.extent for i in (*block, *s.indices)}
     # An update folds the whole right side over the indices that only it has; '=' reduces them all.
     mine = {n.name for i in s.target.indices for n in walk(i) if isinstance(n, Index)} | {i.name for i in block}
     here = dataclasses.replace(here, extents=extents, bound=frozenset(mine if s.op == "=" else extents))
-    _check(s.target, dataclasses.replace(here, writing=True))
+    _check(NAMES, s.target, dataclasses.replace(here, writing=True))
     for i in s.target.indices:
         _expression(i, here)
     _expression(s.value, here)
@@ -154,19 +152,22 @@ def _assign(s: Assign, scope: Scope) -> None:
         # A condition may name the indices of a reduction that is the whole right side: it then belongs to that.
         reduced = s.value.indices if isinstance(s.value, Reduce) else ()
         _expression(s.where, here.at("where", bound=here.bound.union(reduced)))
+    _check(TYPES, s, here)
     scope.progress.written.add(s.target.tensor)
     if s.op == "=":
         scope.progress.defined.add(s.target.tensor)
 
 
 def _expression(e: Expr, scope: Scope) -> None:
-    _check(e, scope)
+    _check(NAMES, e, scope)
+    inner = scope
     if isinstance(e, Reduce):
-        scope = scope.at(f"reduce.{e.monoid}[{', '.join(e.indices)}]", bound=scope.bound.union(e.indices))
+        inner = scope.at(f"reduce.{e.monoid}[{', '.join(e.indices)}]", bound=scope.bound.union(e.indices))
     elif isinstance(e, Binder):
-        scope = scope.at(f"{type(e).__name__.lower()}[{', '.join(_indices(e))}]")
+        inner = scope.at(f"{type(e).__name__.lower()}[{', '.join(_indices(e))}]")
     for child in children(e):
-        _expression(child, scope)
+        _expression(child, inner)
+    _check(TYPES, e, scope)
 
 
 def _indices(e: Binder) -> tuple[str, ...]:
@@ -209,13 +210,6 @@ def declaration(t: TensorDecl, scope: Scope) -> Messages:
             t.format.check()
         except SparsecError as e:
             yield e.message
-
-
-def local_dims(t: TensorDecl, scope: Scope) -> Messages:
-    known = {d for other in scope.program.tensors if other.role != "local" for d in other.dims}
-    for d in t.dims:
-        if t.role == "local" and isinstance(d, str) and d not in known:
-            yield f"nothing says the extent of '{d}': no operand or result has this dimension"
 
 
 def monoid(m: MonoidDef, scope: Scope) -> Messages:
@@ -400,29 +394,37 @@ def stored(e: Stored, scope: Scope) -> Messages:
         yield f"'stored' asks for the pattern of an operand, and '{t.name}' is none"
 
 
-RULES: tuple[tuple[Any, Callable[[Any, Scope], Messages]], ...] = (
-    (Program, program),
+Rules = tuple[tuple[Any, Callable[[Any, Scope], Messages]], ...]
+
+NAMES: Rules = (
     (TensorDecl, declaration),
-    (TensorDecl, local_dims),
     (Assign | MonoidDef, depth),
     (MonoidDef, monoid),
     (Assign, indices),
     (Assign, target),
-    (Assign, lambda s, scope: updated(s.target, s.op, s.value)),
-    (Assign | Binder, condition),
     (ScanLoop, scan_block),
     (Binder, binder),
     (Index | Scan | Softmax | Top, bound),
-    (Reduce | Scan, folded),
-    (Softmax, softmax),
-    (Top, top),
     (Access, access),
     (Access, extents),
     (Access, defined),
     (Stored, stored),
     (Dim, lambda e, scope: known_dim(e, scope.dims)),
-    (Map, lambda e, scope: typed(e)),
-    (Literal, lambda e, scope: literal(e)),
 )
+"""What names mean, looked at on the way down."""
 
-__all__ = ["RULES", "verify"]
+TYPES: Rules = (
+    (Literal, lambda e, scope: literal(e)),
+    (Map, lambda e, scope: typed(e)),
+    (Assign | Binder, condition),
+    (Reduce | Scan, folded),
+    (Softmax, softmax),
+    (Top, top),
+    (Assign, lambda s, scope: updated(s.target, s.op, s.value)),
+    (Program, program),
+)
+"""What nodes are made of, looked at on the way up: the innermost of several that disagree is the one at fault."""
+
+RULES = NAMES + TYPES
+
+__all__ = ["NAMES", "RULES", "TYPES", "verify"]
