@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sparsec.ir import buffer_text, buffer_verify, loops_text, loops_verify
+from sparsec.ir import buffer_text, buffer_verify, loops_text, loops_verify, tensor_text, tensor_verify
 from sparsec.ir.tensor import Program
 from tests.support.campaign import Campaign, long_run
 from tests.support.differential import check, execute, expected, lower, walk_loops
@@ -18,6 +18,8 @@ from tests.support.strategies import Data, expand, points
 
 def stages(program: Program, sets: list[Data]) -> None:
     """All but machine code."""
+    tensor_verify.verify(program)
+    assert tensor_text.parse_program(tensor_text.print_program(program)) == program
     low = lower(program)
     loops_verify.verify(low.kernel)
     buffer_verify.verify(low.module)
