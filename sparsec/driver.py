@@ -13,20 +13,23 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from time import perf_counter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from sparsec.errors import BackendError, FormatError
 from sparsec.formats.format import Format
 from sparsec.formats.named import coo
-from sparsec.ir import dtypes, loops
-from sparsec.ir.buffer import ABORT_CODES, Module, ScalarParam
+from sparsec.ir import dtypes
 from sparsec.ir.tensor import Access, Assign, Index, IndexDecl, Program, TensorDecl
 from sparsec.knobs import knobs
 from sparsec.passes.lower.signature import Slot, signature
 from sparsec.runtime.entries import dense_view, from_dense, scatter
 from sparsec.runtime.storage import Storage
+
+if TYPE_CHECKING:
+    from sparsec.ir import loops
+    from sparsec.ir.buffer import Module
 
 LIMIT = 512
 """Compiled programs kept in memory."""
@@ -83,6 +86,7 @@ class Compiled:
         from sparsec.runtime.cache import disk_cache
 
         cache, key = disk_cache(), self._cache_key()
+        cpu.keep_in(cache)
         found = self._timed("look up", lambda: cache.get(key))
         if found is not None:
             artifact = self._timed("load", lambda: cpu.load(found[0]))
@@ -160,7 +164,7 @@ class Compiled:
         args: dict[str, Any] = {}
         results: list[str] = []
         for slot, p in zip(self.slots, self.machine_module.entry.params, strict=True):
-            name = p.var.name if isinstance(p, ScalarParam) else p.buffer.name
+            name = p.buffer.name if hasattr(p, "buffer") else p.var.name
             match slot.kind:
                 case "in":
                     args[name] = next(given)
@@ -206,6 +210,8 @@ class Stopped(BackendError):
     """A kernel stopped by itself; ``reason`` is one of ``ABORT_CODES``."""
 
     def __init__(self, status: int) -> None:
+        from sparsec.ir.buffer import ABORT_CODES
+
         self.reason = next((name for name, code in ABORT_CODES.items() if code == status), str(status))
         message, hint = _REASONS.get(self.reason, (f"the kernel stopped with '{self.reason}'", None))
         super().__init__(message, hint=hint)

@@ -7,10 +7,9 @@ sizes and patterns never matter.  A call with operands like those of the last on
 from __future__ import annotations
 
 import ctypes
-import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from weakref import ref
 
 import numpy as np
@@ -19,12 +18,14 @@ from sparsec.binding import Bound, bind, extents, row_major, shape_of
 from sparsec.driver import Call, Compiled, Stopped, compiled, with_widths
 from sparsec.errors import BackendError, FormatError, ShapeError, TypeError_, UnsupportedError
 from sparsec.formats.format import Format
-from sparsec.ir import loops
 from sparsec.ir.tensor import Assign, Program, TensorDecl
 from sparsec.knobs import knobs
 from sparsec.runtime.outside import dense_array, operand_storage
 from sparsec.runtime.storage import Storage
 from sparsec.tensors import Tensor
+
+if TYPE_CHECKING:
+    from sparsec.ir import loops
 
 STAGES = ("tensor", "loops", "buffer")
 SOURCES = ("llvm", "llvm-opt", "asm", "c")
@@ -81,8 +82,8 @@ class Kernel:
         if named or len(operands) != len(self._names):
             operands = self._ordered(operands, named)
         memo = self._memo
-        if memo is not None and out is None and sizes is None:
-            done, result = memo.call(operands)
+        if memo is not None and sizes is None and (out is None or type(out) is np.ndarray):
+            done, result = memo.call(operands, out)
             if done:
                 return result
         return self._call(operands, out, sizes)
@@ -94,6 +95,8 @@ class Kernel:
             raise TypeError_(f"{self.name} takes {len(names)} operands ({', '.join(names)}), not {len(operands)}")
         for name in named:
             if name not in names:
+                import difflib
+
                 near = difflib.get_close_matches(name, names, 1)
                 hint = f"did you mean '{near[0]}'?" if near else f"its operands are {', '.join(names)}"
                 raise TypeError_(f"{self.name} has no operand '{name}'", hint=hint)
@@ -196,6 +199,8 @@ class Kernel:
 
     def _resolve(self, operands: Mapping[str, Any]) -> Program:
         """The program with every format chosen, from the operands if any says ``auto``."""
+        if self._resolved is None and all(t.format is not None for t in self.program.tensors):
+            self._resolved = self.program
         if self._resolved is None:
             from sparsec.passes.formats import choose_formats
             given: dict[str, Format | None] = {}
@@ -341,7 +346,7 @@ class _Memo:
         for b, x in zip(bounds, operands, strict=True):
             at += len(b.numbers)
             if isinstance(b.keep, Storage):
-                if not isinstance(x, Tensor) or x.storage is not b.keep:
+                if operand_storage(x) is not b.keep:
                     return None
                 places.append(_Place(at, ref(b.keep)))
             elif x is b.keep:
@@ -367,14 +372,13 @@ class _Memo:
         memo._single = len(variant.program.results) == 1
         return memo
 
-    def call(self, operands: tuple[Any, ...]) -> tuple[bool, Any]:
+    def call(self, operands: tuple[Any, ...], out: np.ndarray | None) -> tuple[bool, Any]:
         """(whether the operands are like those of the last call, the result)."""
         numbers = self._template.copy()
-        at = 0
         for place, x in zip(self._places, operands, strict=True):
             at = place.at
             if place.storage is not None:
-                if type(x) is not Tensor or x.storage is not place.storage():
+                if (x.storage if type(x) is Tensor else operand_storage(x)) is not place.storage():
                     return False, None
             elif type(x) is not np.ndarray or x.shape != place.shape or x.strides != place.strides or x.dtype != place.dtype:
                 return False, None
@@ -386,12 +390,18 @@ class _Memo:
             return False, None
         variant = self._variant
         at = len(numbers) - len(self._dims) - len(self._outs)
-        outs = []
-        for shape, dtype in self._outs:
-            array = np.empty(shape, dtype)
-            numbers[at] = array.ctypes.data
-            at += 1
-            outs.append(array)
+        if out is not None:
+            if not self._single or not self._outs or not _fits(out, *self._outs[0]) or self._overlaps(out, operands):
+                return False, None
+            numbers[at] = out.ctypes.data
+            outs = [out]
+        else:
+            outs = []
+            for shape, dtype in self._outs:
+                array = np.empty(shape, dtype)
+                numbers[at] = array.ctypes.data
+                at += 1
+                outs.append(array)
         block = (ctypes.c_int64 * len(numbers))(*numbers)
         status = variant.runner.run(block, self._threads)
         if status:
@@ -401,6 +411,14 @@ class _Memo:
         made = variant.published(block, Call((), (), self._dims))
         results = [Tensor(made[t.name]) for t in variant.program.results]
         return True, results[0] if self._single else tuple(results)
+
+
+    def _overlaps(self, out: np.ndarray, operands: tuple[Any, ...]) -> bool:
+        return any(
+            np.may_share_memory(out, b)
+            for place, x in zip(self._places, operands, strict=True)
+            for b in (operand_storage(x).buffers if place.storage is not None else (x,))  # type: ignore[union-attr]
+        )
 
 
 _NOTHING = np.empty(1)
@@ -436,7 +454,7 @@ def _place(t: TensorDecl, dims: Mapping[str, int], given: Any, operands: Sequenc
         if not array.flags.writeable:
             raise TypeError_(f"out for '{t.name}' is read-only")
         plain = t.format.order == tuple(range(t.ndim))
-        if plain and array.flags.c_contiguous and array.flags.aligned and not _overlaps(array, operands):
+        if plain and _fits(array, shape, t.dtype.np) and not _overlaps(array, operands):
             return array
     try:
         return np.empty(stored, t.dtype.np)
@@ -444,6 +462,12 @@ def _place(t: TensorDecl, dims: Mapping[str, int], given: Any, operands: Sequenc
         raise BackendError(
             f"result '{t.name}' of shape {shape} does not fit in memory", hint="declare it with a sparse format"
         ) from None
+
+
+def _fits(array: np.ndarray, shape: tuple[int, ...], dtype: np.dtype) -> bool:
+    """Whether a kernel may write a row-major result into ``array``."""
+    flags = array.flags
+    return array.shape == shape and array.dtype == dtype and flags.c_contiguous and flags.aligned and flags.writeable
 
 
 def _overlaps(array: np.ndarray, operands: Sequence[Storage | np.ndarray]) -> bool:

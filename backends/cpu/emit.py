@@ -9,12 +9,10 @@ published.
 from __future__ import annotations
 
 from sparsec.backends.cpu.code import Code, ModuleText, ll, memory_type, quoted
+from sparsec.backends.cpu.jit import ENTRY
 from sparsec.backends.cpu.parallel import emit_parallel
 from sparsec.backends.cpu.statements import Emitter, pointer_attributes
 from sparsec.ir.buffer import BufferParam, Function, Module, Param
-
-ENTRY = "sparsec_entry"
-
 
 def emit_module(module: Module, *, bounds: bool = False) -> ModuleText:
     """The LLVM IR of ``module`` (``.text()``); raises ``UnsupportedError`` for types that it cannot compute with.
@@ -80,4 +78,4 @@ def _emit_function(text: ModuleText, f: Function, functions: dict[str, Function]
     text.functions.append(f"{head} {{\n{e.text()}\n}}")
 
 
-__all__ = ["ENTRY", "emit_module"]
+__all__ = ["emit_module"]

@@ -16,15 +16,19 @@ import threading
 import weakref
 from functools import cache
 from time import perf_counter
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from sparsec.backends.cpu.emit import ENTRY, emit_module
 from sparsec.backends.cpu.team import TEAM_RUN, team
 from sparsec.errors import BackendError
-from sparsec.ir.buffer import Module
 from sparsec.knobs import knobs, thread_count
+
+if TYPE_CHECKING:
+    from sparsec.ir.buffer import Module
+
+ENTRY = "sparsec_entry"
+"""The symbol that is called."""
 
 _LOCK = threading.RLock()
 """LLVM's objects belong to one thread at a time; a fork waits for it, so that the child finds LLVM in order."""
@@ -108,16 +112,41 @@ def link_object(object_bytes: bytes, *symbols: str, imports: dict[str, int] | No
         raise BackendError(f"machine code cannot be loaded: {problem}", hint="sparsec cache clear") from None
 
 
+class Cache(Protocol):
+    """Where machine code may be kept between processes (``runtime.cache.DiskCache``)."""
+
+    def get(self, key: str) -> tuple[bytes, dict[str, Any]] | None: ...
+
+    def put(self, key: str, object_bytes: bytes, metadata: dict[str, Any]) -> None: ...
+
+
+_CACHE: list[Cache] = []
+
+
+def keep_in(cache: Cache) -> None:
+    """Keep the code that every process needs, the team's, in ``cache``."""
+    _CACHE[:] = [cache]
+
+
 def link_forever(text: str, symbols: tuple[str, ...]) -> Any:
     """Load LLVM IR, unoptimised, for the rest of the process; gives the mapping of ``symbols`` to addresses."""
-    llvm = llvm_binding()
     with _LOCK:
-        quick = llvm.Target.from_triple(host()[0]).create_target_machine(
-            opt=0, reloc="pic", codemodel="jitdefault", jit=True
-        )
-        code = link_object(quick.emit_object(llvm.parse_assembly(text, llvm.create_context())), *symbols)
+        kept = _CACHE[0].get(text) if _CACHE else None
+        object_bytes = kept[0] if kept else _unoptimised(text)
+        code = link_object(object_bytes, *symbols)
+    if _CACHE and not kept:
+        _CACHE[0].put(text, object_bytes, {})
     code.detach()
     return code
+
+
+def _unoptimised(text: str) -> bytes:
+    llvm = llvm_binding()
+    quick = llvm.Target.from_triple(host()[0]).create_target_machine(
+        opt=0, reloc="pic", codemodel="jitdefault", jit=True
+    )
+    made: bytes = quick.emit_object(llvm.parse_assembly(text, llvm.create_context()))
+    return made
 
 
 class Artifact:
@@ -177,6 +206,8 @@ def _render(text: str, kind: str) -> str:
 
 
 def _emit(module: Module) -> str:
+    from sparsec.backends.cpu.emit import emit_module  # code from the disk needs no emitter
+
     return emit_module(module, bounds=knobs().checks("bounds")).text()
 
 
@@ -239,4 +270,4 @@ def release(address: int) -> None:
     _free()(address)
 
 
-__all__ = ["Artifact", "adopt", "compile_module", "host", "link_object", "llvm_binding", "load", "release", "source"]
+__all__ = ["Artifact", "Cache", "adopt", "compile_module", "host", "keep_in", "link_object", "llvm_binding", "load", "release", "source"]

@@ -14,7 +14,7 @@ from sparsec.passes.lower.context import Context, Env, Storage, combine
 from sparsec.errors import UnsupportedError
 from sparsec.formats.level import CanAppend
 from sparsec.ir import ops
-from sparsec.ir.buffer import Alloc, Buffer, Const, Expr, Grow, Origin, Publish, Stmt, Var, i64
+from sparsec.ir.buffer import Alloc, Buffer, Const, Expr, Origin, Stmt, Var, i64
 from sparsec.ir.build import add, lt, mul, sub
 from sparsec.ir.tensor import Access, TensorDecl
 from sparsec.ir.tensor import Expr as TExpr
@@ -34,7 +34,7 @@ class InsertWriter:
             size = mul(size, ctx.extent(d))
         self.size = size
         if decl.role == "local":
-            values = ctx.b.alloc(f"{decl.name}_vals", decl.dtype, size, origin=Origin(decl.name, -1, "vals"))
+            values = ctx.b.alloc(f"{decl.name}_vals", decl.dtype, size, origin=(decl.name, -1, "vals"))
             ctx.storages[decl.name] = Storage(decl, ctx.levels(decl), ctx.order(decl), ctx.views(decl), values)
         self.storage = ctx.storages[decl.name]
 
@@ -97,7 +97,7 @@ class SparseWriter:
             for n, level in enumerate(self.levels):
                 if isinstance(level, CanAppend):
                     level.publish(self.b, self.views[n], parents[n], sizes[n])
-            self.b.emit(Publish(f"{self.decl.name}_vals_out", values, length))
+            self.b.publish(f"{self.decl.name}_vals_out", values, length)
         self.ctx.storages[self.decl.name] = Storage(self.decl, self.levels, self.dims, self.views, values)
 
 
@@ -107,7 +107,7 @@ class AppendWriter(SparseWriter):
     def __init__(self, ctx: Context, decl: TensorDecl) -> None:
         super().__init__(ctx, decl)
         self.sizes: list[Expr] = []
-        self.values = self.b.alloc(f"{decl.name}_vals", decl.dtype, i64(0), origin=Origin(decl.name, -1, "vals"))
+        self.values = self.b.alloc(f"{decl.name}_vals", decl.dtype, i64(0), origin=(decl.name, -1, "vals"))
         self.values_room = self.b.var(f"{decl.name}_vals_cap", i64(0))
         self.begins: list[Expr] = []
         parents: Expr | None = i64(1)
@@ -177,8 +177,7 @@ class AppendWriter(SparseWriter):
             self.appender(n).link(self.b, self.views[n], self.positions[-1], sub(self.sizes[n], begin))
 
     def _reserve_values(self, needed: Expr) -> None:
-        with self.b.if_(lt(self.values_room, needed)):
-            self.b.emit(Grow(self.values, self.values_room, needed))
+        self.b.reserve(self.values, self.values_room, needed)
 
     def update(self, ctx: Context, access: Access, op_name: str, value: TExpr, env: Env) -> None:
         assert op_name == "=", "sparse results are assigned, not accumulated into"

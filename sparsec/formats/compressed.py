@@ -10,11 +10,10 @@ import numpy as np
 
 from sparsec.errors import FormatError
 from sparsec.formats.level import CanAppend, CanIterate, CanLocate, Level, LevelView, register
-from sparsec.ir.buffer import Abort, Block, Const, Expr, Grow, If, Origin, Publish, Store, i64
-from sparsec.ir.build import add, eq, load_index, lt, op, sub
-from sparsec.ir.dtypes import I32, I64, DType
+from sparsec.ir.dtypes import BOOL, I32, DType
 
 if TYPE_CHECKING:
+    from sparsec.ir.buffer import Expr
     from sparsec.ir.build import Builder
 
 
@@ -47,70 +46,68 @@ class Compressed(Level, CanIterate, CanLocate, CanAppend):
         return dataclasses.replace(self, index=self.index or index, pos=self.pos or pos)
 
     def size(self, b: Builder, v: LevelView, parents: Expr) -> Expr:
-        return load_index(v.arrays["pos"], parents)
+        return b.load_index(v.arrays["pos"], parents)
 
     # reading
 
     def bounds(self, b: Builder, v: LevelView, lo: Expr, hi: Expr) -> tuple[Expr, Expr]:
-        return load_index(v.arrays["pos"], lo), load_index(v.arrays["pos"], hi)
+        return b.load_index(v.arrays["pos"], lo), b.load_index(v.arrays["pos"], hi)
 
     def coordinate(self, b: Builder, v: LevelView, pos: Expr) -> Expr:
-        return load_index(v.arrays["crd"], pos)
+        return b.load_index(v.arrays["crd"], pos)
 
     def locate(self, b: Builder, v: LevelView, parent: Expr, coord: Expr) -> tuple[Expr, Expr]:
-        first, end = self.bounds(b, v, parent, add(parent, 1))
+        first, end = self.bounds(b, v, parent, b.add(parent, 1))
         end = b.let("end", end)
         lo = lower_bound(b, v, first, end, coord)
-        found = b.var("found", Const(False, lt(lo, end).type))  # type: ignore[arg-type]
-        with b.if_(lt(lo, end)):
-            b.set(found, eq(self.coordinate(b, v, lo), coord))
+        found = b.var("found", b.const(False, BOOL))
+        with b.if_(b.lt(lo, end)):
+            b.set(found, b.eq(self.coordinate(b, v, lo), coord))
         return lo, found
 
     # writing
 
     def open(self, b: Builder, v: LevelView, parents: Expr) -> None:
-        room = b.let("room", add(parents, 1))
+        room = b.let("room", b.add(parents, 1))
         v.arrays["pos"] = b.alloc(
-            f"{v.tensor}_pos{v.number}", self.arrays()["pos"], room, Const(0, self.arrays()["pos"]),
-            origin=Origin(v.tensor, v.number, "pos"),
+            f"{v.tensor}_pos{v.number}", self.arrays()["pos"], room, b.const(0, self.arrays()["pos"]),
+            origin=(v.tensor, v.number, "pos"),
         )
         v.capacity["pos"] = b.var(f"{v.tensor}_pos{v.number}_cap", room)
         v.arrays["crd"] = b.alloc(
-            f"{v.tensor}_crd{v.number}", self.arrays()["crd"], i64(0), origin=Origin(v.tensor, v.number, "crd")
+            f"{v.tensor}_crd{v.number}", self.arrays()["crd"], b.const(0), origin=(v.tensor, v.number, "crd")
         )
-        v.capacity["crd"] = b.var(f"{v.tensor}_crd{v.number}_cap", i64(0))
+        v.capacity["crd"] = b.var(f"{v.tensor}_crd{v.number}_cap", b.const(0))
 
     def reserve(self, b: Builder, v: LevelView, needed: Expr) -> None:
-        with b.if_(lt(v.capacity["crd"], needed)):
-            b.emit(Grow(v.arrays["crd"], v.capacity["crd"], needed))
+        b.reserve(v.arrays["crd"], v.capacity["crd"], needed)
 
     def reserve_parents(self, b: Builder, v: LevelView, first: Expr, needed: Expr) -> None:
-        needed = b.let("needed", add(needed, 1))
-        with b.if_(lt(v.capacity["pos"], needed)):
-            b.emit(Grow(v.arrays["pos"], v.capacity["pos"], needed))
-        with b.loop("p", add(first, 1), needed) as p:
-            b.store(v.arrays["pos"], p, i64(0))
+        needed = b.let("needed", b.add(needed, 1))
+        b.reserve(v.arrays["pos"], v.capacity["pos"], needed)
+        with b.loop("p", b.add(first, 1), needed) as p:
+            b.store(v.arrays["pos"], p, b.const(0))
 
     def put(self, b: Builder, v: LevelView, pos: Expr, coord: Expr) -> None:
         b.store(v.arrays["crd"], pos, coord)
 
     def link(self, b: Builder, v: LevelView, parent: Expr, count: Expr) -> None:
-        b.store(v.arrays["pos"], add(parent, 1), count)
+        b.store(v.arrays["pos"], b.add(parent, 1), count)
 
     def seal(self, b: Builder, v: LevelView, parents: Expr) -> None:
         pos = v.arrays["pos"]
-        b.emit(Store(pos, i64(0), Const(0, pos.dtype)))
-        total = b.var("total", i64(0))
-        with b.loop("p", i64(0), parents, note=f"prefix sum {v.tensor}.{v.number}") as p:
-            b.set(total, add(total, load_index(pos, add(p, 1))))
-            b.store(pos, add(p, 1), total)
-        if pos.dtype is not I64:
-            limit = i64(int(np.iinfo(pos.dtype.np).max)) if pos.dtype.bits < 64 else i64(2**63 - 1)
-            b.emit(If(lt(limit, total), Block((Abort("width"),))))
+        b.store(pos, b.const(0), b.const(0))
+        total = b.var("total", b.const(0))
+        with b.loop("p", b.const(0), parents, note=f"prefix sum {v.tensor}.{v.number}") as p:
+            b.set(total, b.add(total, b.load_index(pos, b.add(p, 1))))
+            b.store(pos, b.add(p, 1), total)
+        largest = int(np.iinfo(pos.dtype.np).max)
+        if largest < 2**63 - 1:
+            b.abort_if(b.lt(b.const(largest), total), "width")
 
     def publish(self, b: Builder, v: LevelView, parents: Expr, size: Expr) -> None:
-        b.emit(Publish(f"{v.tensor}_pos{v.number}_out", v.arrays["pos"], add(parents, 1)))
-        b.emit(Publish(f"{v.tensor}_crd{v.number}_out", v.arrays["crd"], size))
+        b.publish(f"{v.tensor}_pos{v.number}_out", v.arrays["pos"], b.add(parents, 1))
+        b.publish(f"{v.tensor}_crd{v.number}_out", v.arrays["crd"], size)
 
     # checking
 
@@ -153,11 +150,11 @@ def lower_bound(b: Builder, v: LevelView, first: Expr, end: Expr, coord: Expr) -
     """The first position in ``first..end`` whose coordinate is at least ``coord``, by bisection."""
     lo = b.var("lo", first)
     hi = b.var("hi", end)
-    with b.while_(lt(lo, hi), note=f"search {v.tensor}.{v.number}"):
-        mid = b.let("mid", add(lo, op("shr", sub(hi, lo), i64(1))))
-        below = b.let("below", lt(load_index(v.arrays["crd"], mid), coord))
-        b.set(lo, op("select", below, add(mid, 1), lo))
-        b.set(hi, op("select", below, hi, mid))
+    with b.while_(b.lt(lo, hi), note=f"search {v.tensor}.{v.number}"):
+        mid = b.let("mid", b.add(lo, b.op("shr", b.sub(hi, lo), b.const(1))))
+        below = b.let("below", b.lt(b.load_index(v.arrays["crd"], mid), coord))
+        b.set(lo, b.op("select", below, b.add(mid, 1), lo))
+        b.set(hi, b.op("select", below, hi, mid))
     return lo
 
 

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from sparsec.formats.level import CanInsert, CanLocate, Level, LevelView, register
-from sparsec.ir.buffer import TRUE, Expr
-from sparsec.ir.build import add, mul
 
 if TYPE_CHECKING:
+    from sparsec.ir.buffer import Expr
     from sparsec.ir.build import Builder
 
 
@@ -39,12 +38,12 @@ class Dense(Level, CanLocate, CanInsert):
         return ("stride",) if self.strided else ()
 
     def size(self, b: Builder, v: LevelView, parents: Expr) -> Expr:
-        return mul(parents, v.extent)
+        return b.mul(parents, v.extent)
 
     def locate(self, b: Builder, v: LevelView, parent: Expr, coord: Expr) -> tuple[Expr, Expr]:
         if self.strided:
-            return add(parent, mul(coord, v.scalars["stride"])), TRUE
-        return add(mul(parent, v.extent), coord), TRUE
+            return b.add(parent, b.mul(coord, v.scalars["stride"])), b.true
+        return b.add(b.mul(parent, v.extent), coord), b.true
 
     def validate(self, arrays: dict[str, np.ndarray], parents: int, extent: int, where: str) -> int:
         return parents * extent

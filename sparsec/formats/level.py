@@ -37,10 +37,10 @@ import numpy as np
 
 from sparsec.errors import FormatError, UnsupportedError
 from sparsec.ir import dtypes
-from sparsec.ir.buffer import Buffer, Expr, Var
 from sparsec.ir.dtypes import DType
 
 if TYPE_CHECKING:
+    from sparsec.ir.buffer import Buffer, Expr, Var
     from sparsec.ir.build import Builder
 
 

@@ -11,11 +11,10 @@ import numpy as np
 from sparsec.errors import FormatError
 from sparsec.formats.compressed import check_coordinates
 from sparsec.formats.level import CanAppend, CanIterate, Level, LevelView, register
-from sparsec.ir.buffer import Expr, Grow, Origin, Publish
-from sparsec.ir.build import load_index, lt
 from sparsec.ir.dtypes import I32, DType
 
 if TYPE_CHECKING:
+    from sparsec.ir.buffer import Expr
     from sparsec.ir.build import Builder
 
 
@@ -53,17 +52,16 @@ class Singleton(Level, CanIterate, CanAppend):
         return lo, hi
 
     def coordinate(self, b: Builder, v: LevelView, pos: Expr) -> Expr:
-        return load_index(v.arrays["crd"], pos)
+        return b.load_index(v.arrays["crd"], pos)
 
     def open(self, b: Builder, v: LevelView, parents: Expr) -> None:
         v.arrays["crd"] = b.alloc(
-            f"{v.tensor}_crd{v.number}", self.arrays()["crd"], parents, origin=Origin(v.tensor, v.number, "crd")
+            f"{v.tensor}_crd{v.number}", self.arrays()["crd"], parents, origin=(v.tensor, v.number, "crd")
         )
         v.capacity["crd"] = b.var(f"{v.tensor}_crd{v.number}_cap", parents)
 
     def reserve(self, b: Builder, v: LevelView, needed: Expr) -> None:
-        with b.if_(lt(v.capacity["crd"], needed)):
-            b.emit(Grow(v.arrays["crd"], v.capacity["crd"], needed))
+        b.reserve(v.arrays["crd"], v.capacity["crd"], needed)
 
     def reserve_parents(self, b: Builder, v: LevelView, first: Expr, needed: Expr) -> None:
         self.reserve(b, v, needed)
@@ -78,7 +76,7 @@ class Singleton(Level, CanIterate, CanAppend):
         pass
 
     def publish(self, b: Builder, v: LevelView, parents: Expr, size: Expr) -> None:
-        b.emit(Publish(f"{v.tensor}_crd{v.number}_out", v.arrays["crd"], size))
+        b.publish(f"{v.tensor}_crd{v.number}_out", v.arrays["crd"], size)
 
     def validate(self, arrays: dict[str, np.ndarray], parents: int, extent: int, where: str) -> int:
         crd = arrays["crd"]

@@ -23,6 +23,7 @@ from sparsec.ir import ops
 from sparsec.ir.buffer import (
     FALSE,
     TRUE,
+    Abort,
     Alloc,
     Block,
     Buffer,
@@ -31,11 +32,14 @@ from sparsec.ir.buffer import (
     Decl,
     Expr,
     For,
+    Grow,
     If,
     Let,
     Load,
     Op,
+    Origin,
     ParallelFor,
+    Publish,
     Set,
     Stmt,
     Store,
@@ -191,6 +195,23 @@ class Builder:
         finally:
             self._stack.pop()
 
+    # expressions: the functions of this module, at hand for level types
+
+    add = staticmethod(add)
+    sub = staticmethod(sub)
+    mul = staticmethod(mul)
+    lt = staticmethod(lt)
+    eq = staticmethod(eq)
+    op = staticmethod(op)
+    load = staticmethod(load)
+    load_index = staticmethod(load_index)
+    true = TRUE
+
+    @staticmethod
+    def const(value: object, t: DType = I64) -> Const:
+        """A constant of type ``t``."""
+        return Const(value, t)
+
     # locals
 
     def let(self, hint: str, value: Expr) -> Expr:
@@ -216,11 +237,25 @@ class Builder:
         self.emit(Store(buffer, index, cast(value, buffer.dtype)))
 
     def alloc(
-        self, hint: str, dtype: DType, size: Expr, init: Expr | None = None, space: str = "heap", origin: object = None
+        self, hint: str, dtype: DType, size: Expr, init: Expr | None = None, space: str = "heap", origin: tuple[str, int, str] | None = None
     ) -> Buffer:
-        buffer = Buffer(self.fresh(hint), dtype, origin)  # type: ignore[arg-type]
+        """A new buffer; ``origin`` is its tensor, level and role."""
+        buffer = Buffer(self.fresh(hint), dtype, Origin(*origin) if origin else None)
         self.emit(Alloc(buffer, size, init, space))
         return buffer
+
+    def reserve(self, buffer: Buffer, capacity: Var, needed: Expr) -> None:
+        """Make room for ``needed`` elements, where ``capacity`` is less."""
+        with self.if_(lt(capacity, needed)):
+            self.emit(Grow(buffer, capacity, needed))
+
+    def publish(self, result: str, buffer: Buffer, length: Expr) -> None:
+        """Hand ``length`` elements to the caller through the result parameter."""
+        self.emit(Publish(result, buffer, length))
+
+    def abort_if(self, cond: Expr, code: str) -> None:
+        """Leave the function with one of ``ABORT_CODES``."""
+        self.emit(If(cond, Block((Abort(code),))))
 
     def comment(self, text: str) -> None:
         self.emit(Comment(text))
