@@ -38,7 +38,7 @@ def significant(x: float, figures: int = 3) -> str:
     """``x`` with so many figures, never in powers of ten: ``0.0123``, ``1.23``, ``123``."""
     if x == 0 or not math.isfinite(x):
         return f"{x:g}"
-    return f"{x:.{max(0, figures - 1 - math.floor(math.log10(abs(x))))}f}"
+    return f"{x:,.{max(0, figures - 1 - math.floor(math.log10(abs(x))))}f}"
 
 
 def share(part: float, whole: float) -> str:

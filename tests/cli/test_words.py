@@ -27,7 +27,7 @@ from sparsec.cli.output import plain, plain_table
         (words.duration(5e-9), "5.00 ns"),
         (words.duration(0), "0 s"),
         (words.significant(0.012345), "0.0123"),
-        (words.significant(1234.5), "1234"),
+        (words.significant(1234.5), "1,234"),
         (words.share(1, 3), "33.3 %"),
         (words.share(1, 100000), "0.001 %"),
         (words.share(0, 0), "-"),
