@@ -42,22 +42,27 @@ def read(path: Path) -> Storage:
 
 
 def _ours(path: Path, arrays: dict[str, np.ndarray]) -> Storage:
-    version = int(arrays["sparsec"])
+    def take(name: str) -> np.ndarray:
+        if name not in arrays:
+            raise FileError(f"'{path}' lacks the array '{name}'")
+        return arrays[name]
+
+    version = int(take("sparsec"))
     if version > VERSION:
         raise FileError(f"'{path}' has layout {version}, this sparsec knows {VERSION}", hint="update sparsec")
-    values_dtype = dtype(str(arrays["dtype"]))
-    shape = as_shape(arrays["shape"].tolist())
-    cursor = Cursor(str(arrays["format"]))
+    values_dtype = dtype(str(take("dtype")))
+    shape = as_shape(take("shape").tolist())
+    cursor = Cursor(str(take("format")))
     fmt = cursor.format(len(shape))
     cursor.finish()
     fmt.require_runnable()
-    values = arrays["values"]
+    values = take("values")
     if values.dtype != values_dtype.np:
         raise FileError(f"'{path}': the values have dtype {values.dtype}, not {values_dtype}")
     levels: list[dict[str, Any]] = [
-        {role: arrays[f"{n}.{role}"] for role in spec.type.arrays()} for n, spec in enumerate(fmt.levels)
+        {role: take(f"{n}.{role}") for role in spec.type.arrays()} for n, spec in enumerate(fmt.levels)
     ]
-    return adopt(fmt, shape, arrays["fill"].item(), levels, values, dtype=values_dtype, name=path.name)
+    return adopt(fmt, shape, take("fill").item(), levels, values, dtype=values_dtype)
 
 
 def write(stream: IO[bytes], storage: Storage) -> None:

@@ -104,7 +104,7 @@ def dense_array(obj: Any, name: str = "the operand") -> np.ndarray:
 
 def dense_source(obj: Any, name: str = "the operand") -> tuple[np.ndarray, DType]:
     """``dense_array`` with the dtype of the language."""
-    if isinstance(obj, np.ma.MaskedArray):
+    if (masked := sys.modules.get("numpy.ma")) and isinstance(obj, masked.MaskedArray):
         raise TypeError_(f"{name} is a masked array", hint="fill the masked places first: .filled(0)")
     if isinstance(obj, np.ndarray | np.generic):
         return np.asarray(obj), from_numpy(obj.dtype)

@@ -42,7 +42,8 @@ def shared() -> list[Any]:
     rows = []
     for line in (DATA / "README.md").read_text().splitlines():
         cells = [c.strip() for c in line.strip("| ").split("|")]
-        found = [*DATA.glob(f"{cells[0]}.mtx.gz"), *DATA.glob(f"{cells[0]}.tns.gz")] if re.match(r"[\w.-]+$", cells[0]) else []
+        kinds = ("mtx", "tns") if re.match(r"[\w.-]+$", cells[0]) else ()
+        found = [path for kind in kinds if (path := DATA / f"{cells[0]}.{kind}.gz").exists()]
         if len(cells) > 3 and found and found[0].stat().st_size < 700_000:
             shape = tuple(int(n.replace(",", "")) for n in cells[1].split(" x "))
             rows.append(pytest.param(found[0].name, shape, int(cells[2].replace(",", "")), id=cells[0]))
@@ -99,7 +100,7 @@ def test_explicit_zeros_stay(tmp_path: Path) -> None:
     assert a.nnz == 2 and a.prune().nnz == 1
 
 
-@pytest.mark.parametrize("dtype", ["bool", "int8", "uint64", "float16", "float32", "float64", "complex64", "complex128"])
+@pytest.mark.parametrize("dtype", ["bool", "int8", "uint64", "float16", "float32", "float64", "complex64"])
 @pytest.mark.parametrize("suffix", [".mtx", ".mtx.gz", ".mtx.bz2"])
 @pytest.mark.parametrize("fmt", ["csc", "dense"])
 def test_matrix_market_round_trip(tmp_path: Path, dtype: str, suffix: str, fmt: str) -> None:

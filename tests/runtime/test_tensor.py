@@ -131,6 +131,19 @@ def test_big_endian_and_strided_arrays() -> None:
         assert np.array_equal(sp.tensor(a).numpy(), a) and np.array_equal(sp.tensor(a, "csc").numpy(), a)
 
 
+def test_dlpack_objects() -> None:
+    class Other:
+        def __dlpack__(self, **options: Any) -> Any:
+            return DENSE.__dlpack__(**options)
+
+        def __dlpack_device__(self) -> Any:
+            return DENSE.__dlpack_device__()
+
+    t = sp.tensor(Other())
+    assert np.shares_memory(t.numpy(), DENSE) and np.array_equal(t.numpy(), DENSE)
+    assert sp.tensor(Other(), "csr").nnz == 4
+
+
 def test_lists_and_numbers() -> None:
     assert sp.tensor([[1, 2], [3, 4]]).dtype == np.int64
     assert sp.tensor(2.5).numpy() == 2.5 and sp.tensor(True).dtype == bool
@@ -340,7 +353,7 @@ def test_arrays_and_numbers_are_no_storage() -> None:
 @pytest.fixture
 def torch() -> Any:
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Sparse .* tensor support is in beta")
+        warnings.filterwarnings("ignore", message="Sparse (.* tensor support is in beta|invariant checks)")
         yield pytest.importorskip("torch")
 
 
