@@ -40,6 +40,7 @@ def measure(quick: bool = False) -> list[Cost]:
 def _child(probe: str, *args: str, cache: str | None = None) -> tuple[dict[str, float], float]:
     """What a probe in a fresh process reports, and the milliseconds of the whole process."""
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    env.pop("PYTHONDONTWRITEBYTECODE", None)  # a user's Python keeps the bytecode of what it imports
     if cache is not None:
         env["SPARSEC_CACHE_DIR"] = cache
     start = time.perf_counter()

@@ -54,6 +54,12 @@ class Kernel:
         threads: int | None = None,
         open_fills: bool = False,
     ) -> None:
+        for t in program.tensors:
+            if t.role == "inout":
+                raise UnsupportedError(
+                    f"an update in place of '{t.name}', which the caller passes, cannot run yet", span=t.span,
+                    hint="give the result another name, and start it from this one: C[i, j] = B[i, j] + ...",
+                )
         self.program = program
         self.name = program.name
         self.backend = backend
