@@ -401,12 +401,7 @@ class _Verifier:
         t, v = scalar(e.type), e.value
         if hasattr(v, "item"):
             v = v.item()
-        numbers: tuple[type, ...] = (int, float, complex) if t.kind == "c" else (int, float) if t.is_float else (int,)
-        good = isinstance(v, bool) if t is BOOL else isinstance(v, numbers) and not isinstance(v, bool)
-        if good and t.is_integer:
-            low = -(1 << t.bits - 1) if t.kind == "i" else 0
-            good = low <= v < low + (1 << t.bits)  # type: ignore[operator]
-        if not good:
+        if not t.holds(v):
             self.fail("const", f"{v!r} is no constant of {t}")
 
     def load(self, e: Load) -> None:

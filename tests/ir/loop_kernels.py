@@ -84,6 +84,7 @@ kernel scatter {{
 }}
 """
 
+A_PLACE, B_PLACE = "add(mul(io, 4:i64), i), add(mul(ko, 2:i64), k)", "add(mul(ko, 2:i64), k), add(mul(jo, 4:i64), j)"
 TILE_MATMUL = """\
 kernel blocks {
   in A: f32[8, 12] dense fill(0.0)
@@ -95,7 +96,7 @@ kernel blocks {
         workspace w[i in 4, j in 4]: f32 registers init 0.0 produce {
           forall ko in chunks(12, 2) ordered {
             tile i < 4, j < 4, k < 2 {
-              w[i, j] add= mul(A[add(mul(io, 4:i64), i), add(mul(ko, 2:i64), k)], B[add(mul(ko, 2:i64), k), add(mul(jo, 4:i64), j)])
+              w[i, j] add= mul(A[A_PLACE], B[B_PLACE])
             }
           }
         } consume {
@@ -107,7 +108,7 @@ kernel blocks {
     }
   }
 }
-"""
+""".replace("A_PLACE", A_PLACE).replace("B_PLACE", B_PLACE)
 
 ADD_APPEND = f"""\
 kernel plus {{

@@ -89,6 +89,7 @@ STATEMENTS = [
     For(INDEX, i64(-5), N, Block(), 4, "vector<8>", 'scan "A".1'),
     For(INDEX, i64(0), N, Block(), 1, "unroll"),
     For(INDEX, i64(0), N, Block(), 1, "", "note"),
+    For(INDEX, i64(0), N, Block(), 1, "", "two spaces and a brace  {"),
     ParallelFor(INDEX, i64(0), N, i64(64), Block((Alloc(W, N, ONE),)), Block((Store(W, INDEX, ONE),)), "rows"),
     ParallelFor(INDEX, i64(0), N, i64(1), Block(), Block()),
     While(Op("lt", (N, i64(0)), BOOL), Block((Abort("memory"),)), "merge A.1 B.1"),
@@ -203,6 +204,9 @@ BROKEN = [
     ("func f() { } }", "expected 'func'"),
     ("func f() { let x: i64 = " + "neg(" * 300, "nested more than"),
     ("func f() " + "{" * 300, "nested more than"),
+    ("func f() { let x: i64 = " + "complex(" * 5000, "expected a number, found 'complex'"),
+    ("func f(n: i64) { let x: i64x" + "9" * 5000 + " = n }", "expected a type"),
+    ("func f(in a: i64*) { let x: i64x4 = a[0:i64]:x" + "9" * 5000 + " }", "expected a statement, found ':'"),
 ]
 
 

@@ -172,8 +172,7 @@ def test_operands_that_do_not_fit() -> None:
 
 
 def test_an_extent_that_no_operand_has() -> None:
-    text = "kernel ones {\n  out y: i32[n] dense fill(0)\n  assemble y by insert {\n    forall i in n {\n      y[i] = 1:i32\n    }\n  }\n}\n"
-    k = parse_kernel(text)
+    k = parse_kernel("kernel ones { out y: i32[n] dense assemble y by insert { forall i in n { y[i] = 1:i32 } } }")
     assert run(k, {}, {"n": 3})["y"].tolist() == [1, 1, 1]
     with pytest.raises(ShapeError, match="the extent of dimension 'n' is not known"):
         run(k, {})

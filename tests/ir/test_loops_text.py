@@ -8,11 +8,15 @@ from pathlib import Path
 import pytest
 
 from sparsec.errors import SyntaxError_
+from sparsec.ir.buffer_text import parse_module, print_module
 from sparsec.ir.dtypes import F64
 from sparsec.ir.loops import Assemble, Chunk, Forall, Full, Kernel, WorkIndex, Workspace
 from sparsec.ir.loops_text import parse_kernel, print_kernel
 from sparsec.ir.rewrite import walk
 from sparsec.ir.tensor import Access
+from sparsec.ir.tensor_text import parse_program
+from sparsec.ir.text import MAX_DEPTH
+from sparsec.passes.lower import emit, plan
 
 sys.path.insert(0, str(Path(__file__).parent))
 from loop_kernels import NAMES, SPMM_PANEL, SPMV
@@ -85,3 +89,16 @@ def test_deep_nesting_is_refused() -> None:
     text = "kernel deep {\n" + "forall i in 2 {" * 5000 + "}" * 5000 + "}"
     with pytest.raises(SyntaxError_, match="deep"):
         parse_kernel(text)
+
+
+def test_the_deepest_expression_of_tensor_ir_has_a_text_at_every_level() -> None:
+    n = MAX_DEPTH - 3  # the sum, the access and its indices make the rest
+    value = "neg(" * n + "A[i, j]" + ")" * n
+    p = parse_program(f"""program p {{
+        in A: f64[m, n] (i, j) -> (i: compressed[index=i32, pos=i32], j: compressed[index=i32, pos=i32])
+        out y: f64[m] dense
+        y[i] = reduce.add[j]({value}):f64 for i < m, j < n }}""")
+    k = plan(p)
+    assert parse_kernel(print_kernel(k)) == k
+    m = emit(k)
+    assert parse_module(print_module(m)) == m

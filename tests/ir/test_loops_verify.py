@@ -52,11 +52,23 @@ BROKEN = [
     # domains
     (SPMV, "forall j in n", "forall j in q", "no tensor has the dimension 'q'"),
     (SPMV, "forall j in n", "forall j in m", "index 'j' runs over m, 'A' expects n"),
-    (SPMM_PANEL, "forall k in chunk(ko, 4, d) vector", "forall k in chunk(ko, 8, d) vector", "'ko' does not run over chunks(d, 8)"),
+    (
+        SPMM_PANEL, "forall k in chunk(ko, 4, d) vector", "forall k in chunk(ko, 8, d) vector",
+        "'ko' does not run over chunks(d, 8)",
+    ),
     (SPMM_PANEL, "forall ko in chunks(d, 4)", "forall ko in chunks(n, 4)", "'ko' does not run over chunks(d, 4)"),
-    (SPMM_PANEL, "forall k in chunk(ko, 4, d) unroll", "forall k in d unroll", "index 'k' runs over d, 'w' expects chunk(ko, 4, d)"),
-    (SPMM_PANEL, "forall k in chunk(ko, 4, d) vector", "forall k in chunk(i, 4, d) vector", "'i' does not run over chunks(d, 4)"),
-    (SPMM_PANEL, "forall k in chunk(ko, 4, d) vector", "forall k in chunk(z, 4, d) vector", "the chunk's index 'z' is not bound"),
+    (
+        SPMM_PANEL, "forall k in chunk(ko, 4, d) unroll", "forall k in d unroll",
+        "index 'k' runs over d, 'w' expects chunk(ko, 4, d)",
+    ),
+    (
+        SPMM_PANEL, "forall k in chunk(ko, 4, d) vector", "forall k in chunk(i, 4, d) vector",
+        "'i' does not run over chunks(d, 4)",
+    ),
+    (
+        SPMM_PANEL, "forall k in chunk(ko, 4, d) vector", "forall k in chunk(z, 4, d) vector",
+        "the chunk's index 'z' is not bound",
+    ),
     (SPMM_PANEL, "chunks(d, 4)", "chunks(d, 0)", "chunks of size 0"),
     (TILE_MATMUL, "w[i in 4, j in 4]", "w[i in 5, j in 4]", "index 'i' runs over 4, 'w' expects 5"),
     (TILE_MATMUL, "tile i < 4, j < 4, k < 2", "tile i < 4, j < 4, k < 0", "tile index 'k' has the extent 0"),
@@ -64,7 +76,10 @@ BROKEN = [
     (SPMM_PANEL, "vector(4)", "vector(0)", "0 vector lanes"),
     (SPMV, "forall i in m parallel", "forall i in m parallel ordered", "cannot be ordered and parallel at once"),
     # workspaces
-    (SPMV.replace("t[]", "x[]"), "workspace t: f64 scalar", "workspace x: f64 scalar", "workspace 'x' hides another tensor"),
+    (
+        SPMV.replace("t[]", "x[]"), "workspace t: f64 scalar", "workspace x: f64 scalar",
+        "workspace 'x' hides another tensor",
+    ),
     (SPMV, "f64 scalar init", "f64 dense init", "dense workspace 't' has no dimensions"),
     (SPGEMM_BITMAP, "f64 bitmap init", "f64 scalar init", "scalar workspace 'w' has dimensions"),
     (SPGEMM_BITMAP, "f64 bitmap init", "f64 registers init", "registers 'w' need constant extents, 'k' has none"),
@@ -73,20 +88,32 @@ BROKEN = [
     (SPMV, "mul(A[i, j], x[j])", "mul(A[i, j], t[])", "workspace 't' is read while it is produced"),
     (LONGEST, "w[j] max= A", "w[j] min= A", "list workspace 'w' folds with 'max', not 'min'"),
     # loop order, assembly, targets
-    (ADD_APPEND, "forall i in m {\n      forall j in n", "forall j in n {\n      forall i in m", "stores 'i' above 'j', the loops nest the other way"),
+    (
+        ADD_APPEND, "forall i in m {\n      forall j in n", "forall j in n {\n      forall i in m",
+        "stores 'i' above 'j', the loops nest the other way",
+    ),
     (SPMV, "assemble y by insert", "assemble y by append", "'y' is dense: assemble it by insert, not by append"),
     (SPGEMM_BITMAP, "assemble C by count", "assemble C by insert", "'C' cannot be assembled by insert"),
     (SPMV, "assemble y by insert", "assemble x by insert", "operand 'x' cannot be assembled"),
     (SHORTEST, "assemble e by insert", "assemble t by insert", "'t' is assembled twice"),
     (SHORTEST, "e[j] = min", "t[j] = min", "'t' is written outside of its assembly"),
     (SHORTEST, "t[j] min= add(d[i], G[i, j])", "t[j] min= add(e[i], G[i, j])", "'e' is read before it is assembled"),
-    (SHORTEST, "t[j] min= add(d[i], G[i, j])", "t[j] min= add(t[i], G[i, j])", "'t' is read while it is assembled, outside of an ordered forall"),
+    (
+        SHORTEST, "t[j] min= add(d[i], G[i, j])", "t[j] min= add(t[i], G[i, j])",
+        "'t' is read while it is assembled, outside of an ordered forall",
+    ),
     (SPMV, "y[i] = t[]", "y[sub(i, 0:i64)] = t[]", "its indices lack 'i'"),
     (COO_SCATTER, "y[j] add=", "x[i] add=", "operand 'x' is written"),
     (ADD_APPEND, "C[i, j] =", "C[i, add(j, 0:i64)] =", "the indices of sparse 'C' must be plain index variables"),
     # races
-    (SHORTEST, "forall i in n {", "forall i in n parallel {", "'t' is written by every iteration of the parallel forall 'i'"),
-    (ADD_APPEND, "forall i in m", "forall i in m parallel", "'C' is assembled by append, which the parallel forall 'i' cannot do"),
+    (
+        SHORTEST, "forall i in n {", "forall i in n parallel {",
+        "'t' is written by every iteration of the parallel forall 'i'",
+    ),
+    (
+        ADD_APPEND, "forall i in m", "forall i in m parallel",
+        "'C' is assembled by append, which the parallel forall 'i' cannot do",
+    ),
     (TILE_MATMUL, "C[add(mul(io, 4:i64), i)", "C[add(mul(io, 3:i64), i)", "the parallel forall 'io'"),
     # types
     (COO_SCATTER, "add= mul(", "or= mul(", "'or' does not fit f64"),
@@ -161,7 +188,8 @@ def test_broken_trees() -> None:
     fails(dataclasses.replace(k, body=k.body.body), "'y' is written outside of its assembly")
     fails(dataclasses.replace(k, body=Forall("q", Full("n"), k.body)), "'y' is assembled inside a loop")
     empty = Tile((), Accumulate(Access("y", (Index("i"),), F64), "=", Literal(0.0, F64)))
-    fails(dataclasses.replace(k, body=dataclasses.replace(k.body, body=Forall("i", Full("m"), empty))), "a tile needs an index")
+    loop = Forall("i", Full("m"), empty)
+    fails(dataclasses.replace(k, body=dataclasses.replace(k.body, body=loop)), "a tile needs an index")
 
 
 def test_unassembled_result() -> None:

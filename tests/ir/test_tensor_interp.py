@@ -462,3 +462,36 @@ def test_too_large_an_index_space(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tensor_interp, "LIMIT", 5)
     with pytest.raises(BackendError, match="6 points"):
         mat(op("add", Aij, Aij))
+
+
+def test_patterns_do_not_double_the_time_of_every_level() -> None:
+    product = xj
+    for _ in range(60):
+        product = op("mul", product, xj)  # type: ignore[assignment]
+    s = assign(at("r", j), product, j="n")
+    stored = {"x": np.array([True, False, True])}
+    out = run([VEC, decl("r", "n", "out")], s, stored=stored, x=np.array([1.0, 0.0, -1.0]))
+    assert out.tolist() == [1, 0, -1]
+
+
+def test_bf16_constants_are_rounded() -> None:
+    tensors = [decl("a", "n", t=BF16, fill=0.1), decl("r", "n", "out", BF16, fill=0.1)]
+    outside = at("a", op("add", j, num(1, I64)), t=BF16)
+    tenth = 0x3DCD
+    for value in (outside, num(0.1, BF16)):
+        s = assign(at("r", j, t=BF16), value, op("ge", j, num(1, I64), t=BOOL), j="n")
+        assert run(tensors, s, a=np.array([tenth] * 2, np.uint16)).tolist() == [tenth] * 2
+    same = assign(at("r", j, t=BOOL), op("eq", num(0.1, BF16), at("a", j, t=BF16), t=BOOL), j="n")
+    assert run([tensors[0], decl("r", "n", "out", BOOL)], same, a=np.array([tenth], np.uint16)).tolist() == [True]
+
+
+def test_an_operand_that_is_also_written_must_be_given() -> None:
+    s = assign(at("x", j), at("x", j), j="n")
+    with pytest.raises(TypeError_, match="'x' is missing"):
+        run([decl("x", "n", "inout")], s, sizes={"n": 2})
+
+
+def test_too_large_a_result() -> None:
+    s = assign(at("R", i, j), num(0.0), i="m", j="n")
+    with pytest.raises(BackendError, match="1000000000000 points"):
+        run([decl("R", "m n", "out")], s, sizes={"m": 10**6, "n": 10**6})
