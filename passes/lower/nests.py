@@ -365,9 +365,15 @@ class Lowerer:
         }
         trips: Expr = i64(1)
         for node in walk(f.body):
-            if isinstance(node, Forall) and node.index not in bound and not isinstance(node.domain, Chunks):
-                extent = i64(node.domain.size) if isinstance(node.domain, Chunk) else self.ctx.extent(node.domain.extent)
-                trips = mul(trips, op("max", i64(1), extent))
+            if not isinstance(node, Forall) or node.index in bound:
+                continue
+            match node.domain:
+                case Chunk(size=size):
+                    trips = mul(trips, size)
+                case Chunks(extent=extent, size=size):
+                    trips = mul(trips, op("max", i64(1), op("floordiv", self.ctx.extent(extent), i64(size))))
+                case domain:
+                    trips = mul(trips, op("max", i64(1), self.ctx.extent(domain.extent)))
         return trips
 
     def _indices_by_level(self, access: Access) -> list[object]:

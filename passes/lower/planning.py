@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, field, replace
 
 from sparsec.passes.lower.order import Choice, Query, choose_order, is_sparse, level_variables, result_prefix
+from sparsec.passes.lower.panels import Panel, find_panel
 from sparsec.passes.lower.simplify import absent_value, same_value, simplify_expr
 
 from sparsec.errors import FormatError, UnsupportedError
@@ -15,7 +16,7 @@ from sparsec.formats.level import CanAppend
 from sparsec.formats.named import dense, dim_names, from_levels, named_format
 from sparsec.ir import loops, ops
 from sparsec.ir.dtypes import BF16
-from sparsec.ir.loops import Accumulate, Assemble, Forall, Full, Kernel, Sequence, WorkIndex, Workspace
+from sparsec.ir.loops import Accumulate, Assemble, Chunk, Chunks, Forall, Full, Kernel, Sequence, WorkIndex, Workspace
 from sparsec.ir.rewrite import map_children, walk
 from sparsec.ir.tensor import (
     Access,
@@ -358,12 +359,35 @@ class Planner:
     def into_dense(
         self, target: Access, order: list[str], free: list[str], body: Expr, monoid: str | None, extents: dict[str, Extent]
     ) -> loops.Stmt:
+        panel = find_panel(self.program, target, order, free, body, monoid, extents[order[-1]]) if order else None
+        if panel is not None:
+            assert monoid is not None
+            return self.panel(target, panel, body, monoid, extents)
         tail = _trailing(order, free)
         head = order[: len(order) - len(tail)]
         complete = not any(v not in free for v in head)
         op = "=" if monoid is None or complete else monoid
         leaf = self.fold_tail(target, op, tail, body, monoid, extents)
         return self.foralls(head, leaf, extents)
+
+    def panel(
+        self, target: Access, p: Panel, body: Expr, monoid: str, extents: dict[str, Extent]
+    ) -> loops.Stmt:
+        """``target monoid= body`` with a stretch of the target in registers."""
+        chunk = f"{p.index}o"
+        while chunk in extents:
+            chunk += "o"
+        domain = Chunk(chunk, p.size, extents[p.index])
+        work = self.fresh_work()
+        access = Access(work, (Index(p.index),), target.dtype)
+        step = Forall(p.index, domain, Accumulate(access, monoid, body), vector=p.lanes)
+        write = Forall(p.index, domain, Accumulate(target, "=", access), vector=p.lanes)
+        producer = self.foralls(list(p.inner), step, extents)
+        init = ops.MONOIDS[monoid].identity(target.dtype)
+        shape = (WorkIndex(p.index, domain),)
+        stmt = Workspace(work, target.dtype, shape, "registers", init, producer, write, monoid)  # type: ignore[arg-type]
+        self.notes.append(f"{target.tensor}: panels of {p.size} along {p.index} stay in registers over {', '.join(p.inner)}")
+        return self.foralls(list(p.outer), Forall(chunk, Chunks(extents[p.index], p.size), stmt), extents)
 
     def into_sparse(
         self, target: Access, order: list[str], prefix: list[str], free: list[str], body: Expr, monoid: str | None,

@@ -1,0 +1,100 @@
+"""Register panels: a stretch of a dense result kept in registers across the loops that accumulate into it.
+
+Before::
+
+    forall i in m { forall j in n { forall k in d { C[i, k] add= mul(A[i, j], B[j, k]) } } }
+
+After::
+
+    forall i in m {
+      forall ko in chunks(d, 32) {
+        workspace w[k in chunk(ko, 32, d)]: f64 registers init 0.0
+        produce { forall j in n { forall k in chunk(ko, 32, d) vector(8) { w[k] add= mul(A[i, j], B[j, k]) } } }
+        consume { forall k in chunk(ko, 32, d) vector(8) { C[i, k] = w[k] } }
+      }
+    }
+
+Without it every step of ``j`` loads and stores a row of the result: SpMM with 32 columns then runs at a fifth of the
+speed.  A panel is 256 bytes: four vectors of AVX-512, eight of AVX2, with registers left for the operand.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sparsec.ir.dtypes import DType
+from sparsec.ir.rewrite import walk
+from sparsec.ir.tensor import Access, Dim, Expr, Extent, Index, Literal, Map, Program
+
+BYTES = 256
+VECTOR = 64
+"""Bytes of a vector; narrower machines take several registers for one."""
+
+_MONOIDS = frozenset({"add", "mul", "min", "max"})
+_OPS = frozenset(
+    {"add", "sub", "mul", "div", "neg", "abs", "min", "max", "sqrt", "select", "eq", "ne", "lt", "le", "gt", "ge"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """``index`` runs in chunks of ``size``, in vectors of ``lanes``, inside the loops ``outer`` and ``inner``."""
+
+    index: str
+    size: int
+    lanes: int
+    outer: tuple[str, ...]
+    inner: tuple[str, ...]
+
+
+def find_panel(
+    program: Program, target: Access, order: list[str], free: list[str], body: Expr, monoid: str | None, extent: Extent
+) -> Panel | None:
+    """The panel for ``target monoid= body`` in this loop order, if there is one.
+
+    The innermost loop must run along the last level of the dense target, over dense operands only; then reductions; and all
+    other free variables around them.
+    """
+    if monoid not in _MONOIDS or len(order) < 2 or not _in_vectors(body, target.dtype):
+        return None
+    *head, last = order
+    decl = program.tensor(target.tensor)
+    assert decl.format is not None
+    along = target.indices[decl.format.order[-1]] if decl.ndim else None
+    outer = [v for v in head if v in free]
+    inner = head[len(outer) :]
+    if along != Index(last) or not inner or head[: len(outer)] != outer or not set(inner).isdisjoint(free):
+        return None
+    for a in walk(body):
+        if isinstance(a, Access) and not program.tensor(a.tensor).format.is_dense and Index(last) in a.indices:  # type: ignore[union-attr]
+            return None
+    lanes, size = VECTOR // target.dtype.nbytes, BYTES // target.dtype.nbytes
+    if isinstance(extent, int) and extent < size:
+        size = extent
+        if size % lanes:
+            return None
+    return Panel(last, size, lanes, tuple(outer), tuple(inner))
+
+
+def _in_vectors(body: Expr, t: DType) -> bool:
+    """Whether every value of ``body`` is of one numeric type and made by operators that have vectors."""
+    if t.kind not in "uif" or t.bits < 32:
+        return False
+    for e in walk(body):
+        match e:
+            case Index():
+                continue
+            case Literal() | Access():
+                if e.dtype != t:
+                    return False
+            case Map():
+                if e.op not in _OPS:
+                    return False
+            case Dim():
+                return False
+            case _:
+                return False
+    return True
+
+
+__all__ = ["Panel", "find_panel"]
