@@ -1,10 +1,17 @@
-"""The syntax tree of the language, as written; ``analysis.py`` gives it meaning."""
+"""The syntax tree of the language, as written; the analysis gives it meaning.
+
+Spans take no part in equality, so that texts laid out differently give equal trees.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sparsec.errors import Span
+
+
+def _span() -> Span:
+    return field(compare=False, repr=False)  # type: ignore[no-any-return]
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,13 +20,13 @@ class Number:
 
     value: int | float | complex
     kind: str
-    span: Span
+    span: Span = _span()
 
 
 @dataclass(frozen=True, slots=True)
 class Name:
     id: str
-    span: Span
+    span: Span = _span()
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +35,7 @@ class Unary:
 
     op: str
     arg: Expr
-    span: Span
+    span: Span = _span()
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +43,7 @@ class Binary:
     op: str
     left: Expr
     right: Expr
-    span: Span
+    span: Span = _span()
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +53,7 @@ class Between:
     value: Expr
     lo: Expr
     hi: Expr
-    span: Span
+    span: Span = _span()
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +62,7 @@ class Subscript:
 
     name: str
     indices: tuple[Expr, ...]
-    span: Span
+    span: Span = _span()
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,14 +71,14 @@ class Call:
 
     name: str
     args: tuple[Expr, ...]
-    span: Span
+    span: Span = _span()
 
 
 @dataclass(frozen=True, slots=True)
 class Reduction:
-    """``sum[i, j](e where c)``, ``softmax``, ``top[j: k]`` (``tail`` is k), ``scan`` and ``scan.max``.
+    """``sum[i, j](e where c)``, ``softmax``, ``top[j: k]`` (``tail`` is k), ``scan.max`` (``scan`` is "max").
 
-    ``implicit`` marks sums that the programmer left out.
+    ``words`` are a scan's "exclusive" and "reverse"; ``implicit`` marks sums that the programmer left out.
     """
 
     name: str
@@ -79,18 +86,44 @@ class Reduction:
     tail: Expr | None
     body: Expr
     where: Expr | None
-    span: Span
+    span: Span = _span()
     scan: str | None = None
+    words: tuple[str, ...] = ()
     implicit: bool = False
+
+    @property
+    def keeps(self) -> bool:
+        """Does it give a value at each point of its indices?"""
+        return self.scan is not None or self.name in ("softmax", "top")
 
 
 @dataclass(frozen=True, slots=True)
 class Tuple:
     items: tuple[Expr, ...]
-    span: Span
+    span: Span = _span()
 
 
 Expr = Number | Name | Unary | Binary | Between | Subscript | Call | Reduction | Tuple
+
+
+def parts(e: Expr) -> tuple[Expr, ...]:
+    """The expressions directly inside ``e``, in the order of the text; a reduction's body and condition."""
+    match e:
+        case Unary():
+            return (e.arg,)
+        case Binary():
+            return (e.left, e.right)
+        case Between():
+            return (e.value, e.lo, e.hi)
+        case Subscript():
+            return e.indices
+        case Call():
+            return e.args
+        case Tuple():
+            return e.items
+        case Reduction():
+            return (e.body,) if e.where is None else (e.body, e.where)
+    return ()
 
 
 # formats
@@ -116,21 +149,21 @@ class LevelText:
     coord: MapExpr
     type: str
     options: tuple[tuple[str | None, MapExpr], ...]
-    span: Span
+    span: Span = _span()
 
 
 @dataclass(frozen=True, slots=True)
 class MapText:
     dims: tuple[str, ...]
     levels: tuple[LevelText, ...]
-    span: Span
+    span: Span = _span()
 
 
 @dataclass(frozen=True, slots=True)
 class FormatName:
     name: str
     args: tuple[MapExpr, ...]
-    span: Span
+    span: Span = _span()
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,16 +172,35 @@ class FormatText:
 
     parts: tuple[FormatName | MapText, ...]
     joints: tuple[str, ...]
-    span: Span
+    span: Span = _span()
 
 
 @dataclass(frozen=True, slots=True)
-class Annotation:
-    """What follows a type: ``kind`` is "format", "fill" or "values"."""
+class FormatNote:
+    """A format behind a type; behind the colon of a statement it may also be a dtype."""
 
-    kind: str
-    value: FormatText | Expr | str
-    span: Span
+    format: FormatText
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class FillNote:
+    """``fill(v)``."""
+
+    value: Expr
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class ValuesNote:
+    """``values(q4[64])``."""
+
+    encoding: str
+    group: int | None
+    span: Span = _span()
+
+
+Annotation = FormatNote | FillNote | ValuesNote
 
 
 # definitions and statements
@@ -156,18 +208,18 @@ class Annotation:
 
 @dataclass(frozen=True, slots=True)
 class Param:
-    name: str
-    dtype: str
-    dims: tuple[str | int, ...] | None
+    name: Name
+    dtype: Name
+    dims: tuple[Name | Number, ...] | None
     annotations: tuple[Annotation, ...]
-    span: Span
+    span: Span = _span()
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
     name: str
-    indices: tuple[Expr, ...] | None
-    span: Span
+    indices: tuple[Expr, ...]
+    span: Span = _span()
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,15 +230,15 @@ class AssignText:
     value: Expr
     where: Expr | None
     over: Name | None
-    span: Span
+    span: Span = _span()
 
 
 @dataclass(frozen=True, slots=True)
 class ScanText:
-    index: str
+    index: Name
     reverse: bool
     body: tuple[StatementText, ...]
-    span: Span
+    span: Span = _span()
 
 
 StatementText = AssignText | ScanText
@@ -194,61 +246,73 @@ StatementText = AssignText | ScanText
 
 @dataclass(frozen=True, slots=True)
 class KernelText:
-    name: str
+    name: Name
     params: tuple[Param, ...]
     results: tuple[Param, ...]
     body: tuple[StatementText, ...]
-    span: Span
 
 
 @dataclass(frozen=True, slots=True)
 class FnText:
-    name: str
-    params: tuple[str, ...]
+    name: Name
+    params: tuple[Name, ...]
     body: Expr
-    span: Span
 
 
 @dataclass(frozen=True, slots=True)
 class FormatDef:
-    name: str
-    params: tuple[str, ...]
+    """``format name[params] = format values(...), order = sort[size](dim)``; the tail makes a permutation."""
+
+    name: Name
+    params: tuple[Name, ...]
     format: FormatText
     annotations: tuple[Annotation, ...]
-    order: str | None  # the variable of a trailing ``p = order[s](i)``
-    span: Span
+    order: Name | None
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One line of a semiring or monoid: a name, its parameters (each a tuple of names), its value."""
+
+    name: Name
+    params: tuple[tuple[Name, ...], ...]
+    value: Expr | str
 
 
 @dataclass(frozen=True, slots=True)
 class SemiringText:
-    name: str
-    items: tuple[tuple[str, Expr | str], ...]
-    span: Span
+    name: Name
+    items: tuple[Item, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class MonoidText:
-    name: str
-    states: tuple[str, ...]
-    items: tuple[tuple[str, tuple[tuple[str, ...], ...], Expr], ...]  # name, parameters, value
+    name: Name
+    states: tuple[Name, ...]
+    items: tuple[Item, ...]
     ordered: bool
-    span: Span
 
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """One line of a schedule: ``S: order i, j``."""
+    """One line of a schedule: ``S: order i, j``; ``words`` are what follows the command, commas included."""
 
-    statement: str | None
-    name: str
-    words: tuple[str, ...]
+    statement: Name | None
+    name: Name
+    words: tuple[Name, ...]
+
+    def __str__(self) -> str:
+        text = " ".join(w.id for w in self.words)
+        for symbol in ("/", ".", "%", "=", "*"):
+            text = text.replace(f" {symbol} ", symbol)
+        text = text.replace(" ,", ",")
+        return f"{f'{self.statement.id}: ' if self.statement else ''}{self.name.id} {text}".rstrip()
 
 
 @dataclass(frozen=True, slots=True)
 class ScheduleText:
-    kernel: str
+    kernel: Name
     commands: tuple[Command, ...]
-    span: Span
 
 
 Definition = KernelText | FnText | FormatDef | SemiringText | MonoidText | ScheduleText

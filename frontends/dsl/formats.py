@@ -1,8 +1,11 @@
-"""Formats as written to formats of the compiler: names, the file's own definitions, maps."""
+"""Formats as written to formats of the compiler: names, the file's own definitions, maps.
+
+Level types, options and named formats that the language has and this version cannot run become ``Planned`` levels,
+which refuse by name when the program is lowered.
+"""
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -11,22 +14,31 @@ from sparsec.formats.format import DimConst, DimExpr, DimOp, DimSlot, DimVar, Fo
 from sparsec.formats.level import Planned, make_level
 from sparsec.formats.named import FORMATS, PLANNED_FORMATS, dim_names, named_format
 from sparsec.frontends.dsl import ast
+from sparsec.frontends.dsl.names import counted, nearest
+from sparsec.ir.dtypes import BY_NAME
 
-Definitions = Mapping[str, ast.FormatDef]
+Formats = Mapping[str, ast.FormatDef]
+ENCODINGS = ("q4", "q8")
 
 
-def build_format(text: ast.FormatText, order: int, definitions: Definitions) -> Format | None:
-    """The format of a tensor of this order; None for ``auto``.
+def build_format(text: ast.FormatText, order: int, definitions: Formats) -> Format | None:
+    """The format of a tensor with ``order`` dimensions; None for ``auto``.
 
     Raises ``FormatError`` with the span of the part that is wrong.
     """
-    if len(text.parts) > 1:
-        label = str(text.parts[0].name if isinstance(text.parts[0], ast.FormatName) else "(map)")
-        for joint, part in zip(text.joints, text.parts[1:], strict=True):
-            build_part(part, order, definitions)
-            label += f" {joint} " + (part.name if isinstance(part, ast.FormatName) else "(map)")
-        return planned(label, order)
-    return build_part(text.parts[0], order, definitions)
+    if len(text.parts) == 1:
+        return build_part(text.parts[0], order, definitions)
+    for part in text.parts:
+        if build_part(part, order, definitions) is None:
+            raise FormatError("'auto' cannot be a part of a format", span=part.span, hint="'auto' stands alone")
+    label = "".join(f"{part_label(p)} {j} " for p, j in zip(text.parts, text.joints, strict=False))
+    return planned(label + part_label(text.parts[-1]), order)
+
+
+def part_label(part: ast.FormatName | ast.MapText) -> str:
+    if isinstance(part, ast.MapText):
+        return "(map)"
+    return part.name + (f"[{', '.join(map(show, part.args))}]" if part.args else "")
 
 
 def planned(label: str, order: int) -> Format:
@@ -35,7 +47,22 @@ def planned(label: str, order: int) -> Format:
     return Format(dims, tuple(LevelSpec(DimVar(d), Planned(label)) for d in dims), label)
 
 
-def build_part(part: ast.FormatName | ast.MapText, order: int, definitions: Definitions) -> Format | None:
+def with_encoding(fmt: Format | None, note: ast.ValuesNote, order: int) -> Format:
+    """The format with its values encoded as ``note`` says."""
+    if note.encoding not in ENCODINGS:
+        raise FormatError(
+            f"unknown encoding '{note.encoding}' of values",
+            span=note.span,
+            hint=nearest(note.encoding, ENCODINGS) or f"encodings are {', '.join(ENCODINGS)}",
+        )
+    if note.group is None or note.group < 1:
+        raise FormatError(
+            f"'{note.encoding}' needs the size of a group", span=note.span, hint=f"write values({note.encoding}[64])"
+        )
+    return planned(f"{'auto' if fmt is None else fmt.label} values({note.encoding}[{note.group}])", order)
+
+
+def build_part(part: ast.FormatName | ast.MapText, order: int, definitions: Formats) -> Format | None:
     try:
         if isinstance(part, ast.MapText):
             return build_map(part, order, {})
@@ -43,44 +70,67 @@ def build_part(part: ast.FormatName | ast.MapText, order: int, definitions: Defi
             return instantiate(part, order, definitions)
         if part.name == "auto" and not part.args:
             return None
-        if part.name not in FORMATS and part.name not in PLANNED_FORMATS:
-            near = difflib.get_close_matches(part.name, [*FORMATS, *PLANNED_FORMATS, *definitions], 1)
-            known = ", ".join([*FORMATS, *PLANNED_FORMATS, *definitions])
+        known = [*FORMATS, *PLANNED_FORMATS, *definitions, "auto"]
+        if part.name not in known:
+            if part.name in BY_NAME:
+                raise FormatError(
+                    f"'{part.name}' is a dtype, and stands where a format is expected", hint="the dtype comes first"
+                )
             raise FormatError(
-                f"unknown format '{part.name}'", hint=f"did you mean '{near[0]}'?" if near else f"formats are {known}"
+                f"unknown format '{part.name}'", hint=nearest(part.name, known) or f"formats are {', '.join(known)}"
             )
         numbers = tuple(a for a in part.args if isinstance(a, int))
         if len(numbers) != len(part.args):
-            raise FormatError(f"the arguments of format '{part.name}' must be numbers")
+            raise FormatError(
+                f"the arguments of format '{part.name}' are numbers here", hint=f"write {part.name}[16, 16]"
+            )
         return named_format(part.name, order, numbers)
     except FormatError as e:
         e.span = e.span or part.span
         raise
 
 
-def instantiate(part: ast.FormatName, order: int, definitions: Definitions) -> Format | None:
+def instantiate(part: ast.FormatName, order: int, definitions: Formats) -> Format | None:
     """A format defined in the file, with its parameters replaced."""
-    definition = definitions[part.name]
-    if len(part.args) != len(definition.params):
+    d = definitions[part.name]
+    if len(part.args) != len(d.params):
+        needs = f"[{', '.join(p.id for p in d.params)}]" if d.params else ""
         raise FormatError(
-            f"format '{part.name}' takes {len(definition.params)} arguments, not {len(part.args)}", span=part.span
+            f"format '{part.name}' takes {counted(len(d.params), 'argument')}, not {len(part.args)}",
+            span=part.span,
+            hint=f"it is defined as {part.name}{needs}",
         )
-    label = part.name + (f"[{', '.join(map(str, part.args))}]" if part.args else "")
-    if definition.order or any(a.kind == "values" for a in definition.annotations):
-        return planned(label, order)
-    values = dict(zip(definition.params, part.args, strict=True))
-    if len(definition.format.parts) == 1 and isinstance(definition.format.parts[0], ast.MapText):
-        return replace(build_map(definition.format.parts[0], order, values), name=label)
-    without = {k: v for k, v in definitions.items() if k != part.name}
-    inner = build_format(definition.format, order, without)
-    return replace(inner, name=label) if inner is not None else None
+    label = part_label(part)
+    values = dict(zip((p.id for p in d.params), part.args, strict=True))
+    only = d.format.parts[0]
+    if isinstance(only, ast.MapText) and len(d.format.parts) == 1:
+        fmt: Format | None = build_map(only, order, values, d.order)
+    else:
+        # A name inside its own definition means what it meant before.
+        rest = {k: v for k, v in definitions.items() if k != part.name}
+        parts = tuple(substitute(p, values) for p in d.format.parts)
+        fmt = build_format(replace(d.format, parts=parts), order, rest)
+    for note in d.annotations:
+        if isinstance(note, ast.ValuesNote):
+            return replace(with_encoding(fmt, note, order), name=label)
+    return None if fmt is None else replace(fmt, name=label)
 
 
-def build_map(text: ast.MapText, order: int, values: Mapping[str, ast.MapExpr]) -> Format:
-    """``(i, j) -> (i: dense, j: compressed)``."""
+def substitute(part: ast.FormatName | ast.MapText, values: Mapping[str, ast.MapExpr]) -> ast.FormatName | ast.MapText:
+    if isinstance(part, ast.MapText):
+        return part
+    return replace(part, args=tuple(values.get(a, a) if isinstance(a, str) else a for a in part.args))
+
+
+def build_map(
+    text: ast.MapText, order: int, values: Mapping[str, ast.MapExpr], permuted: ast.Name | None = None
+) -> Format:
+    """``(i, j) -> (i: dense, j: compressed)``; ``permuted`` names the dimension ``p`` of ``p = order[s](i)``."""
     if len(text.dims) != order:
         raise FormatError(
-            f"the format maps {len(text.dims)} dimensions, the tensor has {order}", span=text.span
+            f"the format maps {counted(len(text.dims), 'dimension')}, the tensor has {order}",
+            span=text.span,
+            hint=f"({', '.join(dim_names(order))}) -> (...) has as many",
         )
     levels = []
     for level in text.levels:
@@ -96,6 +146,8 @@ def build_map(text: ast.MapText, order: int, values: Mapping[str, ast.MapExpr]) 
             e.span = e.span or level.span
             raise
     fmt = Format(text.dims, tuple(levels))
+    if permuted is not None:
+        return planned("sort", order)
     try:
         return fmt.check()
     except FormatError as e:
@@ -113,5 +165,16 @@ def coordinate(e: ast.MapExpr, values: Mapping[str, ast.MapExpr]) -> DimExpr:
     return DimOp(e.op, (coordinate(e.left, values), coordinate(e.right, values)))
 
 
-def show(e: ast.MapExpr, values: Mapping[str, ast.MapExpr]) -> str:
-    return str(coordinate(e, values))
+def show(e: ast.MapExpr, values: Mapping[str, ast.MapExpr] | None = None) -> str:
+    return str(coordinate(e, values or {}))
+
+
+def check_definition(d: ast.FormatDef, definitions: Formats) -> None:
+    """Raise ``FormatError`` for a definition that no use could make right; parameters stand for 2."""
+    only = d.format.parts[0]
+    order = len(only.dims) if isinstance(only, ast.MapText) else 2
+    if d.order is not None and not isinstance(only, ast.MapText):
+        raise FormatError(
+            "'order' permutes a dimension of a map", span=d.order.span, hint="(i, j) -> (p: ..., ...), p = order[s](i)"
+        )
+    instantiate(ast.FormatName(d.name.id, (2,) * len(d.params), d.name.span), order, definitions)

@@ -1,91 +1,110 @@
 """Sums that the programmer left out: where each one stands.
 
-An index that only the right side has is summed over the smallest product or quotient that holds its uses; where several terms of a
-sum use it, over each of them apart.  Under anything else (a function, a power, a comparison, another reduction) an implicit
-sum is an error that shows both readings.
+An index that only the right side has is summed over the smallest product or quotient that holds its uses; where
+several terms of a sum use it, over each of them apart.  Under anything else (a function, a power, a comparison,
+another reduction) an implicit sum is an error that shows both readings.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from sparsec.errors import TypeError_
 from sparsec.frontends.dsl import ast
-from sparsec.ir.dtypes import BY_NAME
 
 
 def names_in(e: ast.Expr) -> Iterator[str]:
-    """Free names of an expression: those of reductions inside are bound there (softmax and top keep theirs)."""
-    match e:
-        case ast.Name():
-            yield e.id
-        case ast.Unary():
-            yield from names_in(e.arg)
-        case ast.Binary():
-            yield from names_in(e.left)
-            yield from names_in(e.right)
-        case ast.Between():
-            for part in (e.value, e.lo, e.hi):
-                yield from names_in(part)
-        case ast.Subscript():
-            for i in e.indices:
-                yield from names_in(i)
-        case ast.Call():
-            for a in e.args:
-                yield from names_in(a)
-        case ast.Tuple():
-            for a in e.items:
-                yield from names_in(a)
-        case ast.Reduction():
-            inner = list(names_in(e.body)) + (list(names_in(e.where)) if e.where else [])
-            bound = set() if keeps_indices(e) else {n for i in e.indices for n in names_in(i)}
-            yield from (n for n in inner if n not in bound)
-            if keeps_indices(e):
-                for i in e.indices:
-                    yield from names_in(i)
+    """All names of an expression, those in the brackets of reductions included."""
+    if isinstance(e, ast.Name):
+        yield e.id
+    if isinstance(e, ast.Reduction):
+        for i in e.indices:
+            yield from names_in(i)
+    for part in ast.parts(e):
+        yield from names_in(part)
 
 
-def keeps_indices(e: ast.Reduction) -> bool:
-    """Does the operator give a value at each point of its index (softmax, scan, top)?"""
-    return e.scan is not None or e.name in ("softmax", "top")
+def uses(e: ast.Expr, k: str) -> bool:
+    """Does ``e`` depend on the index variable ``k``?  (Those that reductions bind have names of their own.)"""
+    return any(n == k for n in names_in(e))
 
 
-def place_sum(e: ast.Expr, k: str) -> ast.Expr:
-    """``e`` with the implicit sum over ``k`` put where it belongs.
+def place_sum(e: ast.Expr, k: str, source: str, reduction: str = "sum") -> ast.Expr:
+    """``e`` with the implicit sum over ``k``, which it uses, put where it belongs.
 
-    Raises ``TypeError_`` under an operator that is not linear.
+    Raises ``TypeError_`` where ``k`` is used under an operator that is not linear; ``source`` is the text and
+    ``reduction`` the word for both readings.
     """
-    match e:
-        case ast.Binary(op="*" | "/"):
-            left, right = k in names_in(e.left), k in names_in(e.right)
-            if right and (left or e.op == "/"):
-                return summed(e, k)
-            if left:
-                return ast.Binary(e.op, place_sum(e.left, k), e.right, e.span)
-            return ast.Binary(e.op, e.left, place_sum(e.right, k), e.span)
-        case ast.Binary(op="+" | "-"):
-            left = place_sum(e.left, k) if k in names_in(e.left) else e.left
-            right = place_sum(e.right, k) if k in names_in(e.right) else e.right
-            return ast.Binary(e.op, left, right, e.span)
-        case ast.Unary(op="-"):
-            return ast.Unary("-", place_sum(e.arg, k), e.span)
-        case ast.Subscript() | ast.Name():
-            return summed(e, k)
-        case ast.Reduction(name="sum", scan=None):
-            return summed(e, k)
-        case ast.Call() if e.name in BY_NAME:
-            return summed(e, k)
-    what = _describe(e)
-    raise TypeError_(
-        f"the implicit sum over '{k}' stands under {what}: it could mean the sum inside it, or the sum of its values",
+
+    def place(e: ast.Expr) -> ast.Expr:
+        match e:
+            case ast.Binary(op="*" | "/"):
+                left, right = uses(e.left, k), uses(e.right, k)
+                if right and (left or e.op == "/"):
+                    return summed(e)
+                if left:
+                    return replace(e, left=place(e.left))
+                return replace(e, right=place(e.right))
+            case ast.Binary(op="+" | "-"):
+                left_side = place(e.left) if uses(e.left, k) else e.left
+                right_side = place(e.right) if uses(e.right, k) else e.right
+                return replace(e, left=left_side, right=right_side)
+            case ast.Unary(op="-"):
+                return replace(e, arg=place(e.arg))
+            case ast.Subscript() | ast.Name():
+                return summed(e)
+            case ast.Reduction(implicit=True):
+                return replace(e, body=place(e.body))
+            case ast.Reduction() if e.keeps and any(k in names_in(i) for i in e.indices):
+                return summed(e)  # a softmax along k has a value for each k, like a tensor
+        raise _ambiguous(e, k, source, reduction)
+
+    def summed(e: ast.Expr) -> ast.Reduction:
+        return ast.Reduction(reduction, (ast.Name(k, e.span),), None, e, None, e.span, implicit=True)
+
+    return place(e)
+
+
+def _ambiguous(e: ast.Expr, k: str, source: str, reduction: str) -> TypeError_:
+    outer = f"{reduction}[{k}]({_text(source, e.span.start, e.span.end)})"
+    inner = _inside(e, k, source, reduction)
+    return TypeError_(
+        f"'{k}' is only on the right, and its implicit sum stands under {_describe(e)}: over which part does it go?",
         span=e.span,
-        hint=f"write the sum out: {what} of sum[{k}](...), or sum[{k}]({what} ...)",
+        hint=f"write it out: {inner} or {outer}" if inner and inner != outer else f"write it out: {outer}",
     )
 
 
-def summed(e: ast.Expr, k: str) -> ast.Reduction:
-    """``sum[k](e)``, marked as implicit."""
-    return ast.Reduction("sum", (ast.Name(k, e.span),), None, e, None, e.span, implicit=True)
+def _inside(e: ast.Expr, k: str, source: str, reduction: str) -> str | None:
+    """The text of ``e`` with the sum inside the operator that it stands under."""
+    inserts: list[tuple[int, str]] = []
+    for part in ast.parts(e):
+        if not uses(part, k):
+            continue
+        try:
+            placed = place_sum(part, k, source, reduction)
+        except TypeError_:
+            return None
+        for r in _new_sums(placed, k):
+            inserts += [(r.body.span.start, f"{reduction}[{k}]("), (r.body.span.end, ")")]
+    text = source
+    for at, new in sorted(inserts, reverse=True):
+        text = text[:at] + new + text[at:]
+    return _text(text, e.span.start, e.span.end + sum(len(new) for _, new in inserts))
+
+
+def _new_sums(e: ast.Expr, k: str) -> Iterator[ast.Reduction]:
+    if isinstance(e, ast.Reduction) and e.implicit and isinstance(e.indices[0], ast.Name) and e.indices[0].id == k:
+        yield e
+        return
+    for part in ast.parts(e):
+        yield from _new_sums(part, k)
+
+
+def _text(source: str, start: int, end: int) -> str:
+    text = " ".join(source[start:end].split())
+    return text if len(text) <= 60 else "..."
 
 
 def _describe(e: ast.Expr) -> str:
@@ -93,7 +112,9 @@ def _describe(e: ast.Expr) -> str:
         case ast.Call():
             return f"'{e.name}'"
         case ast.Reduction():
-            return f"the reduction '{e.name}'"
+            return f"'{e.name}[...]'"
         case ast.Binary() | ast.Unary():
             return f"'{e.op}'"
-    return "this expression"
+        case ast.Between():
+            return "'in'"
+    return "a tuple"

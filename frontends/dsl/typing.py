@@ -1,426 +1,355 @@
-"""Expressions to tensor IR: names resolved, dtypes promoted as NumPy does, casts made explicit.
-
-Literals are weak: they take the dtype of what they meet.
-"""
+"""Expressions to tensor IR: names resolved, dtypes promoted as NumPy does, casts made explicit."""
 
 from __future__ import annotations
 
-import difflib
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-
-import numpy as np
 
 from sparsec.errors import ShapeError, Span, TypeError_
 from sparsec.frontends.dsl import ast
-from sparsec.ir import ops
-from sparsec.ir.dtypes import (
-    BF16,
-    BOOL,
-    BY_NAME,
-    C64,
-    C128,
-    F16,
-    F32,
-    F64,
-    I8,
-    I64,
-    U64,
-    DType,
-    promote,
+from sparsec.frontends.dsl.names import FUNCTIONS, REDUCTIONS, counted, unknown
+from sparsec.frontends.dsl.promotion import (
+    EXTENT,
+    LITERAL,
+    OPEN,
+    Typed,
+    as_float,
+    cast,
+    common,
+    fold_literals,
+    weakness,
 )
-from sparsec.ir.tensor import Access, Dim, Expr, Extent, Index, Literal, Map, Reduce, Scan, Softmax, Stored, Top
+from sparsec.frontends.dsl.reductions import reduction
+from sparsec.frontends.dsl.symbols import NOTHING, Definitions, Semiring, Tensor
+from sparsec.ir import ops
+from sparsec.ir.dtypes import BOOL, BY_NAME, C128, F64, I8, I64, U64, DType
+from sparsec.ir.tensor import Access, Dim, Expr, Extent, Index, Literal, Map, Reduce, Stored
 
 INFIX = {
     "+": "add", "-": "sub", "*": "mul", "/": "div", "//": "floordiv", "%": "mod", "**": "pow", "==": "eq", "!=": "ne",
     "<": "lt", "<=": "le", ">": "gt", ">=": "ge", "and": "and", "or": "or", "&": "bitand", "|": "bitor", "^": "bitxor",
 }  # fmt: skip
-REDUCTIONS = ("sum", "prod", "min", "max", "any", "all", "count", "mean", "argmin", "argmax", "logsumexp", "softmax", "top")
-FUNCTIONS = tuple(n for n in ops.OPS if ops.OPS[n].symbol is None and n not in ("neg", "cast", "not", "invert"))
-MONOID = {"sum": "add", "prod": "mul", "min": "min", "max": "max", "any": "or", "all": "and"}
 CONSTANTS = {"inf": (math.inf, F64), "nan": (math.nan, F64), "true": (True, BOOL), "false": (False, BOOL)}
-MAX_DEPTH = 100
-
-
-@dataclass(frozen=True, slots=True)
-class Typed:
-    """An expression; ``weak`` if its dtype is a literal's."""
-
-    expr: Expr
-    weak: bool = False
-
-    @property
-    def dtype(self) -> DType:
-        return self.expr.dtype
-
-
-@dataclass(frozen=True, slots=True)
-class Semiring:
-    """``add`` and ``mul`` are operator names, ``monoid`` the reduction's."""
-
-    add: str
-    mul: str
-    monoid: str
+OF_BOOLS = {
+    "add": "or", "max": "or", "bitor": "or", "mul": "and", "min": "and", "bitand": "and", "bitxor": "ne",
+}  # fmt: skip
+MAX_NODES = 20_000
+MAX_CALLS = 30
+"""Functions of the file inside one another, and operators of one statement with all of them written out."""
 
 
 @dataclass(slots=True)
 class Scope:
-    """What names mean in one statement."""
+    """What names mean in a statement.
 
-    tensors: Mapping[str, tuple[DType, int]]
-    indices: frozenset[str]
-    dims: frozenset[str]
-    extent: Callable[[str, Span], Extent]
-    monoids: frozenset[str] = frozenset()
+    ``indices`` are its index variables, ``offsets`` what is added to the value of some, ``extents`` how far they run.
+    """
+
+    tensors: Mapping[str, Tensor] = field(default_factory=dict)
+    indices: Mapping[str, Extent] = field(default_factory=dict)
+    offsets: Mapping[str, int] = field(default_factory=dict)
+    dims: frozenset[str] = frozenset()
+    definitions: Definitions = NOTHING
     semiring: Semiring | None = None
-    depth: int = field(default=0)
-
-
-def unknown(what: str, name: str, known: list[str], span: Span) -> TypeError_:
-    """An error for a name that means nothing, with the nearest that does."""
-    near = difflib.get_close_matches(name, known, 1)
-    return TypeError_(
-        f"unknown {what} '{name}'", span=span, hint=f"did you mean '{near[0]}'?" if near else None
-    )
-
-
-def cast(e: Typed, to: DType) -> Expr:
-    """``e`` in dtype ``to``."""
-    if e.dtype is to:
-        return e.expr
-    if isinstance(e.expr, Literal):
-        return Literal(ops.cast_value(e.expr.value, to).item(), to, span=e.expr.span)
-    return Map("cast", (e.expr,), to, span=e.expr.span)
-
-
-_RANK = {"b": 0, "u": 1, "i": 1, "f": 2, "c": 3}
-
-
-def common(*args: Typed) -> DType:
-    """The dtype that arguments meet in."""
-    strong = [a.dtype for a in args if not a.weak]
-    weak = [a.dtype for a in args if a.weak]
-    if not strong:
-        return max(weak, key=lambda t: _RANK[t.kind])
-    out = strong[0]
-    for t in strong[1:]:
-        out = promote(out, t)
-    for t in weak:
-        if _RANK[t.kind] > _RANK[out.kind]:
-            if t.kind == "c":
-                out = C64 if out in (F16, BF16, F32) else C128
-            else:
-                out = t
-    return out
-
-
-def as_float(t: DType) -> DType:
-    """The dtype in which NumPy computes a function of ``t``."""
-    if t.kind in "fc":
-        return t
-    return F16 if t.bits <= 8 else F32 if t.bits == 16 else F64
 
 
 class Typer:
-    """Gives types to the expressions of one statement."""
+    """Gives types to the expressions of one statement; ``monoids`` collects the users' that it names, ``implicit`` the
+    implicit sums that it has made."""
 
     def __init__(self, scope: Scope) -> None:
         self.scope = scope
-        self.depth = 0
+        self.semiring = scope.semiring
+        self.arguments: Mapping[str, Typed] | None = None  # inside a function: its parameters
+        self.calls: list[str] = []
+        self.monoids: set[str] = set()
+        self.implicit: list[Reduce] = []
+        self.nodes = 0
 
     def expr(self, e: ast.Expr) -> Typed:
-        self.depth += 1
-        if self.depth > MAX_DEPTH:
+        """``e`` with its dtype; raises ``TypeError_`` and ``ShapeError`` at the part that is wrong."""
+        self.nodes += 1
+        if self.nodes > MAX_NODES:
             raise TypeError_(
-                f"the expression nests more than {MAX_DEPTH} operators deep", span=e.span,
+                f"the statement has more than {MAX_NODES:,} operators when its functions are written out",
+                span=e.span,
                 hint="give parts of it names of their own",
             )
-        try:
-            return self._expr(e)
-        finally:
-            self.depth -= 1
-
-    def _expr(self, e: ast.Expr) -> Typed:
         match e:
             case ast.Number():
-                return self.number(e)
+                return number(e)
             case ast.Name():
                 return self.name(e)
             case ast.Unary():
-                return self.unary(e)
+                return self.operate("not" if e.op == "not" else "neg", [self.expr(e.arg)], e.span)
             case ast.Binary():
                 return self.binary(e)
             case ast.Between():
-                value, lo, hi = self.expr(e.value), self.expr(e.lo), self.expr(e.hi)
-                low = self.operate("ge", [value, lo], e.span)
-                high = self.operate("lt", [value, hi], e.span)
-                return self.operate("and", [low, high], e.span)
+                return self.between(e)
             case ast.Subscript():
                 return self.subscript(e)
             case ast.Call():
                 return self.call(e)
             case ast.Reduction():
-                return self.reduction(e)
-        raise TypeError_("a tuple stands only in a monoid", span=e.span)
+                return reduction(self, e)
+        raise TypeError_("a tuple stands only in a monoid", span=e.span, hint="brackets hold one expression")
 
     # leaves
 
-    def number(self, e: ast.Number) -> Typed:
-        if e.kind == "int":
-            if not -(2**63) <= int(e.value.real) < 2**64:
-                raise TypeError_(f"the number {e.value} does not fit in 64 bits", span=e.span)
-            return Typed(Literal(e.value, I64 if e.value.real < 2**63 else U64, span=e.span), True)
-        return Typed(Literal(e.value, F64 if e.kind == "float" else C128, span=e.span), True)
-
     def name(self, e: ast.Name) -> Typed:
-        s = self.scope
-        if e.id in s.tensors:
-            dtype, ndim = s.tensors[e.id]
-            if ndim:
-                raise ShapeError(
-                    f"'{e.id}' has {ndim} dimensions and stands here without indices", span=e.span,
-                    hint=f"write {e.id}[{', '.join('ijklmnop'[:ndim])}]",
-                )
-            return Typed(Access(e.id, (), dtype, span=e.span))
-        if e.id in s.indices:
-            return Typed(Index(e.id, span=e.span))
-        if e.id in s.dims:
-            return Typed(Dim(e.id, span=e.span))
+        """A scalar, else an index variable, else a dimension, else a constant."""
         if e.id in CONSTANTS:
             value, dtype = CONSTANTS[e.id]
-            return Typed(Literal(value, dtype, span=e.span), dtype is F64)
-        raise unknown("name", e.id, [*s.tensors, *s.indices, *s.dims, *CONSTANTS], e.span)
+            return Typed(Literal(value, dtype, span=e.span), LITERAL if dtype is F64 else "")
+        if self.arguments is not None:
+            if e.id in self.arguments:
+                return self.arguments[e.id]
+            known = [*self.arguments, *CONSTANTS]
+            raise unknown("name", e.id, known, e.span, f"the function '{self.calls[-1]}' sees its parameters alone")
+        s = self.scope
+        if e.id in s.tensors:
+            return self.read(s.tensors[e.id], (), e.span)
+        if e.id in s.indices:
+            index = Typed(Index(e.id, span=e.span))
+            shift = s.offsets.get(e.id, 0)
+            return self.operate("add", [index, Typed(Literal(shift, I64), LITERAL)], e.span) if shift else index
+        if e.id in s.dims:
+            return Typed(Dim(e.id, span=e.span), EXTENT)
+        plain = [n for n in s.indices if "." not in n]
+        raise unknown("name", e.id, [*s.tensors, *plain, *s.dims, *CONSTANTS], e.span)
 
     def subscript(self, e: ast.Subscript) -> Typed:
+        if self.arguments is not None:
+            raise TypeError_(
+                "a function computes with numbers and does not index tensors",
+                span=e.span,
+                hint=f"pass the element: {self.calls[-1]}({e.name}[...])",
+            )
         s = self.scope
         if e.name not in s.tensors:
-            raise unknown("tensor", e.name, list(s.tensors), e.span)
-        dtype, ndim = s.tensors[e.name]
-        if ndim != len(e.indices):
-            raise ShapeError(
-                f"'{e.name}' has {ndim} dimension{'s' * (ndim != 1)} and is indexed with {len(e.indices)}", span=e.span
-            )
-        return Typed(Access(e.name, tuple(self.index(i) for i in e.indices), dtype, span=e.span))
+            hint: str | None = f"'{e.name}' is an index variable" if e.name in s.indices else None
+            if e.name in s.definitions.reductions or e.name in REDUCTIONS:
+                hint = f"the reduction '{e.name}' needs what to reduce: {e.name}[i](...)"
+            raise unknown("tensor", e.name, s.tensors, e.span, hint)
+        return self.read(s.tensors[e.name], e.indices, e.span)
 
-    def index(self, e: ast.Expr) -> Expr:
-        t = self.expr(e)
-        if t.dtype.kind not in "ui":
-            raise TypeError_(f"an index must be an integer, not {t.dtype}", span=e.span)
-        return cast(t, I64)
+    def read(self, t: Tensor, indices: tuple[ast.Expr, ...], span: Span) -> Typed:
+        """An access to a tensor, or to a scalar by its name alone."""
+        if t.ndim != len(indices):
+            example = f"write {t.name}[{', '.join('ijklmnop'[: t.ndim])}]" if 0 < t.ndim < 9 else None
+            if not indices:
+                message = f"'{t.name}' has {counted(t.ndim, 'dimension')} and stands here without indices"
+            elif t.ndim == 0:
+                message, example = f"'{t.name}' is a scalar and has no indices", f"write {t.name}"
+            else:
+                message = f"'{t.name}' has {counted(t.ndim, 'dimension')}, and here {counted(len(indices), 'index')}"
+            raise ShapeError(message.replace("indexs", "indices"), span=span, hint=example)
+        where = tuple(self.index(i, t, n) for n, i in enumerate(indices))
+        return Typed(Access(t.name, where, t.dtype or I64, span=span), "" if t.dtype else OPEN)
+
+    def index(self, e: ast.Expr, t: Tensor, n: int) -> Expr:
+        """What stands in a bracket: an integer, inside the tensor where that is known."""
+        semiring, self.semiring = self.semiring, None
+        found = self.expr(e)
+        self.semiring = semiring
+        if not found.dtype.is_integer:
+            raise TypeError_(
+                f"an index is an integer, not {found.dtype}",
+                span=e.span,
+                hint="write select(c, 1, 0)" if found.dtype is BOOL else "cast it: i64(...)",
+            )
+        place = tidy(cast(found, I64))
+        if isinstance(place, Literal) and isinstance(place.value, int):
+            extent = t.dims[n]
+            if place.value < 0:
+                named = isinstance(extent, int) or extent in self.scope.dims
+                hint = f"the last one is {extent} - 1" if named else "indices count from 0"
+                raise ShapeError(f"the index {place.value} is outside '{t.name}'", span=e.span, hint=hint)
+            if isinstance(extent, int) and place.value >= extent:
+                raise ShapeError(
+                    f"the index {place.value} is outside '{t.name}'",
+                    span=e.span,
+                    hint=f"its dimension {n + 1} has the indices 0 to {extent - 1}" if extent else "it has no elements",
+                )
+        return place
 
     # operators
 
-    def unary(self, e: ast.Unary) -> Typed:
-        a = self.expr(e.arg)
-        if e.op == "not":
-            return self.operate("not", [a], e.span)
-        if isinstance(a.expr, Literal) and a.weak:
-            value = -a.expr.value  # type: ignore[operator]
-            return Typed(Literal(value, a.dtype if a.dtype is not U64 else I64, span=e.span), True)
-        if a.dtype is BOOL:
-            raise TypeError_("'-' of a bool", span=e.span, hint="write 'not', or cast it first: -i64(x)")
-        return self.operate("neg", [a], e.span)
-
     def binary(self, e: ast.Binary) -> Typed:
-        op = INFIX[e.op]
-        if self.scope.semiring is not None and e.op in "+*":
-            op = self.scope.semiring.add if e.op == "+" else self.scope.semiring.mul
-        return self.operate(op, [self.expr(e.left), self.expr(e.right)], e.span)
+        left, right = self.expr(e.left), self.expr(e.right)
+        if self.semiring is not None and e.op in ("+", "*"):
+            op = self.semiring.add if e.op == "+" else self.semiring.mul
+            if op is None:
+                raise TypeError_(
+                    f"'+' over '{self.semiring.name}', whose sums have a state",
+                    span=e.span,
+                    hint=f"only its reduction can be used: {self.semiring.name}[k](...)",
+                )
+            if isinstance(op, ast.FnText):
+                return self.inline(op, [left, right], e.span)
+            return self.operate(op, [left, right], e.span)
+        return self.operate(INFIX[e.op], [left, right], e.span)
 
-    def operate(self, op: str, args: list[Typed], span: Span) -> Typed:
-        """An operator of ``ops.OPS`` with its arguments brought to the type it wants."""
+    def between(self, e: ast.Between) -> Typed:
+        value, lo, hi = self.expr(e.value), self.expr(e.lo), self.expr(e.hi)
+        low = self.operate("ge", [value, lo], e.span)
+        return self.operate("and", [low, self.operate("lt", [value, hi], e.span)], e.span)
+
+    def operate(self, op: str, args: Sequence[Typed], span: Span) -> Typed:
+        """An operator of ``ops.OPS`` on arguments brought to the dtype it wants."""
         rule = ops.OPS[op].rule
-        weak = all(a.weak for a in args)
         if rule == "bool":
             return Typed(Map(op, tuple(cast(a, BOOL) for a in args), BOOL, span=span))
         if rule == "select":
-            t = common(*args[1:])
+            t = common(args[1:])
             return Typed(Map(op, (cast(args[0], BOOL), cast(args[1], t), cast(args[2], t)), t, span=span))
-        t = common(*args)
-        if t is BOOL:
-            if op in ("add", "max", "mul", "min"):
-                op = "or" if op in ("add", "max") else "and"
-                return Typed(Map(op, tuple(cast(a, BOOL) for a in args), BOOL, span=span))
-            if op == "sub":
-                raise TypeError_("'-' of bools", span=span, hint="write a != b, or cast them first")
-            if op in ("floordiv", "mod", "pow"):
-                t = I8
-        if t.kind == "c" and op in ("lt", "le", "gt", "ge", "min", "max", "floordiv", "mod", "atan2", "heaviside"):
-            raise TypeError_(f"complex numbers have no order: '{op}' is not defined for them", span=span)
-        if rule == "int" and t.kind not in "uib":
-            raise TypeError_(f"'{ops.OPS[op].symbol or op}' takes integers and bools, not {t}", span=span)
-        if rule in ("float", "test"):
-            t = as_float(t)
-        if rule == "test" and t is BOOL:
-            t = F64
+        t = meet(op, common(args), args)
+        if t is BOOL and op in OF_BOOLS:
+            op = OF_BOOLS[op]
+        if not ops.admits(op, t):
+            raise refuse(op, t, span)
         out = ops.result_dtype(op, (t,) * len(args))
-        return Typed(Map(op, tuple(cast(a, t) for a in args), out, span=span), weak and rule == "arith")
+        folded = fold_literals(op, args, t, out, span)
+        if folded is not None:
+            return folded
+        weak = weakness(args) if rule in ("arith", "float", "part") else ""
+        return Typed(Map(op, tuple(cast(a, t) for a in args), out, span=span), weak)
+
+    # calls
 
     def call(self, e: ast.Call) -> Typed:
+        s = self.scope
+        if e.name in s.definitions.fns:
+            return self.inline(s.definitions.fns[e.name], [self.expr(a) for a in e.args], e.span)
         if e.name in BY_NAME:
-            self.arity(e, 1)
+            arity(e, 1)
             a = self.expr(e.args[0])
+            if a.dtype.kind == "c" and BY_NAME[e.name].kind not in "cb":
+                raise TypeError_(
+                    f"a cast of {a.dtype} to {e.name} drops the imaginary part",
+                    span=e.span,
+                    hint=f"write {e.name}(real(...)) or {e.name}(abs(...))",
+                )
             return Typed(cast(Typed(a.expr), BY_NAME[e.name]))
         if e.name == "stored":
-            self.arity(e, 1)
-            if not isinstance(e.args[0], ast.Subscript):
-                raise TypeError_("'stored' asks about an entry", span=e.span, hint="write stored(A[i, j])")
-            access = self.expr(e.args[0]).expr
-            assert isinstance(access, Access)
-            return Typed(Stored(access, span=e.span))
+            return self.stored(e)
         if e.name in FUNCTIONS:
-            self.arity(e, ops.OPS[e.name].arity)
-            return self.operate(e.name, [self.expr(a) for a in e.args], e.span)
-        if e.name in REDUCTIONS or e.name in self.scope.monoids:
-            raise TypeError_(
-                f"the reduction '{e.name}' names its indices", span=e.span, hint=f"write {e.name}[i](...)"
-            )
-        if e.name in self.scope.tensors:
+            args = [self.expr(a) for a in e.args]
+            if e.name in ("min", "max") and len(args) > 2:
+                for a in args[1:]:
+                    args[0] = self.operate(e.name, [args[0], a], e.span)
+                return args[0]
+            arity(e, ops.OPS[e.name].arity)
+            return self.operate(e.name, args, e.span)
+        if e.name in REDUCTIONS or e.name in s.definitions.reductions:
+            hint = f"write {e.name}[i](...)" if e.name != "top" else "write top[j: 2](...)"
+            raise TypeError_(f"the reduction '{e.name}' names its indices", span=e.span, hint=hint)
+        if e.name in s.tensors:
             raise TypeError_(f"'{e.name}' is a tensor, not a function", span=e.span, hint=f"write {e.name}[...]")
-        raise unknown("function", e.name, [*FUNCTIONS, *REDUCTIONS, *BY_NAME, "stored"], e.span)
+        raise unknown("function", e.name, [*FUNCTIONS, *s.definitions.fns, *REDUCTIONS, *BY_NAME], e.span)
 
-    def arity(self, e: ast.Call, n: int) -> None:
-        if len(e.args) != n:
-            raise TypeError_(f"'{e.name}' takes {n} argument{'s' * (n != 1)}, not {len(e.args)}", span=e.span)
+    def inline(self, fn: ast.FnText, args: Sequence[Typed], span: Span) -> Typed:
+        """The body of a function with its parameters replaced; in it ``+`` and ``*`` are the ordinary ones."""
+        if len(args) != len(fn.params):
+            raise TypeError_(
+                f"'{fn.name.id}' takes {counted(len(fn.params), 'argument')}, not {len(args)}",
+                span=span,
+                hint=f"it is defined as {fn.name.id}({', '.join(p.id for p in fn.params)})",
+            )
+        if fn.name.id in self.calls or len(self.calls) >= MAX_CALLS:
+            chain = " -> ".join([*self.calls[-4:], fn.name.id])
+            what = "calls itself" if fn.name.id in self.calls else "is nested too deeply"
+            raise TypeError_(
+                f"the function '{fn.name.id}' {what}: {chain}",
+                span=fn.name.span,
+                hint="functions are written out where they are called; a recurrence is a 'scan'",
+            )
+        outer = self.arguments, self.semiring
+        self.calls.append(fn.name.id)
+        self.arguments = {p.id: a for p, a in zip(fn.params, args, strict=True)}
+        self.semiring = None
+        out = self.expr(fn.body)
+        self.arguments, self.semiring = outer
+        self.calls.pop()
+        return out
 
-    # reductions
-
-    def reduction(self, e: ast.Reduction) -> Typed:
-        where = None if e.where is None else self.condition(e.where)
-        if e.scan is not None:
-            return self.scan(e, where)
-        if e.name == "top":
-            return self.top(e, where)
-        if e.tail is not None:
-            raise TypeError_(f"'{e.name}[...]' takes indices, not a range", span=e.span)
-        names = tuple(self.variable(i) for i in e.indices)
-        if len(set(names)) != len(names):
-            raise TypeError_(f"'{e.name}' names an index twice", span=e.span)
-        body = self.expr(e.body)
-        return self.fold(e, names, body, where)
-
-    def fold(self, e: ast.Reduction, names: tuple[str, ...], body: Typed, where: Expr | None) -> Typed:
-        name, t = e.name, body.dtype
-        if e.implicit and self.scope.semiring is not None:
-            return Typed(Reduce(self.scope.semiring.monoid, names, body.expr, t, where, span=e.span))
-        if e.implicit and t is BOOL:
-            return Typed(Reduce("or", names, body.expr, BOOL, where, span=e.span))
-        match name:
-            case "sum" | "prod":
-                wide = self.accumulator(t)
-                out = Reduce(MONOID[name], names, cast(Typed(body.expr), wide), wide, where, span=e.span)
-                return Typed(cast(Typed(out), t) if t in (F16, BF16) else out)
-            case "min" | "max":
-                if t.kind == "c":
-                    raise TypeError_(f"complex numbers have no order: '{name}'", span=e.span)
-                if t is BOOL:
-                    return Typed(Reduce("and" if name == "min" else "or", names, body.expr, BOOL, where, span=e.span))
-                return Typed(Reduce(name, names, body.expr, t, where, span=e.span))
-            case "any" | "all":
-                return Typed(Reduce(MONOID[name], names, cast(body, BOOL), BOOL, where, span=e.span))
-            case "count":
-                return Typed(Reduce("add", names, cast(Typed(cast(body, BOOL)), I64), I64, where, span=e.span))
-            case "mean":
-                wide = as_float(self.accumulator(t))
-                total = Reduce("add", names, cast(Typed(body.expr), wide), wide, where, span=e.span)
-                count = self.size(names, where, e.span)
-                return self.operate("div", [Typed(total), Typed(cast(count, wide))], e.span)
-            case "argmin" | "argmax":
-                if t.kind == "c":
-                    raise TypeError_(f"complex numbers have no order: '{name}'", span=e.span)
-                return Typed(Reduce(name, names, body.expr, I64, where, span=e.span))
-            case "logsumexp":
-                wide = as_float(t)
-                return Typed(Reduce(name, names, cast(body, wide), wide, where, span=e.span))
-            case "softmax":
-                wide = as_float(t)
-                return Typed(Softmax(names, cast(body, wide), wide, where, span=e.span))
-        if name in self.scope.monoids:
-            return Typed(Reduce(name, names, body.expr, t, where, span=e.span))
-        if name in self.scope.tensors:
-            raise TypeError_(f"'{name}' is a tensor, not a reduction", span=e.span)
-        raise unknown("reduction", name, [*REDUCTIONS, *self.scope.monoids], e.span)
-
-    def accumulator(self, t: DType) -> DType:
-        """The dtype that sums and products of ``t`` are kept in."""
-        if t in (F16, BF16):
-            return F32
-        if t.kind in "bi":
-            return I64
-        return U64 if t.kind == "u" else t
-
-    def size(self, names: tuple[str, ...], where: Expr | None, span: Span) -> Typed:
-        """How many points a reduction visits."""
-        if where is not None:
-            return Typed(Reduce("add", names, Map("cast", (where,), I64), I64, span=span))
-        total: Typed | None = None
-        for n in names:
-            extent = self.scope.extent(n, span)
-            one = Typed(Literal(extent, I64) if isinstance(extent, int) else Dim(extent))
-            total = one if total is None else self.operate("mul", [total, one], span)
-        assert total is not None
-        return total
-
-    def scan(self, e: ast.Reduction, where: Expr | None) -> Typed:
-        words = {i.id for i in e.indices[1:] if isinstance(i, ast.Name)}
-        if len(words) != len(e.indices) - 1 or words - {"exclusive", "reverse"}:
-            raise TypeError_("'scan' takes one index, then 'exclusive' or 'reverse'", span=e.span)
-        assert e.scan is not None
-        if e.scan not in MONOID and e.scan not in self.scope.monoids:
-            raise unknown("scan", e.scan, [*MONOID, *self.scope.monoids], e.span)
-        body = self.expr(e.body)
-        t = self.accumulator(body.dtype) if e.scan in ("sum", "prod") else body.dtype
-        name = MONOID.get(e.scan, e.scan)
-        index = self.variable(e.indices[0])
-        return Typed(Scan(name, index, cast(body, t), t, "exclusive" in words, "reverse" in words, where, span=e.span))
-
-    def top(self, e: ast.Reduction, where: Expr | None) -> Typed:
-        if not isinstance(e.tail, ast.Number) or e.tail.kind != "int":
-            raise TypeError_("'top' needs how many to keep", span=e.span, hint="write top[j: 32](key), top[j/4: 2](key)")
-        groups: list[tuple[str, int | None]] = []
-        for i in e.indices:
-            if isinstance(i, ast.Binary) and i.op == "/" and isinstance(i.right, ast.Number) and i.right.kind == "int":
-                if int(i.right.value.real) < 1:
-                    raise TypeError_("a group has at least one member", span=i.span)
-                groups.append((self.variable(i.left), int(i.right.value.real)))
-            else:
-                groups.append((self.variable(i), None))
-        return Typed(Top(tuple(groups), int(e.tail.value.real), self.expr(e.body).expr, where, span=e.span))
-
-    def variable(self, e: ast.Expr) -> str:
-        if not isinstance(e, ast.Name):
-            raise TypeError_("here stands an index variable, by its name alone", span=e.span)
-        if e.id not in self.scope.indices:
-            known = sorted(self.scope.indices)
-            raise unknown("index variable", e.id, known, e.span)
-        return e.id
+    def stored(self, e: ast.Call) -> Typed:
+        arity(e, 1)
+        if not isinstance(e.args[0], ast.Subscript):
+            raise TypeError_("'stored' asks about an entry", span=e.span, hint="write stored(A[i, j])")
+        access = self.expr(e.args[0]).expr
+        assert isinstance(access, Access)
+        if self.scope.tensors[access.tensor].role not in ("in", "inout"):
+            raise TypeError_(
+                f"'stored' asks for a pattern that the caller gave, and '{access.tensor}' is computed here",
+                span=e.span,
+                hint="compare the value instead, or ask about an operand",
+            )
+        return Typed(Stored(access, span=e.span))
 
     def condition(self, e: ast.Expr) -> Expr:
-        """A condition, as a bool."""
+        """A condition, as a bool: an element of any tensor is one where it is not 0."""
+        semiring, self.semiring = self.semiring, None
         t = self.expr(e)
+        self.semiring = semiring
         if t.dtype is not BOOL and not isinstance(t.expr, Access):
-            raise TypeError_(f"a condition is a bool, not {t.dtype}", span=e.span, hint="compare it: x != 0")
+            raise TypeError_(f"a condition is a bool, not {t.dtype}", span=e.span, hint="compare it, with 0 say")
         return cast(t, BOOL)
 
 
-def constant(e: ast.Expr) -> bool | int | float | complex:
-    """The value of a literal, maybe negated: what ``fill(...)`` takes."""
-    t = Typer(Scope({}, frozenset(), frozenset(), lambda n, s: 0)).expr(e)
-    if not isinstance(t.expr, Literal):
-        raise TypeError_("a fill is a number", span=e.span)
-    value = t.expr.value
-    assert isinstance(value, bool | int | float | complex)
-    return value
+def number(e: ast.Number) -> Typed:
+    """A literal, weak."""
+    if e.kind == "int":
+        return Typed(Literal(e.value, I64 if e.value.real < 2**63 else U64, span=e.span), LITERAL)
+    return Typed(Literal(e.value, F64 if e.kind == "float" else C128, span=e.span), LITERAL)
 
 
-def python_scalar(value: object, dtype: DType, span: Span) -> bool | int | float | complex:
-    """``value`` as a Python scalar of the dtype's kind; raises ``TypeError_`` where it does not fit."""
-    t = np.asarray(value).dtype
-    if t.kind == "c" and dtype.kind != "c" or t.kind == "f" and dtype.kind in "uib":
-        raise TypeError_(f"the fill {value} is no {dtype}", span=span)
-    if dtype.is_integer and not np.iinfo(dtype.np).min <= int(value) <= np.iinfo(dtype.np).max:  # type: ignore[call-overload]
-        raise TypeError_(f"the fill {value} does not fit in {dtype}", span=span)
-    if dtype is BF16:
-        return float(value)  # type: ignore[arg-type]
-    return dtype.np.type(value).item()  # type: ignore[no-any-return]
+def meet(op: str, t: DType, args: Sequence[Typed]) -> DType:
+    """The dtype in which NumPy computes ``op`` on arguments that meet in ``t``."""
+    rule = ops.OPS[op].rule
+    if op == "div" and t.kind in "bui":
+        return F64
+    if rule in ("float", "test"):
+        return as_float(t)
+    if t is BOOL and op in ("floordiv", "mod", "pow"):
+        return I8
+    if rule == "compare" and t.is_integer:
+        # As in NumPy a number that a narrow type cannot hold may be compared with it.
+        literals = [a.expr.value for a in args if isinstance(a.expr, Literal)]
+        if not all(t.holds(v) for v in literals) and t is not U64:
+            return I64
+    return t
+
+
+def refuse(op: str, t: DType, span: Span) -> TypeError_:
+    """The error for an operator that a dtype does not have."""
+    shown = ops.OPS[op].symbol or {"neg": "-", "pow": "**"}.get(op, op)
+    if t is BOOL:
+        hint = {"neg": "write 'not'", "sub": "write a != b, or cast them first: i64(a) - i64(b)"}.get(op)
+        return TypeError_(f"'{shown}' of bools", span=span, hint=hint or "cast it first: i64(...)")
+    if t.kind == "c":
+        if op in ("lt", "le", "gt", "ge", "min", "max"):
+            return TypeError_(
+                f"complex numbers have no order, and '{shown}' needs one",
+                span=span,
+                hint="compare abs(...) or real(...)",
+            )
+        return TypeError_(f"'{shown}' is not defined for complex numbers", span=span, hint="take real(...) or abs(...)")
+    return TypeError_(f"'{shown}' takes integers and bools, not {t}", span=span, hint="cast it first: i64(...)")
+
+
+def arity(e: ast.Call, n: int) -> None:
+    if len(e.args) != n:
+        raise TypeError_(f"'{e.name}' takes {counted(n, 'argument')}, not {len(e.args)}", span=e.span)
+
+
+def tidy(e: Expr) -> Expr:
+    """An index without the 0 that is added or the 1 that multiplies: ``x[i + 0]`` is ``x[i]``."""
+    if isinstance(e, Map) and len(e.args) == 2:
+        a, b = tidy(e.args[0]), tidy(e.args[1])
+        neutral = {"add": 0, "sub": 0, "mul": 1}.get(e.op)
+        for kept, other, sides in ((a, b, ("add", "sub", "mul")), (b, a, ("add", "mul"))):
+            if isinstance(other, Literal) and other.value == neutral and e.op in sides:
+                return kept
+    return e

@@ -1,0 +1,147 @@
+"""What stands behind a type or a statement's colon: dtype, format, fill, encoding of values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sparsec.errors import ShapeError, Span, SyntaxError_, TypeError_
+from sparsec.formats.format import Format
+from sparsec.frontends.dsl import ast
+from sparsec.frontends.dsl.formats import build_format, with_encoding
+from sparsec.frontends.dsl.names import unknown
+from sparsec.frontends.dsl.promotion import convert, show
+from sparsec.frontends.dsl.symbols import Definitions, Scalar
+from sparsec.frontends.dsl.typing import CONSTANTS, Scope, Typer
+from sparsec.ir.dtypes import BOOL, BY_NAME, DType
+from sparsec.ir.tensor import Literal
+
+MAX_ORDER = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Annotated:
+    """What the text says of a tensor; ``formatted`` tells "auto" (a None) from nothing said."""
+
+    dtype: DType | None = None
+    format: Format | None = None
+    formatted: bool = False
+    fill: Scalar | None = None
+    fill_span: Span | None = None
+
+    def fill_of(self, dtype: DType) -> Scalar | None:
+        """The fill in the tensor's dtype; raises ``TypeError_`` if it does not fit."""
+        return None if self.fill is None or self.fill_span is None else fill_value(self.fill, dtype, self.fill_span)
+
+
+def annotated(notes: tuple[ast.Annotation, ...], order: int, definitions: Definitions, *, typed: bool) -> Annotated:
+    """Annotations of a tensor with ``order`` dimensions; where ``typed`` a dtype may be among them.
+
+    Raises ``SyntaxError_`` for one that is there twice, ``FormatError`` for formats that do not fit the order.
+    """
+    found: dict[str, ast.Annotation] = {}
+    for note in notes:
+        kind = _kind(note, typed)
+        if kind in found:
+            raise SyntaxError_(f"a second {kind} for one tensor", span=note.span, hint=f"keep one {kind}")
+        found[kind] = note
+    if order == 0 and (extra := found.get("format") or found.get("encoding")):
+        raise SyntaxError_("a scalar has no format", span=extra.span, hint="leave it out")
+    dtype, fmt, fill, fill_span = None, None, None, None
+    if "dtype" in found:
+        dtype = BY_NAME[_word(found["dtype"]) or ""]
+    stated = found.get("format")
+    if isinstance(stated, ast.FormatNote):
+        fmt = build_format(stated.format, order, definitions.formats)
+    encoding = found.get("encoding")
+    if isinstance(encoding, ast.ValuesNote):
+        fmt = with_encoding(fmt, encoding, order)
+    filled = found.get("fill")
+    if isinstance(filled, ast.FillNote):
+        fill, fill_span = constant(filled.value), filled.value.span
+    return Annotated(dtype, fmt, "format" in found or "encoding" in found, fill, fill_span)
+
+
+def _kind(note: ast.Annotation, typed: bool) -> str:
+    if isinstance(note, ast.FillNote):
+        return "fill"
+    if isinstance(note, ast.ValuesNote):
+        return "encoding"
+    return "dtype" if typed and _word(note) in BY_NAME else "format"
+
+
+def _word(note: ast.Annotation) -> str | None:
+    """The single word that an annotation is."""
+    if isinstance(note, ast.FormatNote) and len(note.format.parts) == 1:
+        part = note.format.parts[0]
+        if isinstance(part, ast.FormatName) and not part.args:
+            return part.name
+    return None
+
+
+def dtype_of(name: ast.Name) -> DType:
+    """The dtype called so; raises ``TypeError_`` with the nearest."""
+    if name.id not in BY_NAME:
+        usual = {
+            "float": "f64",
+            "double": "f64",
+            "float64": "f64",
+            "float32": "f32",
+            "int": "i64",
+            "int64": "i64",
+            "int32": "i32",
+            "half": "f16",
+            "complex": "c128",
+        }.get(name.id)
+        hint = f"write {usual}" if usual else "dtypes are " + " ".join(BY_NAME)
+        if usual:
+            raise TypeError_(f"unknown dtype '{name.id}'", span=name.span, hint=hint)
+        raise unknown("dtype", name.id, BY_NAME, name.span, hint)
+    return BY_NAME[name.id]
+
+
+def dims_of(p: ast.Param) -> tuple[int | str, ...]:
+    """The dimensions of a parameter; raises ``ShapeError`` for more than ``MAX_ORDER``, or too large ones."""
+    dims: list[int | str] = []
+    for d in p.dims or ():
+        if isinstance(d, ast.Number) and int(d.value.real) >= 2**63:
+            raise ShapeError(f"the dimension {d.value} does not fit in 64 bits", span=d.span)
+        dims.append(int(d.value.real) if isinstance(d, ast.Number) else d.id)
+    if len(dims) > MAX_ORDER:
+        raise ShapeError(f"'{p.name.id}' has {len(dims)} dimensions, the limit is {MAX_ORDER}", span=p.name.span)
+    return tuple(dims)
+
+
+def constant(e: ast.Expr) -> Scalar:
+    """The value of numbers and operators on them: what ``fill(...)`` takes."""
+    parts = [e]
+    while parts:
+        part = parts.pop()
+        if not isinstance(part, ast.Number | ast.Unary | ast.Binary) and not (
+            isinstance(part, ast.Name) and part.id in CONSTANTS
+        ):
+            raise TypeError_("only numbers stand here", span=part.span, hint="such as 0, -inf, nan, true")
+        parts += ast.parts(part)
+    found = Typer(Scope()).expr(e).expr
+    if not isinstance(found, Literal):
+        raise TypeError_("only a number stands here", span=e.span, hint="such as 0, -inf, nan, true")
+    assert isinstance(found.value, bool | int | float | complex)
+    return found.value
+
+
+def fill_value(value: Scalar, dtype: DType, span: Span) -> Scalar:
+    """A fill in the tensor's dtype; raises ``TypeError_`` if it does not fit."""
+    wrong = isinstance(value, bool) != (dtype is BOOL) if dtype is BOOL or isinstance(value, bool) else False
+    if isinstance(value, complex) and dtype.kind != "c":
+        wrong = True
+    if isinstance(value, float) and dtype.is_integer:
+        wrong = True
+    if wrong:
+        hint = {"b": "fill(true) or fill(false)", "f": "fill(0), fill(inf)", "c": "fill(0), fill(1j)"}.get(
+            dtype.kind, "fill(0)"
+        )
+        raise TypeError_(f"{show(value)} is no {dtype}", span=span, hint=f"write {hint}")
+    if not dtype.holds(value):
+        raise TypeError_(f"the fill {show(value)} does not fit in {dtype}", span=span, hint="use a wider dtype")
+    fitted = convert(value, dtype)
+    assert isinstance(fitted, bool | int | float | complex)
+    return fitted

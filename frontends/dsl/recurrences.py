@@ -1,0 +1,113 @@
+"""Scan blocks: ``scan i { x[i] = ... x[i - 1] ... }``."""
+
+from __future__ import annotations
+
+import copy
+
+from sparsec.errors import ShapeError, TypeError_, UnsupportedError
+from sparsec.frontends.dsl import ast
+from sparsec.frontends.dsl.implicit import names_in
+from sparsec.frontends.dsl.names import RESERVED
+from sparsec.frontends.dsl.scopes import Variable
+from sparsec.frontends.dsl.statements import Block, assign
+from sparsec.frontends.dsl.targets import Body, declare
+from sparsec.ir.tensor import Assign, IndexDecl, ScanLoop
+
+ATTEMPTS = 6
+"""A dtype can only be promoted a few times: bool, small integers, i64, f64, c128."""
+
+
+def scan_loop(body: Body, s: ast.ScanText) -> ScanLoop:
+    """The statements of a block, which may read what they write at points already written.
+
+    Dtypes that the text leaves open are inferred by reading the block until they stay.
+    """
+    statements = []
+    for inner in s.body:
+        if isinstance(inner, ast.ScanText):
+            raise UnsupportedError(
+                "a 'scan' block inside another cannot run yet",
+                span=inner.index.span,
+                hint="an ordinary index will do: its points are computed together",
+            )
+        statements.append(inner)
+    if s.index.id in body.tensors or s.index.id in RESERVED:
+        raise TypeError_(
+            f"'{s.index.id}' cannot name an index variable: it means something else",
+            span=s.index.span,
+            hint="use another letter",
+        )
+    body.places = {t.target.name: place for t in statements if (place := step_place(t, s)) is not None}
+    opened = [declare(body, t).name for t in statements if t.target.name not in body.tensors]
+    opened = [n for n in opened if body.tensors[n].dtype is None]
+    if opened:
+        infer(body, s, statements, opened)
+    variable, out = run(body, s, statements)
+    body.places = {}
+    if variable.extent is None:
+        raise ShapeError(
+            f"nothing says how far the index '{variable.name}' runs",
+            span=variable.span,
+            hint="index a dimension with it alone",
+        )
+    return ScanLoop(IndexDecl(variable.name, body.extents.find(variable.extent)), out, s.reverse, span=s.span)
+
+
+def run(body: Body, s: ast.ScanText, statements: list[ast.AssignText]) -> tuple[Variable, tuple[Assign, ...]]:
+    """Analyse the statements of the block once."""
+    variable = Variable(s.index.id, s.index.span)
+    block = Block(variable, s.reverse, frozenset(t.target.name for t in statements))
+    # An extent that only a later statement says is needed by the earlier ones.
+    for t in statements:
+        find_extent(body, t, variable)
+    return variable, tuple(assign(body, t, block) for t in statements)
+
+
+def find_extent(body: Body, s: ast.AssignText, variable: Variable) -> None:
+    t = body.tensors[s.target.name]
+    for n, i in enumerate(s.target.indices):
+        if variable.extent is None and isinstance(i, ast.Name) and i.id == variable.name and n < t.ndim:
+            variable.extent, variable.first, variable.first_at = t.dims[n], f"dimension {n + 1} of '{t.name}'", i.span
+
+
+def step_place(t: ast.AssignText, s: ast.ScanText) -> int | None:
+    """The dimension of a target at which the block's variable stands alone.
+
+    Raises ``TypeError_`` for ``=`` to a place that does not depend on the variable: each step would write it again.
+    """
+    for n, i in enumerate(t.target.indices):
+        if isinstance(i, ast.Name) and i.id == s.index.id:
+            return n
+    if t.op == "=" and all(s.index.id not in names_in(i) for i in t.target.indices):
+        raise TypeError_(
+            f"'{t.target.name}' is written at the same place for each '{s.index.id}'",
+            span=t.target.span,
+            hint=f"index it with '{s.index.id}', or update it: {t.target.name} += ...",
+        )
+    return None
+
+
+def infer(body: Body, s: ast.ScanText, statements: list[ast.AssignText], opened: list[str]) -> None:
+    """Give the ``opened`` tensors the dtypes that their own values have in the end."""
+    before = copy.deepcopy(body.tensors), set(body.read)
+    assumed: dict[str, object] = {}
+    for _ in range(ATTEMPTS):
+        body.guesses = {}
+        run(body, s, statements)
+        found, body.guesses = body.guesses, None
+        body.tensors.clear()
+        body.tensors.update(copy.deepcopy(before[0]))
+        for name, dtype in found.items():
+            body.tensors[name].dtype, body.tensors[name].inferred = dtype, True
+        if found == assumed:
+            break
+        assumed = dict(found)
+    else:
+        first = body.tensors[opened[0]]
+        raise TypeError_(
+            f"the dtype of '{first.name}' depends on itself",
+            span=first.span,
+            hint=f"say it: {first.name}[...]: f64 = ...",
+        )
+    for name in opened:
+        body.tensors[name].inferred = False

@@ -1,0 +1,110 @@
+"""Schedules, checked for names: the kernel, its statements, its index variables and tensors, the commands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from sparsec.errors import ScheduleError
+from sparsec.frontends.dsl import ast
+from sparsec.frontends.dsl.names import nearest
+from sparsec.ir.rewrite import walk
+from sparsec.ir.tensor import Access, Assign, Program, ScanLoop
+
+LOOPS = ("order", "split", "tile", "panel", "unroll", "vector", "parallel", "merge")
+TENSORS = ("workspace", "pack", "prefetch", "assemble", "fuse")
+COMMANDS = (*LOOPS[:-1], "workspace", "merge", "pack", "prefetch", "assemble", "fuse")
+
+
+def check_schedule(commands: Iterable[ast.Command], program: Program) -> tuple[ast.Command, ...]:
+    """The commands, if every name in them is one of the program's.
+
+    Raises ``ScheduleError`` with the nearest name for one that is not.
+    """
+    found = tuple(commands)
+    for c in found:
+        if c.name.id not in COMMANDS:
+            raise ScheduleError(
+                f"there is no command '{c.name.id}'",
+                span=c.name.span,
+                hint=nearest(c.name.id, COMMANDS) or f"commands are {', '.join(COMMANDS)}",
+            )
+        assigns = statements(program)
+        if c.statement is not None:
+            names = list(dict.fromkeys(a.target.tensor for a in assigns))
+            if c.statement.id not in names:
+                raise ScheduleError(
+                    f"no statement of '{program.name}' writes '{c.statement.id}'",
+                    span=c.statement.span,
+                    hint=nearest(c.statement.id, names) or f"its statements write {', '.join(names)}",
+                )
+            assigns = [a for a in assigns if a.target.tensor == c.statement.id]
+        check_command(c, assigns, program)
+    return found
+
+
+def statements(program: Program) -> list[Assign]:
+    return [a for s in program.body for a in (s.body if isinstance(s, ScanLoop) else (s,))]
+
+
+def check_command(c: ast.Command, assigns: list[Assign], program: Program) -> None:
+    """The list of names that a command begins with: index variables, ``i/b``, ``A.j``; tensors for some commands."""
+    if not c.words:
+        example = {"order": "order i, k, j", "parallel": "parallel i by 64"}.get(c.name.id, f"{c.name.id} i 8")
+        raise ScheduleError(f"'{c.name.id}' of what?", span=c.name.span, hint=f"write {example}")
+    scans = [s.index.name for s in program.body if isinstance(s, ScanLoop)]
+    indices = list(dict.fromkeys([*scans, *(i.name for a in assigns for i in a.indices)]))
+    tensors = [t.name for t in program.tensors]
+    words, at, seen = c.words, 0, set[str]()
+    while at < len(words):
+        word = words[at]
+        follows = words[at + 1].id if at + 1 < len(words) else ""
+        if follows == "." and at + 2 < len(words):
+            check_position(word, words[at + 2], tensors, assigns)
+            at += 3
+        else:
+            known = indices if c.name.id in LOOPS else [*indices, *tensors]
+            if word.id not in known:
+                what = "an index variable" if c.name.id in LOOPS else "an index variable or tensor"
+                raise ScheduleError(
+                    f"'{word.id}' is not {what} of '{program.name}'",
+                    span=word.span,
+                    hint=nearest(word.id, known) or f"it has {', '.join(known)}",
+                )
+            divided = follows in ("/", "%")
+            if c.name.id == "order" and not divided and word.id in seen:
+                raise ScheduleError(f"'order' names '{word.id}' twice", span=word.span, hint="each loop once")
+            if not divided:
+                seen.add(word.id)
+            at += 3 if divided else 1
+        if at < len(words) and words[at].id == ",":
+            at += 1
+            continue
+        if c.name.id == "order" and at < len(words):
+            raise ScheduleError(
+                f"unexpected '{words[at].id}' in an order", span=words[at].span, hint="write order i, k, j"
+            )
+        break
+
+
+def check_position(tensor: ast.Name, index: ast.Name, tensors: list[str], assigns: list[Assign]) -> None:
+    """``A.j``: the loop over the stored positions of A along j."""
+    if tensor.id not in tensors:
+        raise ScheduleError(
+            f"'{tensor.id}' is no tensor of the kernel",
+            span=tensor.span,
+            hint=nearest(tensor.id, tensors) or f"its tensors are {', '.join(tensors)}",
+        )
+    used = dict.fromkeys(
+        i.name
+        for a in assigns
+        for n in walk(a)
+        if isinstance(n, Access) and n.tensor == tensor.id
+        for i in walk(n)
+        if hasattr(i, "name") and not isinstance(i, Access)
+    )
+    if index.id not in used:
+        raise ScheduleError(
+            f"'{tensor.id}' is not indexed with '{index.id}'",
+            span=index.span,
+            hint=nearest(index.id, used) or f"its indices are {', '.join(used)}",
+        )
