@@ -169,6 +169,9 @@ def free_indices(e: Expr | None) -> set[str]:
 def bind_sizes(program: Program, arrays: Mapping[str, Any], sizes: Mapping[str, int] | None) -> dict[str, int]:
     """The extent of every named dimension; raises ``ShapeError`` where shapes disagree or leave one open."""
     dims = dict(sizes or {})
+    for d, n in dims.items():
+        if n < 0:
+            raise ShapeError(f"the extent of dimension '{d}' is {n}")
     for t in program.tensors:
         if t.role == "local" or (t.role == "out" and t.name not in arrays):
             continue
