@@ -384,7 +384,8 @@ class _Memo:
         for place, x in zip(self._places, operands, strict=True):
             at = place.at
             if place.storage is not None:
-                if (x.storage if type(x) is Tensor else operand_storage(x)) is not place.storage():
+                storage = x.storage if type(x) is Tensor else operand_storage(x)
+                if storage is None or storage is not place.storage():
                     return False, None
             elif type(x) is not np.ndarray or x.shape != place.shape or x.strides != place.strides or x.dtype != place.dtype:
                 return False, None
