@@ -23,7 +23,9 @@ from sparsec.cli import words
 from sparsec.cli.output import Out
 from sparsec.cli.timing import once, race
 
-MATRIX = Path(__file__).parent / "data" / "debian12_depends.mtx.gz"
+HERE = Path(__file__).resolve().parent
+MATRIX = HERE / "data" / "debian12_depends.mtx.gz"
+PICTURE = HERE.parent / "build" / "demo_spy.png"
 COLUMNS = 32
 MOST_PRODUCTS = 50_000_000
 """Multiplications of the sparse product beyond which it is left out."""
@@ -70,12 +72,13 @@ class Contest:
 def main() -> int:
     parser = argparse.ArgumentParser(description="Compile four sparse kernels and run them beside SciPy.")
     parser.add_argument("matrix", nargs="?", type=Path, default=MATRIX, help="a Matrix Market file")
-    parser.add_argument("--picture", type=Path, default=Path("demo_spy.png"), help="where to draw the matrix")
+    parser.add_argument("--picture", type=Path, default=PICTURE, help="where to draw the matrix")
+    parser.add_argument("--seconds", type=float, default=0.2, help="how long to time each contestant (0.2)")
     options = parser.parse_args()
     out = Out()
     try:
         A, name, dtype = load(options.matrix)
-        demonstrate(out, A, name, dtype, options.picture)
+        demonstrate(out, A, name, dtype, options.picture, options.seconds)
     except sp.SparsecError as problem:
         print(f"demo: {problem}", file=sys.stderr)
         return 1
@@ -96,7 +99,7 @@ def load(path: Path) -> tuple[Csr, str, str]:
     return A, path.name.removesuffix(".gz").removesuffix(".mtx"), str(values.dtype)
 
 
-def demonstrate(out: Out, A: Csr, name: str, dtype: str, picture: Path) -> None:
+def demonstrate(out: Out, A: Csr, name: str, dtype: str, picture: Path, seconds: float) -> None:
     start = time.perf_counter()
     out.heading(name, f"{words.shape(A.shape)}, {words.count(A.nnz)} entries of {dtype}")
     lengths = np.diff(A.indptr)
@@ -112,7 +115,7 @@ def demonstrate(out: Out, A: Csr, name: str, dtype: str, picture: Path) -> None:
         if isinstance(made, str):
             remarks.append(made)
             continue
-        row, kernel = contest(made)
+        row, kernel = contest(made, seconds)
         rows.append(row)
         shown = shown or kernel
     out.table(["kernel", "", ">compile", ">sparsec", ">peer", "", ">speed", "result"], rows, indent=0)
@@ -121,23 +124,25 @@ def demonstrate(out: Out, A: Csr, name: str, dtype: str, picture: Path) -> None:
     if shown is not None:
         levels(out, shown)
 
+    picture.parent.mkdir(parents=True, exist_ok=True)
     spy.save(picture, np.stack(A.tocoo().coords), A.shape, title=name)
     out.text()
-    out.heading("picture", f"{picture}")
+    near = picture.resolve().is_relative_to(Path.cwd())
+    out.heading("picture", str(picture.resolve().relative_to(Path.cwd()) if near else picture))
     out.note(f"all of this took {words.duration(time.perf_counter() - start)}")
 
 
-def contest(c: Contest) -> tuple[tuple[str, ...], sp.Kernel]:
+def contest(c: Contest, seconds: float) -> tuple[tuple[str, ...], sp.Kernel]:
     """Compile, check, time: a row of the table, and the kernel."""
-    (kernel, prepared), seconds = once(lambda: _compile(c))
+    (kernel, prepared), compiling = once(lambda: _compile(c))
     ours = c.answer(kernel(**prepared))
     agree(ours, c.rival())
-    times = race({"ours": lambda: kernel(**prepared), "rival": c.rival})
+    times = race({"ours": lambda: kernel(**prepared), "rival": c.rival}, seconds)
     mine, theirs = times["ours"].minimum, times["rival"].minimum
     cells = (
         kernel.name,
         c.what,
-        words.duration(seconds),
+        words.duration(compiling),
         words.duration(mine),
         words.duration(theirs),
         c.peer,

@@ -1,6 +1,6 @@
 """MTTKRP, the heart of tensor decompositions, on a tensor of order 3: M[i, r] = T[i, j, k] B[j, r] C[k, r].
 
-CSF stores T as a tree; the compiler sees that the inner product over k can be finished before it meets B.
+CSF stores T as a tree of its coordinates; the kernel walks it once and is parallel over its rows.
 """
 
 from __future__ import annotations

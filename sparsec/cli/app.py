@@ -160,6 +160,7 @@ def _show_logs() -> None:
     epilog="'sparsec COMMAND --help' says more. Exit codes: 0 done, 1 the program or its data is wrong, "
     "2 the command line is.",
 )
+@click.version_option(package_name="sparsec", message="%(prog)s %(version)s")
 def cli() -> None:
     """A compiler for sparse tensor programs."""
     _show_logs()

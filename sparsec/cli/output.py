@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 F = TypeVar("F", bound=Callable[..., Any])
-LEXERS = {"llvm": "llvm", "asm": "gas", "c": "c", "loops": "rust", "buffer": "rust", "tensor": "rust", "dsl": "rust"}
-"""Stage -> the Pygments lexer that comes nearest."""
 
 
 def is_terminal(stream: TextIO) -> bool:
@@ -86,14 +84,13 @@ class Out:
         self._print(text, "green" if good else "bold red")
 
     def code(self, text: str, stage: str) -> None:
-        """Program text as it is, coloured on a terminal by what it is (a key of ``LEXERS``)."""
-        if self.fancy is None or stage not in LEXERS:
+        """Program text as it is, coloured on a terminal by what it is: "dsl", a level of IR, "llvm", "asm", "c"."""
+        if self.fancy is None:
             self._print(text.rstrip("\n"))
             return
-        from rich.syntax import Syntax
+        from sparsec.cli.highlight import highlighted
 
-        syntax = Syntax("", LEXERS[stage], theme="ansi_dark", background_color="default")
-        self.fancy.print(syntax.highlight(text.rstrip("\n")), soft_wrap=True, end="")
+        self.fancy.print(highlighted(text.rstrip("\n"), stage), soft_wrap=True)
 
     def fields(self, pairs: Sequence[tuple[str, str]], indent: int = 2) -> None:
         """A name and a value on each line, the values below each other."""

@@ -89,7 +89,8 @@ class Torch:
             import torch
         except ImportError:
             raise UnsupportedError("--against torch needs torch", hint="pip install 'sparsec[torch]'") from None
-        warnings.filterwarnings("ignore", message="Sparse (CSR|CSC)")  # torch says that CSR is in beta
+        # torch says that CSR is in beta, and that it does not check what we make.
+        warnings.filterwarnings("ignore", message="Sparse (CSR|CSC|invariant)")
         self.torch = torch
 
     def take(self, operand: Any) -> Any:

@@ -148,12 +148,14 @@ def _time(
         steps = kernel.times
         report["compile_ms"] = steps
         report["first_call_s"] = first
+        out.text()
         out.heading("compiled", "in " + words.duration(sum(steps.values()) / 1e3))
         out.fields([(step, words.duration(ms / 1e3)) for step, ms in steps.items()])
         out.fields([("first call", words.duration(first) + "   (compiling included)")])
     report["calls"] = {
         n: {"minimum_s": t.minimum, "median_s": t.median, "calls": t.calls} for n, t in timings.items()
     }
+    out.text()
     out.table(["calls", ">minimum", ">median", ">calls", ">to sparsec"], [_row(n, timings) for n in timings])
     if without:
         report["against"] = without

@@ -33,7 +33,7 @@ def test_the_list_is_complete() -> None:
 
 def test_demo(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
-    done = run("demo.py", cwd=tmp_path)
+    done = run("demo.py", "--picture", "made/here.png", "--seconds", "0.01", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "\x1b" not in done.stdout
     lines = done.stdout.splitlines()
@@ -42,7 +42,7 @@ def test_demo(tmp_path: Path) -> None:
         assert row.endswith("agrees") and " x " in row
     for level in ("text", "tensor IR", "loop nest IR", "buffer IR", "assembly"):
         assert any(line.startswith(f"spmv: {level}") for line in lines)
-    assert (tmp_path / "demo_spy.png").read_bytes().startswith(b"\x89PNG")
+    assert (tmp_path / "made" / "here.png").read_bytes().startswith(b"\x89PNG")
 
 
 HEAD = "%%MatrixMarket matrix coordinate {} general\n"
@@ -62,7 +62,7 @@ def test_demo_on(name: str, tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     path = tmp_path / f"{name}.mtx"
     path.write_text(SMALL[name])
-    done = run("demo.py", path, "--picture", tmp_path / "p.png", cwd=tmp_path)
+    done = run("demo.py", path, "--picture", tmp_path / "p.png", "--seconds", "0.01", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("agrees") == 4 and (tmp_path / "p.png").exists()
 
