@@ -54,7 +54,7 @@ class Arrangement:
             last: np.ndarray = np.append(self.starts[1:], len(values)) - 1
             return np.take(values, last)
         if dtype is BF16:
-            from sparsec.ir.tensor_interp import from_storage, round_to, to_storage
+            from sparsec.ir.tensor_values import from_storage, round_to, to_storage
 
             sums = np.add.reduceat(from_storage(values, BF16), self.starts)
             return to_storage(round_to(sums, BF16), BF16)
@@ -326,7 +326,7 @@ def from_dense(
     order = format.order
     turned = array.transpose(order)
     if dtype is BF16:
-        from sparsec.ir.tensor_interp import from_storage
+        from sparsec.ir.tensor_values import from_storage
 
         stored = ~is_fill(from_storage(turned, BF16), fill)
     else:

@@ -117,7 +117,7 @@ class _Sink:
 def readable(values: np.ndarray, storage: Storage) -> np.ndarray:
     """Values in a dtype that text can be made of."""
     if storage.dtype is BF16:
-        from sparsec.ir.tensor_interp import from_storage
+        from sparsec.ir.tensor_values import from_storage
 
         return from_storage(values, BF16)
     return values.astype(np.float32) if storage.dtype is F16 else values

@@ -69,7 +69,7 @@ class Storage:
     def fill_value(self) -> Any:
         """The fill as an element of ``values``."""
         if self.dtype is BF16:
-            from sparsec.ir.tensor_interp import from_storage, to_storage
+            from sparsec.ir.tensor_values import from_storage, to_storage
 
             return to_storage(from_storage(float(self.fill), BF16), BF16)[()]  # type: ignore[arg-type]
         return self.dtype.np.type(self.fill)

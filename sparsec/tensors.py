@@ -97,7 +97,7 @@ class Tensor(Operators):
     def _plain(self, values: np.ndarray) -> np.ndarray:
         if self.storage.dtype is not BF16:
             return values
-        from sparsec.ir.tensor_interp import from_storage
+        from sparsec.ir.tensor_values import from_storage
 
         return from_storage(values, BF16)
 

@@ -50,6 +50,16 @@ def walk(node: Node) -> Iterator[Node]:
         yield from walk(child)
 
 
+def depth(node: Node) -> int:
+    """How many nodes lie one beneath the other at most, counted without recursion."""
+    deepest, left = 0, [(node, 1)]
+    while left:
+        at, n = left.pop()
+        deepest = max(deepest, n)
+        left += [(child, n + 1) for child in children(at)]
+    return deepest
+
+
 def map_children(node: Node, fn: Callable[[Node], Node]) -> Node:
     """``node`` with ``fn`` applied to each child; the same object when nothing changed."""
     changes = {}

@@ -46,7 +46,8 @@ from sparsec.ir.tensor import (
     Stored,
     Top,
 )
-from sparsec.ir.tensor_interp import Array, Machine, from_storage, to_storage
+from sparsec.ir.tensor_interp import Machine
+from sparsec.ir.tensor_values import Array, from_storage, to_storage
 
 _KEEP = ("neg", "abs", "relu", "conj", "real", "imag")
 

@@ -28,7 +28,7 @@ import numpy as np
 
 from sparsec.errors import BackendError, ShapeError, TypeError_
 from sparsec.ir import ops
-from sparsec.ir.dtypes import BF16, BOOL, DType, round_bf16
+from sparsec.ir.dtypes import BOOL, DType
 from sparsec.ir.rewrite import walk
 from sparsec.ir.tensor import (
     Access,
@@ -50,11 +50,24 @@ from sparsec.ir.tensor import (
     TensorDecl,
     Top,
 )
+from sparsec.ir.tensor_values import (
+    Array,
+    apply,
+    combine,
+    first_best,
+    fold,
+    from_storage,
+    held,
+    identity,
+    logsumexp,
+    points,
+    round_to,
+    scalar,
+    to_storage,
+)
 
 if TYPE_CHECKING:
     from sparsec.ir.tensor_bounds import Magnitude
-
-Array = np.ndarray[Any, np.dtype[Any]]
 
 LIMIT = 1 << 28
 """Greatest number of points an expression may have here."""
@@ -89,49 +102,6 @@ def magnitude(
     from sparsec.ir.tensor_bounds import bounds
 
     return bounds(program, arrays, sizes, stored)
-
-
-# bf16 is held in f32
-
-
-def held(t: DType) -> np.dtype[Any]:
-    """The NumPy type in which values of a type are held here."""
-    return np.dtype(np.float32) if t is BF16 else t.np
-
-
-def from_storage(a: Any, t: DType) -> Array:
-    """A caller's array (a copy), as it is held here."""
-    if t is not BF16:
-        return np.array(a, dtype=t.np, order="C")
-    a = np.asarray(a)
-    if a.dtype == np.uint16:
-        return np.ascontiguousarray(a.astype(np.uint32) << np.uint32(16)).view(np.float32)
-    return round_to(np.array(a, np.float32, order="C"), t)
-
-
-def to_storage(a: Array, t: DType) -> Array:
-    """The array a caller sees."""
-    return (a.view(np.uint32) >> np.uint32(16)).astype(np.uint16) if t is BF16 else a
-
-
-def round_to(a: Array, t: DType) -> Array:
-    """f32 rounded to the nearest bf16, ties to even; other types as they are."""
-    return round_bf16(a) if t is BF16 else a
-
-
-def scalar(value: object, t: DType) -> Any:
-    """A literal or fill of a type, as a NumPy scalar."""
-    return round_to(held(t).type(value), t)[()]
-
-
-def identity(monoid: str, t: DType) -> Any:
-    """The identity of a built-in monoid as a NumPy scalar."""
-    value: Any
-    if t is BF16:
-        value = {"add": 0.0, "mul": 1.0, "min": np.inf, "max": -np.inf, "logsumexp": -np.inf}[monoid]
-    else:
-        value = ops.MONOIDS[monoid].identity(t)
-    return held(t).type(value)
 
 
 def free_indices(e: Expr | None) -> set[str]:
@@ -169,9 +139,9 @@ def free_indices(e: Expr | None) -> set[str]:
 def bind_sizes(program: Program, arrays: Mapping[str, Any], sizes: Mapping[str, int] | None) -> dict[str, int]:
     """The extent of every named dimension; raises ``ShapeError`` where shapes disagree or leave one open."""
     dims = dict(sizes or {})
-    for d, n in dims.items():
-        if n < 0:
-            raise ShapeError(f"the extent of dimension '{d}' is {n}")
+    for name, extent in dims.items():
+        if extent < 0:
+            raise ShapeError(f"the extent of dimension '{name}' is {extent}")
     for t in program.tensors:
         if t.role == "local" or (t.role == "out" and t.name not in arrays):
             continue
@@ -495,12 +465,12 @@ class Machine:
         if e.monoid in self.monoids:
             monoid, t = self.monoids[e.monoid], e.body.dtype
             state = None
-            for x, m in _points(body, mask, axes):
+            for x, m in points(body, mask, axes):
                 state = self.step(monoid, t, state or self.zero(monoid, t, x), x, m)
             state = state or self.zero(monoid, t, body.sum(axis=axes, keepdims=True))
             return self._result(monoid, state, t).astype(held(e.dtype))
         if e.monoid in ("argmin", "argmax"):
-            return _arg(e.monoid, body, mask, axes)
+            return first_best(e.monoid, body, mask, axes)
         if e.monoid == "logsumexp":
             return round_to(logsumexp(body, mask, axes), e.dtype)
         if mask is not None:
@@ -605,76 +575,6 @@ class Machine:
 def _assigns(body: tuple[Stmt, ...]) -> Iterator[Assign]:
     for s in body:
         yield from s.body if isinstance(s, ScanLoop) else (s,)
-
-
-def apply(op: str, args: tuple[Array, ...], t: DType) -> Array:
-    """A scalar operator point by point, in type ``t``."""
-    if t is not BF16:
-        return np.asarray(ops.evaluate(op, args, t))
-    if op == "cast":
-        return np.asarray(ops.cast_value(args[0], t))
-    with np.errstate(all="ignore"):
-        return round_to(np.asarray(ops.OPS[op].numpy(*args)).astype(np.float32), t)
-
-
-def fold(monoid: str, body: Array, axes: tuple[int, ...], t: DType) -> Array:
-    """Fold with a built-in monoid; the axes become 1, an empty range gives the identity."""
-    name = ops.MONOIDS[monoid].op
-    assert name is not None
-    function = ops.OPS[name].numpy
-    assert isinstance(function, np.ufunc)
-    begin = identity(monoid, t)
-    out = function.reduce(body, axis=axes, keepdims=True, initial=begin, dtype=None if t is BOOL else held(t))
-    return np.asarray(out).astype(held(t))
-
-
-def combine(monoid: str, a: Array, b: Array, t: DType) -> Array:
-    """One step of a fold with a built-in monoid."""
-    name = ops.MONOIDS[monoid].op
-    if name is None and monoid == "logsumexp":
-        return np.logaddexp(a, b).astype(held(t))
-    if name is None:
-        raise TypeError_(f"there is no running '{monoid}'")
-    return apply(name, (a, b), t)
-
-
-def logsumexp(body: Array, mask: Array | None, axes: tuple[int, ...]) -> Array:
-    """log of the sum of exp, computed around the greatest; -inf for nothing."""
-    low = body.dtype.type(-np.inf)
-    body = body if mask is None else np.where(mask, body, low)
-    top = np.maximum.reduce(body, axis=axes, keepdims=True, initial=low)
-    base = np.where(np.isinf(top), body.dtype.type(0), top)
-    total = np.add.reduce(np.exp(body - base), axis=axes, keepdims=True)
-    return np.asarray(np.where(np.isinf(top), top, np.log(total) + base).astype(body.dtype))
-
-
-def _arg(monoid: str, body: Array, mask: Array | None, axes: tuple[int, ...]) -> Array:
-    last = tuple(range(body.ndim - len(axes), body.ndim))
-    kept = [a for a in range(body.ndim) if a not in axes]
-    moved = np.moveaxis(body, axes, last).reshape(*(body.shape[a] for a in kept), -1)
-    allowed = np.ones(body.shape, bool) if mask is None else mask
-    allowed = np.moveaxis(allowed, axes, last).reshape(moved.shape)
-    shape = tuple(1 if a in axes else n for a, n in enumerate(body.shape))
-    if moved.shape[-1] == 0:
-        return np.full(shape, -1, np.int64)
-    # Dense ranks compare like the keys; a NaN is ranked before all.
-    _, rank = np.unique(moved, return_inverse=True)
-    rank = rank.reshape(moved.shape).astype(np.int64)
-    rank = rank if monoid == "argmin" else -rank
-    if moved.dtype.kind == "f":
-        rank = np.where(np.isnan(moved), np.int64(-moved.size - 1), rank)
-    rank = np.where(allowed, rank, np.int64(moved.size + 1))
-    best = np.where(allowed.any(axis=-1), rank.argmin(axis=-1), -1)
-    return np.asarray(best, np.int64).reshape(shape)
-
-
-def _points(body: Array, mask: Array | None, axes: tuple[int, ...]) -> Iterator[tuple[Array, Array | None]]:
-    """The slices of extent 1 along ``axes``, row-major."""
-    for at in np.ndindex(*(body.shape[a] for a in axes)):
-        place: list[Any] = [slice(None)] * body.ndim
-        for a, n in zip(axes, at, strict=True):
-            place[a] = slice(n, n + 1)
-        yield body[tuple(place)], None if mask is None else mask[tuple(place)]
 
 
 __all__ = ["LIMIT", "interpret", "magnitude"]

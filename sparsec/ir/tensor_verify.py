@@ -31,7 +31,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sparsec.errors import SparsecError, VerifyError
-from sparsec.ir import ops
+from sparsec.ir import ops, rewrite
 from sparsec.ir.dtypes import BOOL, I64
 from sparsec.ir.expr_verify import (
     Messages,
@@ -250,13 +250,8 @@ def _definition(part: str, names: tuple[str, ...], exprs: tuple[Expr, ...]) -> M
 
 def depth(s: Assign | MonoidDef, scope: Scope) -> Messages:
     parts = (*s.target.indices, s.value, s.where) if isinstance(s, Assign) else _definitions(s)
-    left = [(e, 1) for e in parts if e is not None]
-    while left:
-        e, n = left.pop()
-        if n > MAX_DEPTH:
-            yield f"an expression nests more than {MAX_DEPTH} deep"
-            return
-        left += [(child, n + 1) for child in children(e)]
+    if any(e is not None and rewrite.depth(e) > MAX_DEPTH for e in parts):
+        yield f"an expression nests more than {MAX_DEPTH} deep"
 
 
 def indices(s: Assign, scope: Scope) -> Messages:
