@@ -237,7 +237,13 @@ class Builder:
         self.emit(Store(buffer, index, cast(value, buffer.dtype)))
 
     def alloc(
-        self, hint: str, dtype: DType, size: Expr, init: Expr | None = None, space: str = "heap", origin: tuple[str, int, str] | None = None
+        self,
+        hint: str,
+        dtype: DType,
+        size: Expr,
+        init: Expr | None = None,
+        space: str = "heap",
+        origin: tuple[str, int, str] | None = None,
     ) -> Buffer:
         """A new buffer; ``origin`` is its tensor, level and role."""
         buffer = Buffer(self.fresh(hint), dtype, Origin(*origin) if origin else None)
