@@ -6,7 +6,6 @@ Whatever is wrong with a file is a ``FileError`` that names it, and the line whe
 from __future__ import annotations
 
 import bz2
-import difflib
 import gzip
 import os
 import struct
@@ -17,7 +16,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
-from sparsec.errors import FileError, SparsecError, TypeError_, UnsupportedError
+from sparsec.errors import FileError, SparsecError, TypeError_, UnsupportedError, nearest
 from sparsec.runtime.storage import Storage
 
 KINDS = {
@@ -106,9 +105,8 @@ def translated(path: Path) -> Iterator[None]:
         raise FileError(f"'{path}': {e.message}", hint=e.hint) from e
     except FileNotFoundError:
         with suppress(OSError):
-            near = difflib.get_close_matches(path.name, os.listdir(path.parent), 1)
-            if near:
-                raise FileError(f"there is no file '{path}'", hint=f"did you mean '{near[0]}'?") from None
+            if near := nearest(path.name, os.listdir(path.parent)):
+                raise FileError(f"there is no file '{path}'", hint=near) from None
         raise FileError(f"there is no file '{path}'") from None
     except MemoryError:
         raise FileError(f"'{path}': what it announces does not fit in memory") from None

@@ -6,6 +6,7 @@ column-major or strided storage of it.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,11 +18,11 @@ from sparsec.errors import FormatError, ShapeError, TypeError_
 from sparsec.formats.dense import Dense
 from sparsec.formats.format import Format
 from sparsec.formats.named import dense, from_levels
-from sparsec.ir.dtypes import DType, from_numpy
+from sparsec.ir.dtypes import DType
 from sparsec.ir.tensor import Program, TensorDecl
 from sparsec.knobs import knobs
 from sparsec.runtime.entries import dense_view, from_dense
-from sparsec.runtime.outside import dense_array, operand_storage
+from sparsec.runtime.outside import dense_source, operand_storage
 from sparsec.runtime.storage import Storage
 from sparsec.tensors import Tensor
 
@@ -103,25 +104,24 @@ def strided(order: int) -> Format:
 
 
 def _array(t: TensorDecl, given: Any) -> np.ndarray:
-    """A NumPy array of the declared dtype over what the caller passed; Python numbers and lists are cast if they fit."""
-    array = dense_array(given, t.name)
-    if array.dtype == t.dtype.np:
+    """A NumPy array of the declared dtype over what the caller passed; Python's numbers and lists are cast if they fit."""
+    array, dtype = dense_source(given, f"operand '{t.name}'")
+    if dtype is t.dtype:
         return array if array.dtype.isnative else array.astype(t.dtype.np)
-    if isinstance(given, np.ndarray) or hasattr(given, "__array_interface__") and not isinstance(given, np.generic):
-        _check_dtype(t, from_numpy(array.dtype))
-        return array.astype(t.dtype.np)
-    if not np.can_cast(array.dtype, t.dtype.np, "same_kind") and not _number_fits(array, t.dtype):
-        raise TypeError_(f"operand '{t.name}' is declared {t.dtype}: {given!r:.60} does not fit")
-    with np.errstate(all="ignore"):
+    if hasattr(given, "dtype") and array.ndim:
+        _check_dtype(t, dtype)
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the imaginary part that a cast drops
         cast = array.astype(t.dtype.np)
-    if t.dtype.is_integer and not np.array_equal(cast, array):
+    if not _kind_fits(array.dtype.kind, t.dtype) or (t.dtype.is_integer and not np.array_equal(cast, array)):
         raise TypeError_(f"operand '{t.name}' is declared {t.dtype}: {given!r:.60} does not fit")
     return cast
 
 
-def _number_fits(array: np.ndarray, t: DType) -> bool:
-    """Python's ints may stand for any number, if they are small enough."""
-    return array.dtype.kind in "iu" and t.kind in "iufc" or array.dtype.kind == "b"
+def _kind_fits(kind: str, t: DType) -> bool:
+    """Whether a number of this kind may stand for one of type ``t``: bools for any, ints for floats, floats for complex."""
+    ranks = "biufc"
+    return kind in "iu" and t.is_integer or ranks.index(kind) <= ranks.index(t.kind)
 
 
 def _check_dtype(t: TensorDecl, found: DType) -> None:

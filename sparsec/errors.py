@@ -6,6 +6,7 @@ and a ``Span``; the message then carries a caret excerpt.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 
@@ -71,6 +72,15 @@ def excerpt(source: str, span: Span, filename: str | None = None) -> list[str]:
         gutter + text,
         " " * (len(gutter) - 2) + "| " + pad + "^" * width,
     ]
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """A hint with the known name that is most like ``name``."""
+    import difflib
+
+    lower = {k.lower(): k for k in reversed(list(dict.fromkeys(known)))}
+    near = difflib.get_close_matches(name.lower(), lower, 1)
+    return f"did you mean '{lower[near[0]]}'?" if near else None
 
 
 class SyntaxError_(SparsecError):

@@ -16,7 +16,7 @@ import numpy as np
 
 from sparsec.binding import Bound, bind, extents, row_major, shape_of
 from sparsec.driver import Call, Compiled, Stopped, compiled, with_widths
-from sparsec.errors import BackendError, FormatError, ShapeError, TypeError_, UnsupportedError
+from sparsec.errors import BackendError, FormatError, ShapeError, TypeError_, UnsupportedError, nearest
 from sparsec.formats.format import Format
 from sparsec.ir.tensor import Assign, Program, TensorDecl
 from sparsec.knobs import knobs
@@ -101,10 +101,7 @@ class Kernel:
             raise TypeError_(f"{self.name} takes {len(names)} operands ({', '.join(names)}), not {len(operands)}")
         for name in named:
             if name not in names:
-                import difflib
-
-                near = difflib.get_close_matches(name, names, 1)
-                hint = f"did you mean '{near[0]}'?" if near else f"its operands are {', '.join(names)}"
+                hint = nearest(name, names) or f"its operands are {', '.join(names)}"
                 raise TypeError_(f"{self.name} has no operand '{name}'", hint=hint)
             if name in names[: len(operands)]:
                 raise TypeError_(f"operand '{name}' of {self.name} is given twice")
@@ -231,8 +228,8 @@ class Kernel:
         if self._nest is not None:
             formats: dict[str, Format | None] = {}
         else:
-            layouts = (b.layout for b in bounds)
-            formats = {t.name: f for t, f in zip(program.operands, layouts, strict=True)}
+            layouts = {t.name: b.layout for t, b in zip(program.operands, bounds, strict=True)}
+            formats = {t.name: layouts[t.name].with_dims(t.format.dims) for t in program.operands if t.format}
             for t in program.tensors:
                 if t.role != "in":
                     assert t.format is not None

@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 import click
 
-from sparsec.errors import SparsecError
+from sparsec.errors import SparsecError, nearest
 
 LOG = logging.getLogger("sparsec.cli")
 
@@ -65,11 +65,9 @@ class Root(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        import difflib
-
         if args and not args[0].startswith("-") and args[0] not in self.list_commands(ctx):
-            near = difflib.get_close_matches(args[0], self.list_commands(ctx), 1)
-            ctx.fail(f"no command '{args[0]}'" + (f"; did you mean '{near[0]}'?" if near else ""))
+            near = nearest(args[0], self.list_commands(ctx))
+            ctx.fail(f"no command '{args[0]}'" + (f"; {near}" if near else ""))
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

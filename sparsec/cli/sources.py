@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import click
 
 from sparsec.cli import specs
-from sparsec.errors import FileError, SparsecError, TypeError_
+from sparsec.errors import FileError, SparsecError, TypeError_, nearest
 
 K = TypeVar("K")
 
@@ -114,8 +114,6 @@ def assignments(texts: tuple[str, ...], option: str) -> dict[str, str]:
 
 def choose_kernel(kernels: Mapping[str, K], wanted: str | None) -> K:
     """The kernel called ``wanted``, or the only one; raises ``TypeError_`` with the names."""
-    import difflib
-
     if wanted is None:
         if len(kernels) == 1:
             return next(iter(kernels.values()))
@@ -123,8 +121,7 @@ def choose_kernel(kernels: Mapping[str, K], wanted: str | None) -> K:
             raise SparsecError("the text has no kernel", hint="kernel f(x: f64[n]) -> y: f64[n] { y[i] = 2 * x[i] }")
         raise SparsecError(f"the text has {len(kernels)} kernels", hint="choose one: --kernel " + " | ".join(kernels))
     if wanted not in kernels:
-        near = difflib.get_close_matches(wanted, kernels, 1)
-        hint = f"did you mean '{near[0]}'?" if near else "its kernels are " + (", ".join(kernels) or "none")
+        hint = nearest(wanted, kernels) or "its kernels are " + (", ".join(kernels) or "none")
         raise TypeError_(f"the text has no kernel '{wanted}'", hint=hint)
     return kernels[wanted]
 

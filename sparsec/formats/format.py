@@ -112,7 +112,11 @@ class Format:
 
     def normal(self) -> Format:
         """The same format with dimensions called d0, d1, ...: equal formats then compare equal."""
-        names = {d: f"d{n}" for n, d in enumerate(self.dims)}
+        return self.with_dims(tuple(f"d{n}" for n in range(self.ndim)))
+
+    def with_dims(self, dims: tuple[str, ...]) -> Format:
+        """The same format with dimensions of other names."""
+        names = dict(zip(self.dims, dims, strict=True))
 
         def rename(e: DimExpr) -> DimExpr:
             if isinstance(e, DimVar):
@@ -121,9 +125,7 @@ class Format:
                 return DimOp(e.op, tuple(rename(a) for a in e.args))
             return e
 
-        return Format(
-            tuple(names.values()), tuple(LevelSpec(rename(s.coord), s.type) for s in self.levels), self.name
-        )
+        return Format(dims, tuple(LevelSpec(rename(s.coord), s.type) for s in self.levels), self.name)
 
     def concrete(self, index: DType = I32, pos: DType = I32) -> Format:
         """The format with every open index and position width set to these types."""

@@ -35,7 +35,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import numpy as np
 
-from sparsec.errors import FormatError, UnsupportedError
+from sparsec.errors import FormatError, UnsupportedError, nearest
 from sparsec.ir import dtypes
 from sparsec.ir.dtypes import DType
 
@@ -221,15 +221,13 @@ def make_level(name: str, words: tuple[str, ...] = (), options: dict[str, Any] |
 
     Raises ``FormatError`` for unknown names and options.
     """
-    import difflib
-
     options = options or {}
     if name in PLANNED:
         return Planned(name, words + tuple(f"{k}={v}" for k, v in options.items()))
     cls = REGISTRY.get(name)
     if cls is None:
-        near = difflib.get_close_matches(name, [*REGISTRY, *PLANNED], 1)
-        hint = f"did you mean '{near[0]}'?" if near else "level types are " + ", ".join([*REGISTRY, *PLANNED])
+        known = [*REGISTRY, *PLANNED]
+        hint = nearest(name, known) or "level types are " + ", ".join(known)
         raise FormatError(f"unknown level type '{name}'", hint=hint)
     known = {f.name: f for f in dataclasses.fields(cls)}
     settings: dict[str, Any] = {}

@@ -6,10 +6,9 @@ give a format made of planned levels, so that programs that use them still parse
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable
 
-from sparsec.errors import FormatError
+from sparsec.errors import FormatError, nearest
 from sparsec.formats.compressed import Compressed
 from sparsec.formats.dense import Dense
 from sparsec.formats.format import DimVar, Format, LevelSpec
@@ -99,8 +98,8 @@ def named_format(name: str, order: int, args: tuple[int, ...] = ()) -> Format:
         label = f"{name}[{', '.join(map(str, args))}]" if args else name
         return Format(dims, tuple(LevelSpec(DimVar(d), Planned(label)) for d in dims), label)
     if name not in FORMATS:
-        near = difflib.get_close_matches(name, [*FORMATS, *PLANNED_FORMATS], 1)
-        hint = f"did you mean '{near[0]}'?" if near else "formats are " + ", ".join([*FORMATS, *PLANNED_FORMATS])
+        known = [*FORMATS, *PLANNED_FORMATS]
+        hint = nearest(name, known) or "formats are " + ", ".join(known)
         raise FormatError(f"unknown format '{name}'", hint=hint)
     least, make = FORMATS[name]
     if args:
