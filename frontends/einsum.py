@@ -19,7 +19,7 @@ MAX_OPERANDS = 26
 
 
 def einsum_program(spec: str, operands: Sequence[OperandType]) -> Program:
-    """The program of an einsum: operands ``A, B, C, ...``, result ``R`` (``R_`` if that is taken), its format left open.
+    """The program of an einsum: operands ``A, B, C, ...``, result ``R`` (``R_`` if that is taken), of open format.
 
     Raises ``SyntaxError_`` and ``ShapeError`` with the place in ``spec``.
 
@@ -31,9 +31,12 @@ def einsum_program(spec: str, operands: Sequence[OperandType]) -> Program:
     names = operand_names(len(operands))
     if len(inputs) != len(operands):
         raise _error(
-            spec, 0, len(spec), f"the einsum names {len(inputs)} operands, and {len(operands)} are passed",
+            spec,
+            0,
+            len(spec),
+            f"the einsum names {len(inputs)} operands, and {len(operands)} are passed",
             "commas separate the operands",
-        )  # fmt: skip
+        )
     spread = _spread(spec, inputs, [o.ndim for o in operands])
     letters = [_expand(text, n) for (_, text), n in zip(inputs, spread, strict=True)]
     left = _output(spec, inputs, letters, output, max(spread, default=0))
@@ -93,8 +96,10 @@ def _spread(spec: str, inputs: list[tuple[int, str]], orders: list[int]) -> list
         if extra < 0 or (extra > 0 and "..." not in text):
             raise ShapeError(
                 f"operand {name} has {order} dimensions, its term '{text.strip()}' {letters}",
-                span=_span(at, at + len(text)), source=spec, hint="one letter for each dimension; '...' stands for more",
-            )  # fmt: skip
+                span=_span(at, at + len(text)),
+                source=spec,
+                hint="one letter for each dimension; '...' stands for more",
+            )
         out.append(extra)
     return out
 
@@ -123,8 +128,13 @@ def _output(
                 spec, at + n, at + n + 1, f"the result has the index '{c}' twice", "a diagonal is for operands"
             )
     if extra and "..." not in text:
-        raise _error(spec, at, at + max(len(text), 1), "'...' of the operands is missing in the result",
-                     "sums over it are written with letters")  # fmt: skip
+        raise _error(
+            spec,
+            at,
+            at + max(len(text), 1),
+            "'...' of the operands is missing in the result",
+            "sums over it are written with letters",
+        )
     return _expand(text, extra)
 
 

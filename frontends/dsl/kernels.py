@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from sparsec.errors import ShapeError, SyntaxError_, TypeError_
+from sparsec.errors import ShapeError, Span, SyntaxError_, TypeError_
 from sparsec.formats.format import Format
 from sparsec.formats.named import dense
 from sparsec.frontends.dsl import ast
-from sparsec.frontends.dsl.annotations import annotated, dims_of, dtype_of
+from sparsec.frontends.dsl.annotations import annotated, dims_of, dtype_of, fill_value
 from sparsec.frontends.dsl.dimensions import DIMENSION, is_open
+from sparsec.frontends.dsl.fills import natural_fill
 from sparsec.frontends.dsl.names import check_new, nearest
 from sparsec.frontends.dsl.promotion import convert
 from sparsec.frontends.dsl.recurrences import scan_loop
@@ -88,32 +89,27 @@ def bare(text: tuple[ast.StatementText, ...], operands: Mapping[str, OperandType
         role = "inout" if name in body.written_at else "in"
         fmt = dense(o.ndim) if o.format is None else o.format
         body.tensors[name] = Tensor(name, o.dtype, dims, fmt, fill, role, None)
-    last_write: dict[str, int] = {}
-    last_read: dict[str, int] = {}
-    out: list[Stmt] = []
-    for n, s in enumerate(text):
-        body.read, before = set(), body.read
-        out.append(scan_loop(body, s) if isinstance(s, ast.ScanText) else assign(body, s))
-        last_read |= dict.fromkeys(body.read, n)
-        last_write |= dict.fromkeys(written(s), n)
-        body.read |= before
+    out = statements(body, text)
     for name, t in body.tensors.items():
-        if t.role == "local" and last_read.get(name, -1) <= last_write[name]:
+        if t.role == "local" and body.last_read.get(name, 0) <= body.last_write[name]:
             t.role = "out"
-        if t.role == "in" and name not in body.read:
+        if t.role == "in" and name not in body.last_read:
             known = [n for n in body.written_at if n not in operands]
             raise TypeError_(
                 f"no statement reads the operand '{name}'",
                 span=None,
                 hint=nearest(name, known) or "pass only what the statements name",
             )
+    for a in assigns(out):
+        t = body.tensors[a.target.tensor]
+        fill = natural_fill(a, t, body.tensors)
+        if fill is not None and t.dtype is not None:
+            t.fill = fill_value(fill, t.dtype, a.span or Span(1, 1, 0, 1))
     return finish("evaluate", body, out, NOTHING)
 
 
-def written(s: ast.StatementText) -> list[str]:
-    if isinstance(s, ast.AssignText):
-        return [s.target.name]
-    return [name for inner in s.body for name in written(inner)]
+def assigns(body: Iterable[Stmt]) -> list[Assign]:
+    return [a for s in body for a in (s.body if isinstance(s, ScanLoop) else (s,))]
 
 
 def finish(name: str, body: Body, out: list[Stmt], definitions: Definitions, named: ast.Name | None = None) -> Program:

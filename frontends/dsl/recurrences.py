@@ -89,14 +89,14 @@ def step_place(t: ast.AssignText, s: ast.ScanText) -> int | None:
 
 def infer(body: Body, s: ast.ScanText, statements: list[ast.AssignText], opened: list[str]) -> None:
     """Give the ``opened`` tensors the dtypes that their own values have in the end."""
-    before = copy.deepcopy(body.tensors), set(body.read)
+    before = copy.deepcopy(body.tensors)
     assumed: dict[str, object] = {}
     for _ in range(ATTEMPTS):
         body.guesses = {}
         run(body, s, statements)
         found, body.guesses = body.guesses, None
         body.tensors.clear()
-        body.tensors.update(copy.deepcopy(before[0]))
+        body.tensors.update(copy.deepcopy(before))
         for name, dtype in found.items():
             body.tensors[name].dtype, body.tensors[name].inferred = dtype, True
         if found == assumed:

@@ -37,18 +37,26 @@ def reduction(typer: Typer, e: ast.Reduction) -> Typed:
         return scan(typer, e, where)
     if e.name == "top":
         return top(typer, e, where)
-    names = tuple(variable(typer, i) for i in e.indices)
+    kept = e.name in ("softmax", "argmin", "argmax")
+    names = tuple(variable(typer, i) if kept else name_of(i) for i in e.indices)
     return fold(typer, e, e.name, names, typer.expr(e.body), where)
 
 
-def variable(typer: Typer, e: ast.Expr) -> str:
-    """The index variable that a bracket names; one whose range begins below 0 has no place to be kept at."""
+def name_of(e: ast.Expr) -> str:
     assert isinstance(e, ast.Name)
-    if e.id in typer.scope.offsets:
-        raise TypeError_(
-            f"'{e.id}' ranges below 0 and is kept here", span=e.span, hint="let its range begin at 0, and subtract"
-        )
     return e.id
+
+
+def variable(typer: Typer, e: ast.Expr) -> str:
+    """The index variable of a bracket whose points matter: not one that counts from 0 where its range begins below."""
+    name = name_of(e)
+    if name in typer.scope.offsets:
+        raise TypeError_(
+            f"the range of '{name.partition('.')[0]}' begins below 0, and its points are places here",
+            span=e.span,
+            hint="let it begin at 0, and subtract where it is used",
+        )
+    return name
 
 
 def fold(typer: Typer, e: ast.Reduction, name: str, names: tuple[str, ...], body: Typed, where: Expr | None) -> Typed:

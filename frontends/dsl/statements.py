@@ -55,6 +55,8 @@ class Parts:
 def assign(body: Body, s: ast.AssignText, block: Block | None = None) -> Assign:
     """One assignment or update; raises children of ``SparsecError`` with a span."""
     t = find_target(body, s)
+    body.number += 1
+    body.last_write[t.name] = body.number
     scopes = Scopes(body.tensors, body.dims, body.extents)
     if block is not None:
         scopes.variables[block.variable.name] = block.variable
@@ -179,7 +181,7 @@ def check_reads(body: Body, scopes: Scopes, s: ast.AssignText, block: Block | No
         if t is None and name not in body.written_at:
             continue  # an index variable, or a name that means nothing, which typing says
         if t is not None:
-            body.read.add(name)
+            body.last_read[name] = body.number
             if t.role in ("in", "inout") or (s.op != "=" and name == s.target.name):
                 continue
             if block is not None and name in block.names:

@@ -18,10 +18,10 @@ from sparsec.ir.dtypes import DType
 class Body:
     """The tensors of a program and what is known of its statements.
 
-    ``dims`` are the dimensions that have names, none in bare statements (``declared`` is False).  ``written_at``
-    says where the text writes each name first, ``read`` what was read so far.  In a scan block ``places`` says at
-    which dimension each name has the block's variable, and ``guesses`` collects the dtypes of a recurrence while
-    they are inferred.
+    ``dims`` are the dimensions that have names, none in bare statements (``declared`` is False).  ``written_at`` says
+    where the text writes each name first, ``last_read`` and ``last_write`` in which statement (``number`` counts
+    them) so far.  In a scan block ``places`` says at which dimension each name has the block's variable, and
+    ``guesses`` collects the dtypes of a recurrence while they are inferred.
     """
 
     source: str
@@ -32,7 +32,9 @@ class Body:
     extents: Extents = field(default_factory=Extents)
     monoids: set[str] = field(default_factory=set)
     written_at: dict[str, Span] = field(default_factory=dict)
-    read: set[str] = field(default_factory=set)
+    number: int = 0
+    last_read: dict[str, int] = field(default_factory=dict)
+    last_write: dict[str, int] = field(default_factory=dict)
     places: dict[str, int] = field(default_factory=dict)
     guesses: dict[str, DType] | None = None
 

@@ -159,7 +159,7 @@ class Typer:
                 span=e.span,
                 hint="write select(c, 1, 0)" if found.dtype is BOOL else "cast it: i64(...)",
             )
-        place = tidy(cast(found, I64))
+        place = cast(found, I64)
         if isinstance(place, Literal) and isinstance(place.value, int):
             extent = t.dims[n]
             if place.value < 0:
@@ -342,14 +342,3 @@ def refuse(op: str, t: DType, span: Span) -> TypeError_:
 def arity(e: ast.Call, n: int) -> None:
     if len(e.args) != n:
         raise TypeError_(f"'{e.name}' takes {counted(n, 'argument')}, not {len(e.args)}", span=e.span)
-
-
-def tidy(e: Expr) -> Expr:
-    """An index without the 0 that is added or the 1 that multiplies: ``x[i + 0]`` is ``x[i]``."""
-    if isinstance(e, Map) and len(e.args) == 2:
-        a, b = tidy(e.args[0]), tidy(e.args[1])
-        neutral = {"add": 0, "sub": 0, "mul": 1}.get(e.op)
-        for kept, other, sides in ((a, b, ("add", "sub", "mul")), (b, a, ("add", "mul"))):
-            if isinstance(other, Literal) and other.value == neutral and e.op in sides:
-                return kept
-    return e
