@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 
 from sparsec.passes.lower.order import Choice, Query, choose_order, is_sparse, level_variables, result_prefix
@@ -57,7 +58,7 @@ def plan(program: Program) -> Kernel:
     for s in program.body:
         check_supported(program, s)
         assert isinstance(s, Assign)
-        nests += planner.statement(rename_reductions(s))
+        nests += planner.statement(rename_indices(s, [t.name for t in program.tensors]))
     body = nests[0] if len(nests) == 1 else Sequence(tuple(nests))
     return Kernel(program.name, planner.program.tensors, body, tuple(planner.notes))
 
@@ -99,29 +100,39 @@ def check_supported(program: Program, s: object) -> None:
                     no("an affine or indirect index", n)
 
 
-def rename_reductions(s: Assign) -> Assign:
-    """The statement with every reduction over variables of its own, so that scopes cannot be confused."""
-    taken = {e.name for e in s.target.indices if isinstance(e, Index)}
-    extents = {i.name: i.extent for i in s.indices}
+def rename_indices(s: Assign, tensors: Collection[str]) -> Assign:
+    """The statement with every reduction over variables of its own, and none named like a tensor.
+
+    So scopes cannot be confused, and the names of loops, tensors and workspaces are one name space.
+    """
+    declared = {i.name: i.extent for i in s.indices}
+    taken = set(tensors)
+    extents: dict[str, Extent] = {}
+
+    def fresh(v: str) -> str:
+        new, n = v, 1
+        while new in taken or (n > 1 and new in declared):
+            n += 1
+            new = f"{v}_{n}"
+        taken.add(new)
+        extents[new] = declared[v]
+        return new
+
+    free: dict[str, str] = {}
 
     def run(e: Expr, names: dict[str, str]) -> Expr:
         if isinstance(e, Index):
-            return Index(names.get(e.name, e.name))
+            if e.name not in names and e.name not in free:
+                free[e.name] = fresh(e.name)
+            return Index(names.get(e.name) or free[e.name])
         if isinstance(e, Reduce):
-            inner = dict(names)
-            for v in e.indices:
-                new, n = v, 1
-                while new in taken:
-                    n += 1
-                    new = f"{v}_{n}"
-                taken.add(new)
-                inner[v] = new
-                extents[new] = extents[v]
+            inner = names | {v: fresh(v) for v in e.indices}
             return replace(e, indices=tuple(inner[v] for v in e.indices), body=run(e.body, inner))
         return map_children(e, lambda c: run(c, names))
 
+    target = map_children(s.target, lambda e: run(e, {}))
     value = run(s.value, {})
-    return replace(s, value=value, indices=tuple(IndexDecl(v, e) for v, e in extents.items()))
+    return replace(s, target=target, value=value, indices=tuple(IndexDecl(v, e) for v, e in extents.items()))
 
 
 @dataclass(slots=True)
