@@ -128,12 +128,20 @@ def demonstrate(out: Out, A: Csr, name: str, dtype: str, picture: Path, seconds:
     if shown is not None:
         levels(out, shown)
 
-    picture.parent.mkdir(parents=True, exist_ok=True)
-    spy.save(picture, np.stack(A.tocoo().coords), A.shape, title=name)
     out.text()
-    near = picture.resolve().is_relative_to(Path.cwd())
-    out.heading("picture", str(picture.resolve().relative_to(Path.cwd()) if near else picture))
+    out.heading("picture", draw(A, name, picture))
     out.note(f"all of this took {words.duration(time.perf_counter() - start)}")
+
+
+def draw(A: Csr, name: str, picture: Path) -> str:
+    """Draw the matrix; says where."""
+    try:
+        picture.parent.mkdir(parents=True, exist_ok=True)
+        spy.save(picture, np.stack(A.tocoo().coords), A.shape, title=name)
+    except (sp.UnsupportedError, OSError) as problem:  # no matplotlib, or a read-only folder: the rest was worth it
+        return f"none: {problem}"
+    near = picture.resolve().is_relative_to(Path.cwd())
+    return str(picture.resolve().relative_to(Path.cwd()) if near else picture)
 
 
 def contest(c: Contest, seconds: float) -> tuple[tuple[str, ...], sp.Kernel]:

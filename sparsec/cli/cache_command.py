@@ -40,10 +40,12 @@ def cache(ctx: click.Context, as_json: bool) -> None:
 
 @cache.command()
 @json_option
-def clear(as_json: bool) -> None:
+@click.pass_context
+def clear(ctx: click.Context, as_json: bool) -> None:
     """Remove every entry."""
     from sparsec.runtime.cache import clear_cache
 
+    as_json |= bool(ctx.parent and ctx.parent.params["as_json"])
     out, removed = Out(as_json), clear_cache()
     out.text(f"removed {words.count(removed)} {'entry' if removed == 1 else 'entries'}")
     out.report({"removed": removed})

@@ -34,7 +34,7 @@ class Verdict:
     @property
     def text(self) -> str:
         if not self.wrong:
-            agreed = f"{self.total:,} elements, greatest difference {self.greatest:.2g}"
+            agreed = f"{self.total:,} element{'s' * (self.total != 1)}, greatest difference {self.greatest:.2g}"
             return f"{self.name} agrees with NumPy's meaning: {agreed}"
         place = f"{self.name}[{', '.join(map(str, self.where or ()))}]"
         return (

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from sparsec.cli import specs
 from sparsec.cli.output import progress
 from sparsec.cli.sources import Request, choose_kernel
-from sparsec.errors import FileError, SparsecError, TypeError_
+from sparsec.errors import FileError, FormatError, SparsecError, TypeError_
 from sparsec.ir.dtypes import BF16, F64, DType, from_numpy
 
 if TYPE_CHECKING:
@@ -27,7 +27,8 @@ def kernel_of(request: Request, types: Mapping[str, OperandType] | None = None) 
     if not source.statements:
         # Text without a brace or a line's end would pass for a path.
         made = sp.compile(Path(source.filename) if source.filename else source.text + "\n", formats=formats)
-        return choose_kernel(made if isinstance(made, dict) else {made.name: made}, wanted)
+        kernels: dict[str, Kernel] = made if isinstance(made, dict) else {made.name: made}
+        return choose_kernel(kernels, wanted)
     if wanted is not None:
         raise TypeError_("the program of -e has no kernels to choose from", hint="leave --kernel out")
     from sparsec.api import with_formats
@@ -159,6 +160,12 @@ def look_at(request: Request) -> Kernel:
         kernel = kernel_of(request)
         decls = {t.name: t for t in kernel.program.operands}
         operands = {n: operand(n, spec, request.seed, decls.get(n)) for n, spec in request.given.items()}
+    for t in kernel.program.operands:
+        if t.format is None and t.name not in operands:
+            raise FormatError(
+                f"the format of '{t.name}' is auto: it is chosen from data",
+                hint=f"add {t.name}=matrix.mtx, or --format {t.name}=csr",
+            )
     if operands:
         kernel.decide(operands)
     return kernel

@@ -160,6 +160,14 @@ def test_emit_later(invoke: Invoke, program: Path, stage: str) -> None:
     assert ran.code == 1 and f"error: '{stage}' source cannot be made yet" in ran.err
 
 
+def test_auto_is_decided_by_data(invoke: Invoke, matrix: Path) -> None:
+    text = "kernel f(A: f64[m, n] auto) -> y: f64[m] { y[i] = A[i, j] }"
+    ran = invoke("explain", "-", input=text)
+    assert ran.code == 1 and "the format of 'A' is auto" in ran.err and "add A=matrix.mtx, or --format A=csr" in ran.err
+    assert "compressed" in invoke("explain", "-", f"A={matrix}", input=text).out
+    assert "compressed" in invoke("emit", "-", "--format", "A=csr", "--stage", "loops", input=text).out
+
+
 def test_explain(invoke: Invoke, program: Path) -> None:
     ran = invoke("explain", program, "--kernel", "spmv", "--format", "A=csc")
     assert ran.code == 0 and ran.out.startswith("kernel spmv")
