@@ -65,8 +65,9 @@ def _mod(a: Value, b: Value) -> Value:
 def _pow(a: Value, b: Value) -> Value:
     """Integer powers wrap; a negative integer exponent truncates 1 / a**-b towards zero (0 for |a| > 1, a = 0)."""
     a, b = np.asarray(a), np.asarray(b)
-    if a.dtype.kind not in "iu" or a.dtype.kind == "u":
-        return np.power(a, b)
+    if a.dtype.kind != "i":
+        # A 0-d exponent of 0.5 would make NumPy take the square root, which differs for -inf and -0.0.
+        return np.power(a, np.atleast_1d(b)).reshape(np.broadcast_shapes(a.shape, b.shape))
     negative = b < 0
     positive = np.power(a, np.where(negative, 0, b))
     unit = np.where(a == 1, 1, np.where(a == -1, np.where(b % 2 == 0, 1, -1), 0)).astype(a.dtype)
