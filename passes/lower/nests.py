@@ -11,7 +11,7 @@ from sparsec.passes.lower.coiterate import Cases, Coiteration, make_walker, prob
 from sparsec.passes.lower.context import Context, Cursor, Env
 from sparsec.passes.lower.simplify import prune, substitute
 from sparsec.passes.lower.sorting import ListWork
-from sparsec.passes.lower.workspaces import BitmapWork, make_work
+from sparsec.passes.lower.workspaces import BitmapWork, StampWork, make_work
 from sparsec.passes.lower.writers import AppendWriter, CountWriter, InsertWriter, SparseWriter
 
 from sparsec.errors import ScheduleError, UnsupportedError
@@ -164,11 +164,41 @@ class Lowerer:
         if s.kind == "list":
             self._list_workspace(s, env)
             return
+        if ctx.counting and s.kind == "bitmap" and self._only_counts(s):
+            self._counted_workspace(s, env)
+            return
         work = make_work(ctx, s)
         ctx.works[s.name] = work
         self.starts[s.name] = s.init
         self.stmt(s.producer, env)
         self.stmt(s.consumer, env)
+        del ctx.works[s.name], self.starts[s.name]
+
+    def _only_counts(self, s: Workspace) -> bool:
+        """Whether the consumer hands every coordinate that was written to the result, and does nothing else."""
+        f, w = s.consumer, self.writer
+        if not (isinstance(f, Forall) and isinstance(f.body, Accumulate) and isinstance(w, CountWriter)):
+            return False
+        target, value = f.body.target, f.body.value
+        return (
+            len(s.indices) == 1
+            and isinstance(value, Access)
+            and value == Access(s.name, (Index(f.index),), value.dtype)
+            and target.tensor == w.decl.name
+            and w.follows(target, f.index)
+            and w.depth == w.last
+        )
+
+    def _counted_workspace(self, s: Workspace, env: Env) -> None:
+        ctx, w = self.ctx, self.writer
+        assert isinstance(w, CountWriter) and isinstance(s.consumer, Forall)
+        work = StampWork(ctx, s)
+        ctx.works[s.name] = work
+        self.starts[s.name] = s.init
+        self.stmt(s.producer, env)
+        w.enter(s.consumer.index)
+        w.add(work.count)
+        w.exit()
         del ctx.works[s.name], self.starts[s.name]
 
     def _list_workspace(self, s: Workspace, env: Env) -> None:

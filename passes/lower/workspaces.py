@@ -7,6 +7,8 @@
 ``BitmapWork``
     an array, flags of the coordinates written and flags of the flags' blocks, so that reading in order costs one
     step an entry and one for each 4,096 coordinates, and needs no sorting.
+``StampWork``
+    takes its place where the coordinates are only counted.
 ``ListWork``
     keys and values appended, sorted by a stable radix sort, equal keys folded while reading (``sorting.py``).
 """
@@ -20,7 +22,7 @@ from sparsec.passes.lower.context import Context, Env, combine
 from sparsec.errors import ScheduleError
 from sparsec.ir.buffer import Alloc, Buffer, Const, Expr, Load, Op, Origin, Store, Var, Vec, i64
 from sparsec.ir.build import Builder, add, cast, load, mul, op, sub
-from sparsec.ir.dtypes import I64, U8, U64
+from sparsec.ir.dtypes import I32, I64, U8, U64
 from sparsec.ir.loops import Chunk, Domain, Workspace
 from sparsec.ir.tensor import Access, Index
 from sparsec.ir.tensor import Expr as TExpr
@@ -177,6 +179,47 @@ class BitmapWork:
                 b.store(self.values, coord, self.initial)
         with b.loop("g", i64(0), self.groups) as group:
             self._each_bit(ctx, self._take(b, self.blocks, group), group, lambda block: self._take(b, self.flags, block))  # type: ignore[arg-type, return-value]
+
+
+class StampWork:
+    """What stands for a bitmap workspace where its coordinates are only counted.
+
+    A place holds the number of the use that last wrote it, so that nothing has to be swept or cleared; the counter grows
+    without a branch.
+    """
+
+    sparse = True
+
+    def __init__(self, ctx: Context, w: Workspace) -> None:
+        b = ctx.b
+        self.w = w
+        extent = domain_size(ctx, w.indices[0].domain)
+        self.stamps = Buffer(b.fresh(f"{w.name}_stamps"), I32, Origin(w.name, 0, "stamps"))
+        self.use: Var | None = None
+
+        def allocate() -> None:
+            b.emit(Alloc(self.stamps, extent, Const(0, I32)))
+            self.use = b.var(f"{w.name}_use", Const(0, I32))
+
+        ctx.allocate(allocate)
+        assert self.use is not None
+        with b.if_(op("eq", self.use, Const(2**31 - 1, I32))):
+            with b.loop("p", i64(0), extent) as p:
+                b.store(self.stamps, p, Const(0, I32))
+            b.set(self.use, Const(0, I32))
+        b.set(self.use, op("add", self.use, Const(1, I32)))
+        self.count = b.var("entries", i64(0))
+
+    def read(self, ctx: Context, access: Access, env: Env) -> Expr:
+        raise ScheduleError(f"workspace '{self.w.name}' is read while its coordinates are counted")
+
+    def update(self, ctx: Context, access: Access, op_name: str, value: TExpr, env: Env) -> None:
+        b = ctx.b
+        assert self.use is not None
+        at = b.let("at", ctx.expr(access.indices[0], env))
+        new = op("ne", load(self.stamps, at), self.use)
+        b.set(self.count, add(self.count, cast(new, I64)))
+        b.store(self.stamps, at, self.use)
 
 
 def make_work(ctx: Context, w: Workspace) -> ScalarWork | DenseWork | BitmapWork:

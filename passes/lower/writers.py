@@ -274,6 +274,11 @@ class CountWriter(SparseWriter):
             self.b.store(self.values, self.cursor, v)
         self.b.set(self.cursor, add(self.cursor, 1))
 
+    def add(self, count: Expr) -> None:
+        """Count ``count`` entries at once."""
+        assert self.counting and self.cursor is not None
+        self.b.set(self.cursor, add(self.cursor, count))
+
     def close(self) -> None:
         parents: list[Expr] = [i64(1)] * self.last + [self.parents]
         self.finish(self.values, parents, [i64(0)] * self.last + [self.total], self.total)
