@@ -10,7 +10,7 @@ import pytest
 
 from sparsec.ir import buffer_interp, ops
 from sparsec.ir.buffer import Vec
-from sparsec.ir.dtypes import ALL, BF16, BOOL, DType
+from sparsec.ir.dtypes import ALL, BF16, BOOL, F64, DType
 from sparsec.ir.tensor_values import apply, from_storage, held, round_to
 
 VALUES: dict[str, list[Any]] = {
@@ -43,8 +43,8 @@ def test_same_meaning(op: str, t: DType, to: DType) -> None:
         lanes = buffer_interp.apply(op, args, tuple(Vec(s, len(want)) for s in types), Vec(out, len(want)))
         ones = []
         for point in zip(*args, strict=True):
-            single = (a[()] if s.kind in "fc" and s.name != "f64" else a.item() for a, s in zip(point, types, strict=True))
-            ones.append(held(out).type(buffer_interp.apply(op, tuple(single), types, out)))
+            single = tuple(a.item() if s.kind in "bui" or s is F64 else a for a, s in zip(point, types, strict=True))
+            ones.append(held(out).type(buffer_interp.apply(op, single, types, out)))
     for got in (lanes, np.array(ones)):
         assert ((got == want) | ((got != got) & (want != want))).all(), (args, want, got)
         assert round_to(np.asarray(got), out).dtype == held(out)
