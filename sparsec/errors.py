@@ -60,18 +60,32 @@ class SparsecError(Exception):
         return "\n".join(lines)
 
 
+MAX_LINE = 160
+"""Longer source lines are shown in part."""
+
+
 def excerpt(source: str, span: Span, filename: str | None = None) -> list[str]:
     """The source line of ``span`` with carets beneath it."""
     lines = source.splitlines() or [""]
-    text = lines[min(span.line, len(lines)) - 1]
-    width = max(1, min(span.end - span.start, len(text) - span.column + 1))
+    text, column = _cropped(lines[min(span.line, len(lines)) - 1], span.column)
+    width = max(1, min(span.end - span.start, len(text) - column + 1))
     gutter = f"{span.line:4d} | "
-    pad = "".join("\t" if c == "\t" else " " for c in text[: span.column - 1])
+    pad = "".join("\t" if c == "\t" else " " for c in text[: column - 1])
     return [
         f"  at {filename or 'line'}{':' if filename else ' '}{span.line}, column {span.column}:",
         gutter + text,
         " " * (len(gutter) - 2) + "| " + pad + "^" * width,
     ]
+
+
+def _cropped(line: str, column: int) -> tuple[str, int]:
+    """The part of a long line around ``column``, and where that is in it."""
+    if len(line) <= MAX_LINE:
+        return line, column
+    start = max(0, min(column - 1 - MAX_LINE // 3, len(line) - MAX_LINE))
+    shown = line[start : start + MAX_LINE]
+    before, after = "... " if start else "", " ..." if start + MAX_LINE < len(line) else ""
+    return before + shown + after, column - start + len(before)
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
