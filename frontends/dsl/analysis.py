@@ -6,13 +6,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from sparsec.errors import ScheduleError, SparsecError
+from sparsec.errors import ScheduleError, SparsecError, nearest
 from sparsec.formats.format import Format
 from sparsec.frontends.dsl import ast
 from sparsec.frontends.dsl.definitions import collect
 from sparsec.frontends.dsl.formats import build_format
 from sparsec.frontends.dsl.kernels import OperandType, bare, kernel
-from sparsec.frontends.dsl.names import nearest
 from sparsec.frontends.dsl.parser import parse
 from sparsec.frontends.dsl.schedules import check_schedule
 from sparsec.ir.tensor import Program

@@ -66,7 +66,13 @@ def _kind(note: ast.Annotation, typed: bool) -> str:
         return "fill"
     if isinstance(note, ast.ValuesNote):
         return "encoding"
-    return "dtype" if typed and _word(note) in BY_NAME else "format"
+    if _word(note) not in BY_NAME:
+        return "format"
+    if not typed:
+        raise SyntaxError_(
+            f"'{_word(note)}' is a dtype, and the dtype comes first", span=note.span, hint="A: f64[m, n] csr"
+        )
+    return "dtype"
 
 
 def _word(note: ast.Annotation) -> str | None:
@@ -104,10 +110,12 @@ def dims_of(p: ast.Param) -> tuple[int | str, ...]:
     dims: list[int | str] = []
     for d in p.dims or ():
         if isinstance(d, ast.Number) and int(d.value.real) >= 2**63:
-            raise ShapeError(f"the dimension {d.value} does not fit in 64 bits", span=d.span)
+            raise ShapeError(f"the dimension {d.value} is too large", span=d.span, hint="extents are below 2**63")
         dims.append(int(d.value.real) if isinstance(d, ast.Number) else d.id)
     if len(dims) > MAX_ORDER:
-        raise ShapeError(f"'{p.name.id}' has {len(dims)} dimensions, the limit is {MAX_ORDER}", span=p.name.span)
+        raise ShapeError(
+            f"'{p.name.id}' has {len(dims)} dimensions", span=p.name.span, hint=f"the limit is {MAX_ORDER}"
+        )
     return tuple(dims)
 
 
@@ -130,16 +138,13 @@ def constant(e: ast.Expr) -> Scalar:
 
 def fill_value(value: Scalar, dtype: DType, span: Span) -> Scalar:
     """A fill in the tensor's dtype; raises ``TypeError_`` if it does not fit."""
-    wrong = isinstance(value, bool) != (dtype is BOOL) if dtype is BOOL or isinstance(value, bool) else False
-    if isinstance(value, complex) and dtype.kind != "c":
-        wrong = True
-    if isinstance(value, float) and dtype.is_integer:
-        wrong = True
+    wrong = isinstance(value, bool) != (dtype is BOOL)
+    wrong = wrong or (isinstance(value, complex) and dtype.kind != "c")
+    wrong = wrong or (isinstance(value, float) and dtype.is_integer)
     if wrong:
-        hint = {"b": "fill(true) or fill(false)", "f": "fill(0), fill(inf)", "c": "fill(0), fill(1j)"}.get(
-            dtype.kind, "fill(0)"
-        )
-        raise TypeError_(f"{show(value)} is no {dtype}", span=span, hint=f"write {hint}")
+        kinds = {"b": "is true or false", "f": "is a real number", "c": "is a number"}
+        hint = f"a fill of {dtype} {kinds.get(dtype.kind, 'is an integer')}"
+        raise TypeError_(f"the fill {show(value)} is no {dtype}", span=span, hint=hint)
     if not dtype.holds(value):
         raise TypeError_(f"the fill {show(value)} does not fit in {dtype}", span=span, hint="use a wider dtype")
     fitted = convert(value, dtype)

@@ -26,7 +26,7 @@ class Builder:
     def _int(self, t: Token) -> int:
         digits = t.text.lstrip("0") or "0"
         if len(digits) > 20 or int(digits) >= 2**64:
-            raise self.source.error("the number does not fit in 64 bits", t.start, t.stop)
+            raise self.source.error("the number does not fit in 64 bits", t.start, t.stop, "write it as a float: 1e20")
         return int(digits)
 
     def _list(self, c: Children, start: int, stop: int) -> tuple[Any, ...]:
@@ -213,7 +213,8 @@ class Builder:
     def _reduction(self, name: str, rest: Children, start: int, stop: int, scan: str | None = None) -> ast.Reduction:
         (indices, tail), (args, where) = rest
         if len(args) != 1:
-            raise self.source.error(f"'{name}[...]' takes one expression, not {len(args)}", start, stop)
+            hint = "write a product with '*', several reductions one by one"
+            raise self.source.error(f"'{name}[...]' takes one expression, not {len(args)}", start, stop, hint)
         words: tuple[str, ...] = ()
         if scan is not None:
             words = tuple(w.id if isinstance(w, ast.Name) else "" for w in indices[1:])

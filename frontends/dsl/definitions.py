@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
-from sparsec.errors import Span, SparsecError, SyntaxError_, TypeError_
+from sparsec.errors import Span, SparsecError, SyntaxError_, TypeError_, nearest
 from sparsec.frontends.dsl import ast
 from sparsec.frontends.dsl.annotations import constant
 from sparsec.frontends.dsl.formats import check_definition
-from sparsec.frontends.dsl.names import FUNCTIONS, IR_MONOIDS, REDUCTIONS, check_new, nearest, unknown
+from sparsec.frontends.dsl.names import FUNCTIONS, IR_MONOIDS, REDUCTIONS, check_new, counted, unknown
 from sparsec.frontends.dsl.promotion import Typed, cast
 from sparsec.frontends.dsl.symbols import Definitions, Scalar, Semiring, Tensor
 from sparsec.frontends.dsl.typing import Scope, Typer
@@ -136,7 +136,8 @@ def semiring(d: ast.SemiringText, definitions: Definitions) -> Semiring:
     if word in definitions.fns:
         mul = definitions.fns[word]
         if len(mul.params) != 2:
-            raise TypeError_(f"'mul' takes two arguments, '{word}' has {len(mul.params)}", span=span)
+            hint = f"define it as fn {word}(a, b) = ..."
+            raise TypeError_(f"'mul' takes two arguments, '{word}' has {len(mul.params)}", span=span, hint=hint)
     else:
         mul = binary(word, span, definitions.fns)
     word, span = word_of(items["add"])
@@ -191,7 +192,7 @@ def binary(word: str, span: Span, more: Iterable[str]) -> str:
 
 def constant_item(item: ast.Item) -> Scalar:
     if isinstance(item.value, str):
-        raise TypeError_(f"'{item.name.id}' is a number", span=item.name.span)
+        raise TypeError_(f"'{item.name.id}' is a number", span=item.name.span, hint="such as 0, 1, inf, -inf, false")
     try:
         return constant(item.value)
     except SparsecError:
@@ -259,11 +260,13 @@ def parameters(item: ast.Item, sizes: tuple[int, ...]) -> tuple[tuple[ast.Name, 
 def tuple_of(item: ast.Item, n: int, names: Iterable[ast.Name], definitions: Definitions) -> tuple[Expr, ...]:
     """The ``n`` parts of an item's value over ``names``."""
     if isinstance(item.value, str):
-        raise SyntaxError_(f"'{item.name.id}' is an expression", span=item.name.span)
+        raise SyntaxError_(
+            f"'{item.name.id}' is an expression", span=item.name.span, hint="an operator needs its operands"
+        )
     parts = item.value.items if isinstance(item.value, ast.Tuple) else (item.value,)
     if len(parts) != n:
         raise TypeError_(
-            f"'{item.name.id}' gives {len(parts)} parts, and the state has {n}",
+            f"'{item.name.id}' gives {counted(len(parts), 'part')}, and the state has {n}",
             span=item.value.span,
             hint="one expression for each name of the state, in brackets",
         )

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from sparsec.errors import FormatError, SparsecError
+from sparsec.errors import FormatError, SparsecError, nearest
 from sparsec.formats.format import DimConst, DimExpr, DimOp, DimSlot, DimVar, Format, LevelSpec
 from sparsec.formats.level import Planned, make_level
 from sparsec.formats.named import FORMATS, PLANNED_FORMATS, dim_names, named_format
 from sparsec.frontends.dsl import ast
-from sparsec.frontends.dsl.names import counted, nearest
+from sparsec.frontends.dsl.names import counted
 from sparsec.ir.dtypes import BY_NAME
 
 Formats = Mapping[str, ast.FormatDef]
@@ -130,7 +130,7 @@ def build_map(
         raise FormatError(
             f"the format maps {counted(len(text.dims), 'dimension')}, the tensor has {order}",
             span=text.span,
-            hint=f"({', '.join(dim_names(order))}) -> (...) has as many",
+            hint=f"begin it with ({', '.join(dim_names(order))}) ->",
         )
     levels = []
     for level in text.levels:

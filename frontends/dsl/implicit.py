@@ -67,31 +67,39 @@ def place_sum(e: ast.Expr, k: str, source: str, reduction: str = "sum") -> ast.E
 
 
 def _ambiguous(e: ast.Expr, k: str, source: str, reduction: str) -> TypeError_:
-    outer = f"{reduction}[{k}]({_text(source, e.span.start, e.span.end)})"
-    inner = _inside(e, k, source, reduction)
     return TypeError_(
-        f"'{k}' is only on the right, and its implicit sum stands under {_describe(e)}: over which part does it go?",
+        f"the implicit sum over '{k}' stands under {_describe(e)}, and may mean two things",
         span=e.span,
-        hint=f"write it out: {inner} or {outer}" if inner and inner != outer else f"write it out: {outer}",
+        hint=f"write it out: {' or '.join(_readings(e, k, source, reduction))}",
     )
 
 
-def _inside(e: ast.Expr, k: str, source: str, reduction: str) -> str | None:
-    """The text of ``e`` with the sum inside the operator that it stands under."""
-    inserts: list[tuple[int, str]] = []
+def _readings(e: ast.Expr, k: str, source: str, reduction: str) -> list[str]:
+    """The sum inside the operator that it stands under, and outside."""
+    inside = list(_inserts(e, k, source, reduction))
+    if isinstance(e, ast.Reduction) and e.name == reduction and [b for b, _ in inside] == [e.body.span.start]:
+        names = ", ".join(_text(source, i.span.start, i.span.end) for i in e.indices)
+        return [f"{reduction}[{names}, {k}]({_text(source, e.body.span.start, e.body.span.end)})"]
+    text, grown = source, 0
+    for start, end in sorted(inside, reverse=True):
+        text = f"{text[:start]}{reduction}[{k}]({text[start:end]}){text[end:]}"
+        grown = len(text) - len(source)
+    outside = f"{reduction}[{k}]({_text(source, e.span.start, e.span.end)})"
+    return [_text(text, e.span.start, e.span.end + grown), outside]
+
+
+def _inserts(e: ast.Expr, k: str, source: str, reduction: str) -> Iterator[tuple[int, int]]:
+    """The parts of ``e`` that a sum over ``k`` would go over if it stood inside; none inside another."""
     for part in ast.parts(e):
         if not uses(part, k):
             continue
         try:
             placed = place_sum(part, k, source, reduction)
         except TypeError_:
-            return None
-        for r in _new_sums(placed, k):
-            inserts += [(r.body.span.start, f"{reduction}[{k}]("), (r.body.span.end, ")")]
-    text = source
-    for at, new in sorted(inserts, reverse=True):
-        text = text[:at] + new + text[at:]
-    return _text(text, e.span.start, e.span.end + sum(len(new) for _, new in inserts))
+            yield from _inserts(part, k, source, reduction)
+        else:
+            for r in _new_sums(placed, k):
+                yield r.body.span.start, r.body.span.end
 
 
 def _new_sums(e: ast.Expr, k: str) -> Iterator[ast.Reduction]:
@@ -104,7 +112,7 @@ def _new_sums(e: ast.Expr, k: str) -> Iterator[ast.Reduction]:
 
 def _text(source: str, start: int, end: int) -> str:
     text = " ".join(source[start:end].split())
-    return text if len(text) <= 60 else "..."
+    return text if len(text) <= 80 else f"{text[:60]} ..."
 
 
 def _describe(e: ast.Expr) -> str:

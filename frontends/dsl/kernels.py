@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from sparsec.errors import ShapeError, Span, SyntaxError_, TypeError_
+from sparsec.errors import ShapeError, Span, SyntaxError_, TypeError_, nearest
 from sparsec.formats.format import Format
 from sparsec.formats.named import dense
 from sparsec.frontends.dsl import ast
 from sparsec.frontends.dsl.annotations import annotated, dims_of, dtype_of, fill_value
 from sparsec.frontends.dsl.dimensions import DIMENSION, is_open
 from sparsec.frontends.dsl.fills import natural_fill
-from sparsec.frontends.dsl.names import check_new, nearest
+from sparsec.frontends.dsl.names import check_new
 from sparsec.frontends.dsl.promotion import convert
 from sparsec.frontends.dsl.recurrences import scan_loop
 from sparsec.frontends.dsl.statements import assign
@@ -58,7 +58,7 @@ def kernel(k: ast.KernelText, definitions: Definitions, source: str) -> Program:
             raise TypeError_(
                 f"the result '{t.name}' is never written",
                 span=p.name.span,
-                hint=near and near.replace("did you mean", "was it meant by"),
+                hint=near.replace("did you mean", "was it meant by") if near else f"write {t.name}[...] = ...",
             )
     return finish(k.name.id, body, out, definitions, k.name)
 

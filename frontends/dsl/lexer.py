@@ -115,6 +115,8 @@ def tokenize(source: Source) -> list[Token]:
             if line_end is None and out and brackets.lines_count:
                 line_end = token
             continue
+        if kind == "end" and out and out[-1].kind == "end":
+            continue
         if kind == "bad":
             raise _bad(source, token)
         if kind == "name" and len(word) > MAX_NAME:
@@ -159,21 +161,22 @@ class _Brackets:
                 hint = "give parts of the expression names of their own"
                 raise error(f"brackets nest more than {MAX_DEPTH} deep", token.start, token.stop, hint)
         elif token.text in (")", "]", "}"):
-            if not self.open:
-                raise error(f"'{token.text}' closes nothing", token.start, token.stop)
+            openers = [o for o, _ in self.open]
+            if not any(_CLOSER[o.text] == token.text for o in openers):
+                hint = "leave it out, or open one before it"
+                raise error(f"'{token.text}' closes nothing", token.start, token.stop, hint)
             opener, _ = self.open.pop()
             if _CLOSER[opener.text] != token.text:
-                line = self.source.span(opener.start, opener.stop).line
-                hint = f"'{_CLOSER[opener.text]}' must come first"
-                raise error(
-                    f"'{token.text}' cannot close the '{opener.text}' of line {line}", token.start, token.stop, hint
-                )
+                line = self.source.span(token.start, token.stop).line
+                hint = f"'{_CLOSER[opener.text]}' is missing before the '{token.text}' of line {line}"
+                raise error(f"'{opener.text}' is never closed", opener.start, opener.stop, hint)
 
     def close(self) -> None:
         """At the end of the text: nothing may be open."""
         if self.open:
             opener, _ = self.open[-1]
-            raise self.source.error(f"'{opener.text}' is never closed", opener.start, opener.stop)
+            hint = f"'{_CLOSER[opener.text]}' is missing"
+            raise self.source.error(f"'{opener.text}' is never closed", opener.start, opener.stop, hint)
 
 
 _SLIPS = {

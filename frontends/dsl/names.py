@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 
-from sparsec.errors import Span, SyntaxError_, TypeError_
+from sparsec.errors import Span, SyntaxError_, TypeError_, nearest
 from sparsec.frontends.dsl import ast
 from sparsec.ir import ops
 from sparsec.ir.dtypes import BY_NAME
@@ -34,14 +33,6 @@ REDUCTIONS = (
 IR_MONOIDS = tuple(ops.MONOIDS)
 
 
-def nearest(name: str, known: Iterable[str]) -> str | None:
-    """A hint with the known name that is most like ``name``."""
-    candidates = list(dict.fromkeys(known))
-    lower = {k.lower(): k for k in reversed(candidates)}
-    near = difflib.get_close_matches(name.lower(), lower, 1)
-    return f"did you mean '{lower[near[0]]}'?" if near else None
-
-
 def unknown(what: str, name: str, known: Iterable[str], span: Span, otherwise: str | None = None) -> TypeError_:
     """The error for a name that means nothing; ``otherwise`` is the hint when nothing known is like it."""
     return TypeError_(f"unknown {what} '{name}'", span=span, hint=nearest(name, known) or otherwise)
@@ -62,6 +53,13 @@ def place(span: Span, seen_from: Span) -> str:
     return f"column {span.column}" if span.line == seen_from.line else f"line {span.line}, column {span.column}"
 
 
+def listed(names: Iterable[str]) -> str:
+    """Some names, for a hint."""
+    shown = sorted(set(names))
+    return (", ".join(shown[:12]) + (", ..." if len(shown) > 12 else "")) or "none"
+
+
 def counted(n: int, noun: str) -> str:
     """ "1 index", "2 dimensions"."""
-    return f"{n} {noun}{'' if n == 1 else 'es' if noun.endswith('x') else 's'}"
+    plural = {"index": "indices"}.get(noun, f"{noun}s")
+    return f"{n} {noun if n == 1 else plural}"

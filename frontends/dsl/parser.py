@@ -6,7 +6,6 @@ deep as the text nests, know no places of what the grammar filters out, and take
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable
 from functools import cache
 from typing import Any
@@ -14,10 +13,17 @@ from typing import Any
 from sparsec.errors import SyntaxError_
 from sparsec.frontends.dsl.build import NODES, Builder
 from sparsec.frontends.dsl.lexer import Source, Token, tokenize
+from sparsec.frontends.dsl.slips import explain
 from sparsec.frontends.dsl.tables import Rule, Tables, tables
 
 MAX_NESTED = 90
 """Operators inside operators; tensor IR, in which casts are written out, allows 100."""
+
+_EMPTY = {
+    "start": "a kernel is written kernel f(x: f64[n]) -> y: f64[n] { y[i] = 2 * x[i] }",
+    "statements": "a statement is written y[i] = A[i, j] * x[j]",
+    "format_only": "a format is written csr, or (i, j) -> (i: dense, j: compressed)",
+}
 
 Make = Callable[[Any, list[Any], int, int], Any]
 
@@ -30,7 +36,7 @@ def parse(text: str, start: str, filename: str | None = None) -> Any:
     source = Source(text, filename)
     tokens = tokenize(source)
     if len(tokens) == 1 and start != "commands":
-        raise SyntaxError_("the text is empty", source=text, filename=filename)
+        raise SyntaxError_("the text is empty", source=text, filename=filename, hint=_EMPTY[start])
     return _Parser(source, tables(), start).run(tokens)
 
 
@@ -60,18 +66,20 @@ class _Parser:
         self.values: list[tuple[Any, int, int, int]] = []
 
     def run(self, tokens: list[Token]) -> Any:
-        states, stack, before = self.tables.states, self.stack, -1
+        states, stack = self.tables.states, self.stack
+        before: Token | None = None
         for token in tokens:
             candidates = self.tables.candidates(token.kind, token.text)
             while True:
                 row = states[stack[-1]]
                 action = next((row[c] for c in candidates if c in row), None)
                 if action is None:
-                    raise explain(self, token, before)
+                    fits = {t for t in row if not t.islower() and self.accepts(t)}
+                    raise explain(self.source, token, before, fits)
                 if action >= 0:
                     stack.append(action)
                     self.values.append((token, token.start, token.stop, 0))
-                    before = token.stop
+                    before = token
                     break
                 self.reduce(~action, token.start)
                 if stack[-1] == self.end and token.kind == "eof":
@@ -126,97 +134,3 @@ class _Parser:
             stack.append(self.tables.states[stack[-1]][rule.origin])
             if stack[-1] == self.end:
                 return True
-
-
-# errors
-
-_SHOWN = {
-    "NAME": "a name", "INT": "a number", "_NL": "the end of the line", "ASSIGN": "'='", "EQUAL": "'='",
-    "__ANON_0": "'->'", "LPAR": "'('", "RPAR": "')'", "LSQB": "'['", "RSQB": "']'", "LBRACE": "'{'", "RBRACE": "'}'",
-    "COLON": "':'", "COMMA": "','", "DOT": "'.'", "FOR": "'for'", "IN": "'in'", "WHERE": "'where'", "OVER": "'over'",
-    "SLOT": "'#'", "ORDERED": "'ordered'", "REVERSE": "'reverse'", "FILL": "'fill(...)'", "VALUES": "'values(...)'",
-    "SYMBOL": "'+'", "$END": "the end of the text",
-}  # fmt: skip
-_OPERATORS = (
-    "ADD",
-    "MUL",
-    "POWER",
-    "COMPARE",
-    "AND",
-    "OR",
-    "BITAND",
-    "BITOR",
-    "BITXOR",
-    "MAP_ADD",
-    "MAP_MUL",
-    "COMPOSE",
-)
-_DEFINITIONS = ("kernel", "fn", "format", "semiring", "monoid", "schedule")
-
-
-def explain(parser: _Parser, token: Token, before: int) -> SyntaxError_:
-    """The error for a token that does not fit; ``before`` is where the last one that did ends."""
-    rows = parser.tables.states[parser.stack[-1]]
-    fits = {t for t in rows if t in _SHOWN or t in _OPERATORS or t.isupper()}
-    fits = {t for t in fits if parser.accepts(t)}
-    error = parser.source.error
-    hint = _hint(parser, token, fits) or _expected(fits)
-    if token.kind == "eof":
-        return error("the text ends too early", max(before - 1, 0), before, hint)
-    if token.kind == "end":
-        shown = "';'" if token.text == ";" else "the end of the line"
-        return error(f"unexpected {shown}", token.start, token.stop, hint)
-    return error(f"unexpected '{token.text}'", token.start, token.stop, hint)
-
-
-def _expected(fits: set[str]) -> str | None:
-    if {"FLOAT", "NAME"} <= fits:
-        words = ["an expression"]
-    else:
-        words = sorted(_SHOWN[t] for t in fits if t in _SHOWN)
-        words += ["an operator"] if fits & set(_OPERATORS) else []
-    if not words or len(words) > 6:
-        return None
-    return f"expected {' or '.join([', '.join(words[:-1])] * (len(words) > 1) + words[-1:])}"
-
-
-def _hint(parser: _Parser, token: Token, fits: set[str]) -> str | None:
-    """Advice for typical slips."""
-    text, follows = parser.source.text, parser.source.text[token.stop : token.stop + 1]
-    last = parser.source.text[: token.start].rstrip()[-1:]
-    if token.text in ("&", "|") and last == token.text:
-        return f"write '{'and' if last == '&' else 'or'}'"
-    if follows == "=" and token.text in ("-", "/", "%"):
-        return f"there is no '{token.text}=': updates are += *= min= max= |= &="
-    if token.text in ("min", "max") and text[token.stop :].lstrip(" ").startswith("=") and "ASSIGN" in fits:
-        return f"write '{token.text}=' without a space"
-    if token.text == "=" and "COMPARE" in fits:
-        return "'==' compares; '=' defines, once in a statement"
-    if token.text in ("==", ":=", "<-") and "ASSIGN" in fits:
-        return "'=' defines a tensor"
-    if (
-        token.kind == "symbol"
-        and "COMPARE" not in fits
-        and token.text in ("<", "<=", ">", ">=", "==", "!=")
-        and "AND" in fits
-    ):
-        return "comparisons do not chain: write a < b and b < c"
-    if token.text == ":" and "ASSIGN" in fits:
-        return "a type behind the colon: S[i, j]: f32 csr = ..."
-    if "__ANON_0" in fits and token.text in ("{", ":", "="):
-        return "a kernel names its results: kernel f(x: f64[n]) -> y: f64[n] { ... }"
-    if token.text in ("if", "for", "while", "return", "def", "lambda", "let", "var", "else"):
-        return (
-            f"there is no '{token.text}': statements are y[i] = ..., a choice is select(c, a, b), a condition 'where'"
-        )
-    if token.text == ";" and "COMMA" in fits:
-        return "separate them by commas"
-    if "KERNEL" in fits:
-        near = difflib.get_close_matches(token.text, _DEFINITIONS, 1) if token.kind == "name" else []
-        if near and token.text not in _DEFINITIONS:
-            return f"did you mean '{near[0]}'?"
-        what = "kernel, fn, format, semiring, monoid and schedule"
-        return f"a file holds {what} definitions; bare statements are for sp.evaluate"
-    if token.text in _DEFINITIONS and {"RBRACE"} <= fits:
-        return "a '}' is missing before it"
-    return None

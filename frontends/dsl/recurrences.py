@@ -44,12 +44,7 @@ def scan_loop(body: Body, s: ast.ScanText) -> ScanLoop:
         infer(body, s, statements, opened)
     variable, out = run(body, s, statements)
     body.places = {}
-    if variable.extent is None:
-        raise ShapeError(
-            f"nothing says how far the index '{variable.name}' runs",
-            span=variable.span,
-            hint="index a dimension with it alone",
-        )
+    assert variable.extent is not None
     return ScanLoop(IndexDecl(variable.name, body.extents.find(variable.extent)), out, s.reverse, span=s.span)
 
 
@@ -59,15 +54,26 @@ def run(body: Body, s: ast.ScanText, statements: list[ast.AssignText]) -> tuple[
     block = Block(variable, s.reverse, frozenset(t.target.name for t in statements))
     # An extent that only a later statement says is needed by the earlier ones.
     for t in statements:
-        find_extent(body, t, variable)
+        for e in (ast.Subscript(t.target.name, t.target.indices, t.target.span), t.value):
+            find_extent(body, e, variable)
+    if variable.extent is None:
+        raise ShapeError(
+            f"nothing says how far the index '{variable.name}' runs",
+            span=variable.span,
+            hint=f"index a dimension of some tensor with '{variable.name}' alone",
+        )
     return variable, tuple(assign(body, t, block) for t in statements)
 
 
-def find_extent(body: Body, s: ast.AssignText, variable: Variable) -> None:
-    t = body.tensors[s.target.name]
-    for n, i in enumerate(s.target.indices):
-        if variable.extent is None and isinstance(i, ast.Name) and i.id == variable.name and n < t.ndim:
-            variable.extent, variable.first, variable.first_at = t.dims[n], f"dimension {n + 1} of '{t.name}'", i.span
+def find_extent(body: Body, e: ast.Expr, variable: Variable) -> None:
+    """Let the variable run over the first dimension that it indexes alone."""
+    if isinstance(e, ast.Subscript) and e.name in body.tensors:
+        t = body.tensors[e.name]
+        for n, (i, extent) in enumerate(zip(e.indices, t.dims, strict=False)):
+            if variable.extent is None and isinstance(i, ast.Name) and i.id == variable.name:
+                variable.extent, variable.first, variable.first_at = extent, f"dimension {n + 1} of '{t.name}'", i.span
+    for part in ast.parts(e):
+        find_extent(body, part, variable)
 
 
 def step_place(t: ast.AssignText, s: ast.ScanText) -> int | None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from sparsec.errors import Span, TypeError_
 from sparsec.frontends.dsl import ast
-from sparsec.frontends.dsl.names import REDUCTIONS, unknown
+from sparsec.frontends.dsl.names import FUNCTIONS, REDUCTIONS, unknown
 from sparsec.frontends.dsl.promotion import Typed, accumulator, as_float, cast, wide
 from sparsec.frontends.dsl.symbols import needs_floats
 from sparsec.ir.dtypes import BF16, BOOL, F16, F32, I64, DType
@@ -116,6 +116,8 @@ def fold(typer: Typer, e: ast.Reduction, name: str, names: tuple[str, ...], body
         raise TypeError_(
             f"'{name}' is a tensor, not a reduction", span=span, hint=f"a product is written {name}[...] * (...)"
         )
+    if name in FUNCTIONS or name in scope.definitions.fns:
+        raise TypeError_(f"'{name}' is a function, not a reduction", span=span, hint=f"write {name}(...)")
     raise unknown("reduction", name, [*REDUCTIONS, *scope.definitions.reductions], span)
 
 

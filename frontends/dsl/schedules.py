@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from sparsec.errors import ScheduleError
+from sparsec.errors import ScheduleError, nearest
 from sparsec.frontends.dsl import ast
-from sparsec.frontends.dsl.names import nearest
 from sparsec.ir.rewrite import walk
 from sparsec.ir.tensor import Access, Assign, Program, ScanLoop
 

@@ -185,10 +185,10 @@ class Scopes:
             assert v.first_at is not None
             one, other = self.extents.find(v.extent), self.extents.find(t.dims[n])
             raise ShapeError(
-                f"the index '{v.name}' runs over {what}, which is {other}, and over {v.first} "
-                f"({place(v.first_at, span)}), which is {one}",
+                f"the index '{v.name}' has two extents: {one} from {v.first} ({place(v.first_at, span)}), "
+                f"{other} from {what}",
                 span=span,
-                hint=f"if they are always equal, write one for both, {one} or {other}; else use another index",
+                hint=f"if {one} and {other} are always equal, write one for both; else use another index",
             )
 
     def ranges(self, where: ast.Expr | None, names: list[str]) -> ast.Expr | None:

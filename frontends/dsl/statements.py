@@ -63,12 +63,13 @@ def assign(body: Body, s: ast.AssignText, block: Block | None = None) -> Assign:
     parts = resolve(scopes, s, [] if block is None else [block.variable.name])
     check_reads(body, scopes, s, block)
     semiring = semiring_of(body, s)
-    value = with_sums(parts, s, body.source, semiring)
+    scope = scope_of(body, scopes, parts, semiring)
+    value = with_sums(parts, s, scope, body.source)
     outer, moved = split_condition(parts)
     if moved is not None and parts.root:
         assert isinstance(value, ast.Reduction)
         value = replace(value, where=join([*conjuncts(value.where), moved]))
-    typer = Typer(scope_of(body, scopes, parts, semiring))
+    typer = Typer(scope)
     typed = typer.expr(value)
     where = None if outer is None else typer.condition(outer)
     target = target_access(typer, t, parts, s.target.span)
@@ -154,7 +155,7 @@ def resolve(scopes: Scopes, s: ast.AssignText, free: list[str]) -> Parts:
             raise ShapeError(
                 f"nothing says how far the index '{v.name}' runs: it {what}",
                 span=v.span,
-                hint=f"give it a range: where {v.name} in 0:3",
+                hint=f"give it a range: {'where' if n in implicit or n in free else '... where'} {v.name} in 0:3",
             )
     return Parts(indices, value, where, free, implicit, root)
 
@@ -243,17 +244,20 @@ def semiring_of(body: Body, s: ast.AssignText) -> Semiring | None:
     return known[s.over.id]
 
 
-def with_sums(parts: Parts, s: ast.AssignText, source: str, semiring: Semiring | None) -> ast.Expr:
+def with_sums(parts: Parts, s: ast.AssignText, scope: Scope, source: str) -> ast.Expr:
     """The value with its implicit reductions written out."""
     value = parts.value
-    if s.op in ("=", "+="):
+    if s.op not in ("=", "+="):
+        indices = tuple(ast.Name(k, value.span) for k in parts.implicit)
+        whole = ast.Reduction(UPDATES[s.op], indices, None, value, None, value.span, implicit=True)
+        return whole if indices else value
+    try:
         for k in parts.implicit:
-            value = place_sum(value, k, source, "sum" if semiring is None else semiring.name)
-        return value
-    if not parts.implicit:
-        return value
-    indices = tuple(ast.Name(k, value.span) for k in parts.implicit)
-    return ast.Reduction(UPDATES[s.op], indices, None, value, None, value.span, implicit=True)
+            value = place_sum(value, k, source, "sum" if scope.semiring is None else scope.semiring.name)
+    except TypeError_:
+        Typer(scope).expr(parts.value)  # what is wrong with it anyway is the better error
+        raise
+    return value
 
 
 def split_condition(parts: Parts) -> tuple[ast.Expr | None, ast.Expr | None]:
@@ -328,7 +332,7 @@ def assigned(value: Typed, dtype: DType, t: Tensor, span: Span) -> Expr:
         fits = may_assign(e.dtype, dtype)
     if not fits:
         how = {
-            "b": "compare it with 0",
+            "b": "write true or false, or compare it with 0",
             "u": f"cast it: {dtype}(...)",
             "i": f"cast it: {dtype}(...), or round(...) first",
         }

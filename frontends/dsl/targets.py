@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from sparsec.errors import ShapeError, Span, SyntaxError_, TypeError_
+from sparsec.errors import ShapeError, Span, SyntaxError_, TypeError_, nearest
 from sparsec.frontends.dsl import ast
 from sparsec.frontends.dsl.annotations import MAX_ORDER, annotated
 from sparsec.frontends.dsl.dimensions import Extents
-from sparsec.frontends.dsl.names import check_new, counted, nearest
+from sparsec.frontends.dsl.names import check_new, counted
 from sparsec.frontends.dsl.symbols import Definitions, Tensor
 from sparsec.frontends.dsl.typing import CONSTANTS
 from sparsec.ir.dtypes import DType
@@ -68,7 +68,9 @@ def find_target(body: Body, s: ast.AssignText) -> Tensor:
         )
     if t.ndim != len(s.target.indices):
         given = counted(len(s.target.indices), "index")
-        raise ShapeError(f"'{name}' has {counted(t.ndim, 'dimension')}, and here {given}", span=span)
+        example = f"{name}[{', '.join('ijklmnop'[: t.ndim])}]" if t.ndim else name
+        form = f"write {example} = ..." if t.ndim < 9 else None
+        raise ShapeError(f"'{name}' has {counted(t.ndim, 'dimension')}, and here {given}", span=span, hint=form)
     if s.op == "=" and t.defined is not None:
         raise TypeError_(
             f"'{name}' is defined already, at line {t.defined.line}",
@@ -97,7 +99,7 @@ def declare(body: Body, s: ast.AssignText) -> Tensor:
             raise ShapeError(f"nothing says the extent of dimension {n + 1} of '{name}'", span=i.span, hint=hint)
         dims.append(body.extents.open(i.id))
     if len(dims) > MAX_ORDER:
-        raise ShapeError(f"'{name}' has {len(dims)} dimensions, the limit is {MAX_ORDER}", span=span)
+        raise ShapeError(f"'{name}' has {len(dims)} dimensions", span=span, hint=f"the limit is {MAX_ORDER}")
     notes = annotated(s.annotations, len(dims), body.definitions, typed=True)
     fill = notes.fill if notes.dtype is None else notes.fill_of(notes.dtype)
     t = Tensor(name, notes.dtype, tuple(dims), notes.format, fill, "local", span, notes.fill_span)

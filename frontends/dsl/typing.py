@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import reduce
 
 from sparsec.errors import ShapeError, Span, TypeError_
 from sparsec.frontends.dsl import ast
-from sparsec.frontends.dsl.names import FUNCTIONS, REDUCTIONS, counted, unknown
+from sparsec.frontends.dsl.names import FUNCTIONS, REDUCTIONS, counted, listed, unknown
 from sparsec.frontends.dsl.promotion import (
     EXTENT,
     LITERAL,
@@ -23,7 +24,7 @@ from sparsec.frontends.dsl.promotion import (
 from sparsec.frontends.dsl.reductions import reduction
 from sparsec.frontends.dsl.symbols import NOTHING, Definitions, Semiring, Tensor
 from sparsec.ir import ops
-from sparsec.ir.dtypes import BOOL, BY_NAME, C128, F64, I8, I64, U64, DType
+from sparsec.ir.dtypes import BOOL, BY_NAME, C128, F64, I8, I64, U64, DType, promote
 from sparsec.ir.tensor import Access, Dim, Expr, Extent, Index, Literal, Map, Reduce, Stored
 
 INFIX = {
@@ -117,7 +118,9 @@ class Typer:
         if e.id in s.dims:
             return Typed(Dim(e.id, span=e.span), EXTENT)
         plain = [n for n in s.indices if "." not in n]
-        raise unknown("name", e.id, [*s.tensors, *plain, *s.dims, *CONSTANTS], e.span)
+        scalars = [n for n, t in s.tensors.items() if not t.ndim]
+        hint = f"it is no scalar, index variable or dimension; those here are {listed([*scalars, *plain, *s.dims])}"
+        raise unknown("name", e.id, [*s.tensors, *plain, *s.dims, *CONSTANTS], e.span, hint)
 
     def subscript(self, e: ast.Subscript) -> Typed:
         if self.arguments is not None:
@@ -131,7 +134,7 @@ class Typer:
             hint: str | None = f"'{e.name}' is an index variable" if e.name in s.indices else None
             if e.name in s.definitions.reductions or e.name in REDUCTIONS:
                 hint = f"the reduction '{e.name}' needs what to reduce: {e.name}[i](...)"
-            raise unknown("tensor", e.name, s.tensors, e.span, hint)
+            raise unknown("tensor", e.name, s.tensors, e.span, hint or f"tensors here are {listed(s.tensors)}")
         return self.read(s.tensors[e.name], e.indices, e.span)
 
     def read(self, t: Tensor, indices: tuple[ast.Expr, ...], span: Span) -> Typed:
@@ -144,7 +147,7 @@ class Typer:
                 message, example = f"'{t.name}' is a scalar and has no indices", f"write {t.name}"
             else:
                 message = f"'{t.name}' has {counted(t.ndim, 'dimension')}, and here {counted(len(indices), 'index')}"
-            raise ShapeError(message.replace("indexs", "indices"), span=span, hint=example)
+            raise ShapeError(message, span=span, hint=example)
         where = tuple(self.index(i, t, n) for n, i in enumerate(indices))
         return Typed(Access(t.name, where, t.dtype or I64, span=span), "" if t.dtype else OPEN)
 
@@ -311,7 +314,9 @@ def meet(op: str, t: DType, args: Sequence[Typed]) -> DType:
     if op == "div" and t.kind in "bui":
         return F64
     if rule in ("float", "test"):
-        return as_float(t)
+        # Of u8 and i8 NumPy computes in f16, though they meet in i16.
+        strong = [as_float(a.dtype) for a in args if not a.weak]
+        return as_float(t) if not strong or t.kind in "fc" else reduce(promote, strong)
     if t is BOOL and op in ("floordiv", "mod", "pow"):
         return I8
     if rule == "compare" and t.is_integer:
@@ -341,4 +346,5 @@ def refuse(op: str, t: DType, span: Span) -> TypeError_:
 
 def arity(e: ast.Call, n: int) -> None:
     if len(e.args) != n:
-        raise TypeError_(f"'{e.name}' takes {counted(n, 'argument')}, not {len(e.args)}", span=e.span)
+        hint = f"write {e.name}({', '.join('xyz'[:n])})"
+        raise TypeError_(f"'{e.name}' takes {counted(n, 'argument')}, not {len(e.args)}", span=e.span, hint=hint)
