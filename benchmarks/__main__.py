@@ -19,7 +19,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; 0, or 1 where a result was wrong, or 2 for names that mean nothing."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("kernels", nargs="*", help=f"of {', '.join([*cases.KERNELS, STARTUP])}; all by default")
-    parser.add_argument("--quick", action="store_true", help="a small subset, in under a minute; prints, writes nothing")
+    parser.add_argument(
+        "--quick", action="store_true", help="a small subset, in under a minute; prints, writes nothing"
+    )
     parser.add_argument("--data", nargs="+", metavar="NAME", help="only these matrices and tensors")
     parser.add_argument("--out", type=Path, help=f"where to write the table (default {RESULTS.name} for whole runs)")
     options = parser.parse_args(arguments)

@@ -27,7 +27,9 @@ SDDMM = (
     "kernel sddmm(S: {t}[m, n] csr, X: {t}[m, d], Y: {t}[n, d]) -> P: {t}[m, n] csr {{\n"
     "    P[i, j] = S[i, j] * X[i, k] * Y[j, k]\n}}\n"
 )
-SPGEMM = "kernel spgemm(A: {t}[m, p] csr, B: {t}[p, n] csr) -> C: {t}[m, n] csr {{\n    C[i, k] = A[i, j] * B[j, k]\n}}\n"
+SPGEMM = (
+    "kernel spgemm(A: {t}[m, p] csr, B: {t}[p, n] csr) -> C: {t}[m, n] csr {{\n    C[i, k] = A[i, j] * B[j, k]\n}}\n"
+)
 ADD = "kernel add(A: {t}[m, n] csr, B: {t}[m, n] csr) -> C: {t}[m, n] csr {{\n    C[i, j] = A[i, j] + B[i, j]\n}}\n"
 MTTKRP = (
     "kernel mttkrp(T: {t}[n1, n2, n3] csf, B: {t}[n2, d], C: {t}[n3, d]) -> M: {t}[n1, d] {{\n"
@@ -37,7 +39,7 @@ SOURCES = {"spmv": SPMV, "spmm": SPMM, "sddmm": SDDMM, "spgemm": SPGEMM, "add": 
 
 
 def close(dtype: str, reference: Any, answer: Any) -> None:
-    """Dense results agree within a tolerance relative to the greatest entry; sparse ones also store the same entries."""
+    """Dense results agree within a tolerance relative to the greatest entry; sparse ones also in their entries."""
     import scipy.sparse
 
     if scipy.sparse.issparse(reference):
@@ -209,7 +211,8 @@ def add(name: str, dtype: str) -> Case:
     if a.shape[0] == a.shape[1]:
         b, what = a.T.tocsr(), "A + Aᵀ"
     else:
-        b, what = scipy.sparse.csr_array((a.data, (a.indices + 1) % a.shape[1], a.indptr), shape=a.shape), "A + shifted A"
+        shifted = (a.data, (a.indices + 1) % a.shape[1], a.indptr)
+        b, what = scipy.sparse.csr_array(shifted, shape=a.shape), "A + shifted A"
     b.sort_indices()
 
     def torch_() -> Contestant:

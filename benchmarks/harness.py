@@ -1,8 +1,8 @@
 """The protocol: contestants side by side in one run, in bursts, checked against each other before they are timed.
 
 One sample of a contestant is a burst of calls, about 20 ms long, so that its threads are awake; contestants take
-turns, and the order changes from round to round.  Before each burst a probe asks whether all cores are really there.  A second
-figure is a single call after 20 ms of idling, because users meet both.
+turns, and the order changes from round to round.  Before each burst a probe asks whether all cores are really there.
+A second figure is a single call after 20 ms of idling, because users meet both.
 """
 
 from __future__ import annotations
@@ -139,7 +139,7 @@ def _prepare(case: Case) -> tuple[list[Contestant], dict[str, str]]:
                 case.agree(reference, answer)
         except AssertionError as error:
             struck[name] = "WRONG RESULT: " + _first_line(error)
-        except Exception as error:  # noqa: BLE001
+        except Exception as error:
             struck[name] = f"{type(error).__name__}: {_first_line(error)}"
         else:
             ready.append(contestant)

@@ -9,10 +9,10 @@ from benchmarks.harness import OURS, Outcome
 from benchmarks.startup import Cost
 
 LEGEND = """\
-Milliseconds. Each figure is *minimum / median* of calls in bursts of {burst:.0f} ms; contestants take turns in one process,
-after a probe that all cores are there. "Ratio" is the best peer over ours, by minimum, by median, and for a call
-after {pause:.0f} ms of idling (median of {idle}): above 1 we are faster, within 10 % is a tie. Results are checked against the
-first peer before anything is timed. Working sets are warm: they lie in the caches where they fit.
+Milliseconds. Each figure is *minimum / median* of calls in bursts of {burst:.0f} ms; contestants take turns in one
+process, after a probe that all cores are there. "Ratio" is the best peer over ours, by minimum, by median, and for a
+call after {pause:.0f} ms of idling (median of {idle}): above 1 we are faster, within 10 % is a tie. Results are
+checked against the first peer before anything is timed. Working sets are warm: they lie in the caches where they fit.
 """
 
 

@@ -46,7 +46,11 @@ def _child(probe: str, *args: str, cache: str | None = None) -> tuple[dict[str, 
     start = time.perf_counter()
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.startup_probe", probe, *args],
-        capture_output=True, text=True, env=env, cwd=ROOT, check=False,
+        capture_output=True,
+        text=True,
+        env=env,
+        cwd=ROOT,
+        check=False,
     )
     wall = (time.perf_counter() - start) * 1e3
     if done.returncode:

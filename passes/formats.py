@@ -1,7 +1,8 @@
 """Formats that a program leaves open: operands that say ``auto``, results and locals without one.
 
-Until statistics choose, the rules are: an operand is stored as it is given, ``auto`` makes CSR (CSF, for other orders) of a
-sparse one; a result or local is sparse where the algebra of its statement makes it so (``is_sparse_result``).
+Until statistics choose, the rules are: an operand is stored as it is given, ``auto`` makes CSR (CSF, for other
+orders) of a sparse one; a result or local is sparse where the algebra of its statement makes it so
+(``is_sparse_result``).
 """
 
 from __future__ import annotations
@@ -12,7 +13,20 @@ from dataclasses import replace
 from sparsec.formats.format import Format
 from sparsec.formats.named import dense, named_format
 from sparsec.ir.rewrite import walk
-from sparsec.ir.tensor import Access, Assign, Expr, Index, Literal, Map, Program, Reduce, Scan, Softmax, Stmt, TensorDecl
+from sparsec.ir.tensor import (
+    Access,
+    Assign,
+    Expr,
+    Index,
+    Literal,
+    Map,
+    Program,
+    Reduce,
+    Scan,
+    Softmax,
+    Stmt,
+    TensorDecl,
+)
 from sparsec.passes.lower.simplify import absent_value, same_value
 
 
@@ -24,8 +38,9 @@ def sparse_default(order: int) -> Format:
 def choose_formats(program: Program, given: Mapping[str, Format | None], *, open_fills: bool = False) -> Program:
     """The program with a format for every tensor; level widths stay as open as they are.
 
-    ``given`` has the storage format of operands, None for dense ones; an operand that ``auto`` leaves open and ``given`` does
-    not name is dense.  With ``open_fills`` results without a format take the fill that their statement gives, as locals do.
+    ``given`` has the storage format of operands, None for dense ones; one that ``auto`` leaves open and ``given`` does
+    not name is dense.  With ``open_fills`` results without a format take the fill that their statement gives, as
+    locals do.
     """
     decls: dict[str, TensorDecl] = {}
     for t in program.operands:
@@ -55,8 +70,8 @@ def _with_format(t: TensorDecl, fill: Literal | None, open_fill: bool) -> Tensor
 def sparse_fill(s: Assign, decls: Mapping[str, TensorDecl]) -> Literal | None:
     """What the statement gives where no sparse operand has an entry, if its result is better stored sparsely.
 
-    It is where that is one constant and every index of the result runs over a sparse level in each of the statement's terms;
-    a vector that is summed out of a sparse matrix fills up, and is dense.
+    It is where that is one constant and every index of the result runs over a sparse level in each of the statement's
+    terms; a vector that is summed out of a sparse matrix fills up, and is dense.
     """
     fills: dict[Expr, Expr] = {}
     for n in walk(s.value):

@@ -36,7 +36,7 @@ def to_buffers(kernel: Kernel) -> Module:
 
 
 def for_machine(module: Module) -> Module:
-    """Buffer IR without tiles and with marked loops in explicit vectors: what backends without tiles of their own take."""
+    """Buffer IR without tiles and with marked loops in explicit vectors: for backends without tiles."""
     from sparsec.passes.tiles import expand_tiles
     from sparsec.passes.vectorize import vectorize
 

@@ -31,9 +31,9 @@ if TYPE_CHECKING:
         TypeError_,
         UnsupportedError,
     )
+    from sparsec.files import read, write
     from sparsec.kernel import Kernel
     from sparsec.runtime.cache import cache_info, clear_cache
-    from sparsec.files import read, write
     from sparsec.runtime.threads import get_num_threads, set_num_threads
     from sparsec.tensors import Tensor, from_coo, tensor
 

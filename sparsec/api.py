@@ -19,7 +19,7 @@ _NEST = re.compile(r"\s*(?:#[^\n]*\n\s*)*kernel\s+\w+\s*\{")
 """A loop nest's text: its kernels have no parameter list."""
 
 
-def compile(  # noqa: A001
+def compile(
     source: str | os.PathLike[str],
     formats: Mapping[str, str] | None = None,
     backend: str = "cpu",
@@ -31,12 +31,12 @@ def compile(  # noqa: A001
 ) -> Any:
     """Compile a program: its text, or the path of a file with it.
 
-    Gives the kernel, or, where the text has several, a dict of kernels by name.  The text of a loop nest (``Kernel.ir``)
-    compiles as it stands.
+    Gives the kernel, or, where the text has several, a dict of kernels by name.  The text of a loop nest
+    (``Kernel.ir``) compiles as it stands.
 
-    ``formats`` replaces the formats of tensors by name (``{"A": "csc"}``); ``example`` has operands from which those that say
-    ``auto`` are chosen; ``threads`` bounds the threads of parallel loops; ``calls`` tells how often the kernel will be called
-    (nothing weighs it yet).
+    ``formats`` replaces the formats of tensors by name (``{"A": "csc"}``); ``example`` has operands from which those
+    that say ``auto`` are chosen; ``threads`` bounds the threads of parallel loops; ``calls`` tells how often the kernel
+    will be called (nothing weighs it yet).
 
     Raises ``SyntaxError_``, ``TypeError_``, ``ShapeError`` or ``FormatError`` with the place in the text.
 
@@ -48,7 +48,9 @@ def compile(  # noqa: A001
     from sparsec.backends import backend as find_backend
 
     if schedule is not None:
-        raise UnsupportedError("schedules cannot run yet", hint="write a loop nest (Kernel.ir('loops')) and compile that")
+        raise UnsupportedError(
+            "schedules cannot run yet", hint="write a loop nest (Kernel.ir('loops')) and compile that"
+        )
     if passes is not None:
         raise UnsupportedError("pipelines of passes cannot be chosen yet")
     if calls is not None and (isinstance(calls, bool) or not isinstance(calls, int) or calls < 1):
@@ -84,7 +86,7 @@ def _read(source: str | os.PathLike[str]) -> tuple[str, str | None]:
         reason = getattr(problem, "strerror", None) or str(problem)
         raise FileError(
             f"cannot read '{path}': {reason}",
-            hint="a kernel's text has braces: kernel f(x: f64[n]) -> y: f64[n] { ... }; statements alone go to sp.evaluate",
+            hint="a kernel's text has braces: kernel f(x: f64[n]) -> y: f64[n] { ... }; statements go to sp.evaluate",
         ) from None
 
 
@@ -165,15 +167,13 @@ def evaluate(text: str, /, *, sizes: Mapping[str, int] | None = None, **operands
     if not isinstance(text, str):
         raise TypeError_(f"statements are text, not {type(text).__name__}")
     given, types = _typed(operands)
-    kernel = _cached(
-        (text, tuple(types.items())), lambda: Kernel(parse_statements(text, types), open_fills=True)
-    )
+    kernel = _cached((text, tuple(types.items())), lambda: Kernel(parse_statements(text, types), open_fills=True))
     out = kernel(*(given[t.name] for t in kernel.program.operands), sizes=sizes)
     names = [t.name for t in kernel.program.results]
     return out if len(names) == 1 else dict(zip(names, out, strict=True))
 
 
-def einsum(spec: str, /, *operands: Any, format: str | None = None) -> Any:  # noqa: A002
+def einsum(spec: str, /, *operands: Any, format: str | None = None) -> Any:
     """A sum of products in NumPy's notation: ``einsum("ik,kj->ij", A, B)``.
 
     ``format`` is the result's; without one it is sparse where the operands make it so.

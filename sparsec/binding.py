@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from sparsec.driver import convert, fits
+from sparsec.conversion import convert, fits
 from sparsec.errors import FormatError, ShapeError, TypeError_
 from sparsec.formats.dense import Dense
 from sparsec.formats.format import Format
@@ -46,8 +46,8 @@ class Bound:
 def bind(t: TensorDecl, given: Any, *, contiguous: bool = False) -> Bound:
     """The operand ``t`` from what the caller passed.
 
-    ``contiguous`` asks for row-major storage.  Raises ``TypeError_`` for another dtype, ``FormatError`` for another fill,
-    ``ShapeError`` for another order.
+    ``contiguous`` asks for row-major storage.  Raises ``TypeError_`` for another dtype, ``FormatError`` for another
+    fill, ``ShapeError`` for another order.
     """
     assert t.format is not None
     storage = operand_storage(given)
@@ -104,7 +104,7 @@ def strided(order: int) -> Format:
 
 
 def _array(t: TensorDecl, given: Any) -> np.ndarray:
-    """A NumPy array of the declared dtype over what the caller passed; Python's numbers and lists are cast if they fit."""
+    """A NumPy array of the declared dtype over what the caller passed; Python's numbers and lists are cast."""
     array, dtype = dense_source(given, f"operand '{t.name}'")
     if dtype is t.dtype:
         return array if array.dtype.isnative else array.astype(t.dtype.np)
@@ -119,7 +119,7 @@ def _array(t: TensorDecl, given: Any) -> np.ndarray:
 
 
 def _kind_fits(kind: str, t: DType) -> bool:
-    """Whether a number of this kind may stand for one of type ``t``: bools for any, ints for floats, floats for complex."""
+    """Whether a number of this kind may stand for one of type ``t``: bools for any, ints for floats, ..."""
     ranks = "biufc"
     return kind in "iu" and t.is_integer or ranks.index(kind) <= ranks.index(t.kind)
 
@@ -162,8 +162,9 @@ def extents(program: Program, shapes: Sequence[tuple[int, ...]], sizes: Mapping[
                     raise ShapeError(f"dimension {place} of operand '{t.name}' is {n}, its declaration says {d}")
             elif dims.setdefault(d, n) != n:
                 other = said[d]
+                where = other if other == "sizes" else f"'{other}'"
                 raise ShapeError(
-                    f"dimension '{d}' is {dims[d]} in {other if other == 'sizes' else repr(other)} and {n} in '{t.name}'",
+                    f"dimension '{d}' is {dims[d]} in {where} and {n} in '{t.name}'",
                     hint=f"'{t.name}' has shape {tuple(shape)}",
                 )
             else:
@@ -175,7 +176,9 @@ def extents(program: Program, shapes: Sequence[tuple[int, ...]], sizes: Mapping[
             hint=f"pass sizes={{'{min(unknown)}': ...}}",
         )
     if extra := set(dims) - known:
-        raise ShapeError(f"the program has no dimension '{min(extra)}'", hint=f"its dimensions are {', '.join(sorted(known))}")
+        raise ShapeError(
+            f"the program has no dimension '{min(extra)}'", hint=f"its dimensions are {', '.join(sorted(known))}"
+        )
     return dims
 
 

@@ -1,4 +1,4 @@
-"""Joins the parts: a program whose formats are concrete to something that runs, and conversions by compiled copies.
+"""Joins the parts: a program whose formats are concrete becomes something that runs.
 
 ``compiled`` keeps what it made in memory, and machine code on disk.  Nothing here knows users' objects: operands are
 ``Storage`` and dense arrays (``View``).
@@ -9,28 +9,25 @@ from __future__ import annotations
 import ctypes
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from sparsec.errors import BackendError, FormatError
-from sparsec.formats.format import Format
-from sparsec.formats.named import coo
-from sparsec.ir import dtypes
-from sparsec.ir.tensor import Access, Assign, Index, IndexDecl, Program, TensorDecl
+from sparsec.errors import BackendError
+from sparsec.ir.tensor import Program
 from sparsec.knobs import knobs
 from sparsec.passes.lower.signature import Slot, signature
-from sparsec.runtime.entries import dense_view, from_dense, scatter
 from sparsec.runtime.storage import Storage
 
 if TYPE_CHECKING:
     from sparsec.ir import loops
     from sparsec.ir.buffer import Module
 
+T = TypeVar("T")
 LIMIT = 512
 """Compiled programs kept in memory."""
 
@@ -38,8 +35,8 @@ LIMIT = 512
 class Compiled:
     """One program with concrete formats, compiled for a backend.
 
-    ``slots`` is the layout of its argument block, ``times`` the milliseconds of each step.  ``loops`` and ``module`` are
-    made again when somebody asks for them and the machine code came from the disk.
+    ``slots`` is the layout of its argument block, ``times`` the milliseconds of each step.  ``loops`` and ``module``
+    are made again when somebody asks for them and the machine code came from the disk.
     """
 
     def __init__(self, program: Program, backend: str, nest: loops.Kernel | None = None) -> None:
@@ -75,7 +72,7 @@ class Compiled:
         module = self.module
         return self._timed("expand", lambda: for_machine(module))
 
-    def _timed(self, step: str, make: Any) -> Any:
+    def _timed(self, step: str, make: Callable[[], T]) -> T:
         start = perf_counter()
         made = make()
         self.times[step] = (perf_counter() - start) * 1e3
@@ -129,7 +126,7 @@ class Compiled:
             raise Stopped(status)
         return self.published(block, call)
 
-    def published(self, block: Sequence[int], call: Call) -> dict[str, Storage]:
+    def published(self, block: ctypes.Array[ctypes.c_int64], call: Call) -> dict[str, Storage]:
         """The sparse results that a kernel left in its argument block; their memory belongs to the arrays."""
         from sparsec.backends.cpu import adopt
 
@@ -180,7 +177,7 @@ class Compiled:
 
 @dataclass(slots=True)
 class Call:
-    """What one call passes: for each operand, in the program's order, its numbers in slot order; the dense results' arrays.
+    """What one call passes: for each operand, in the program's order, its numbers in slot order; dense results' arrays.
 
     ``arrays`` has each operand's buffers in slot order, for backends that take those; it also keeps them alive.
     """
@@ -220,7 +217,10 @@ class Stopped(BackendError):
 _REASONS: dict[str, tuple[str, str | None]] = {
     "memory": ("the kernel ran out of memory", "the result or a workspace does not fit"),
     "overflow": ("the size of a result or workspace passes 2**63", None),
-    "bounds": ("the kernel accessed a buffer out of bounds", "an operand's index arrays were changed after validation?"),
+    "bounds": (
+        "the kernel accessed a buffer out of bounds",
+        "an operand's index arrays were changed after validation?",
+    ),
     "width": ("a position or coordinate does not fit in its index type", "declare a wider one: compressed[pos=i64]"),
 }
 
@@ -253,106 +253,4 @@ def forget() -> None:
         _COMPILED.clear()
 
 
-# conversions
-
-_RAW = {1: dtypes.U8, 2: dtypes.U16, 4: dtypes.U32, 8: dtypes.U64}
-
-
-def convert(storage: Storage, format: Format) -> Storage:
-    """``storage`` in another format, by a compiled copy of its entries; ``storage`` itself if the formats agree.
-
-    Open widths of ``format`` become those that the positions need.  Values travel as plain bits, so that one kernel serves
-    every dtype of a size.  A dense storage becomes sparse by leaving out what equals its fill.
-
-    Raises ``FormatError`` where orders differ or a width is too narrow.
-    """
-    if format.ndim != len(storage.shape):
-        raise FormatError(
-            f"format '{format.label}' is for tensors of order {format.ndim}, this one has order {len(storage.shape)}"
-        )
-    format.require_runnable()
-    target = with_widths(format, storage.shape, wide=False)
-    if fits(storage.format, format):
-        return storage
-    if storage.format.is_dense:
-        if format.is_dense:
-            return _dense(dense_view(storage), storage, target)
-        return convert(from_dense(storage, target), format)
-    if format.is_dense:
-        return _dense(scatter(convert(storage, coo(len(storage.shape)))), storage, target)
-    try:
-        return _copy(storage, target)
-    except Stopped as e:
-        if e.reason != "width":
-            raise
-        wide = with_widths(format, storage.shape, wide=True)
-        if wide == target:
-            raise FormatError(
-                f"the tensor has more entries than the positions of '{format}' can count", hint="declare pos=i64"
-            ) from None
-        return _copy(storage, wide)
-
-
-def fits(have: Format, want: Format) -> bool:
-    """Whether a tensor stored as ``have`` can stand where ``want``, whose widths may be open, is asked for."""
-    if have.ndim != want.ndim or len(have.levels) != len(want.levels):
-        return False
-    have, want = have.normal(), want.normal()
-    for a, b in zip(have.levels, want.levels, strict=True):
-        widths = a.type.arrays()
-        if a.coord != b.coord or type(a.type) is not type(b.type):
-            return False
-        if b.type.concrete(widths.get("crd", dtypes.I32), widths.get("pos", dtypes.I32)) != a.type:
-            return False
-    return True
-
-
-def with_widths(format: Format, shape: tuple[int, ...], wide: bool) -> Format:
-    """``format`` with its open widths set: 32 bits, or 64 where ``wide`` or where an extent needs them.
-
-    Raises ``FormatError`` where a coordinate of ``shape`` does not fit in a width that is written.
-    """
-    index = dtypes.I64 if wide or any(n > 2**31 - 1 for n in shape) else dtypes.I32
-    out = format.concrete(index, dtypes.I64 if wide else dtypes.I32)
-    for spec, d in zip(out.levels, out.order, strict=True):
-        crd = spec.type.arrays().get("crd")
-        if crd is not None and shape[d] - 1 > np.iinfo(crd.np).max:
-            raise FormatError(
-                f"dimension '{out.dims[d]}' has extent {shape[d]}, more than index type {crd} of format '{format}' can say",
-                hint="leave the width open, or declare a wider one",
-            )
-    return out
-
-
-def _dense(array: np.ndarray, like: Storage, target: Format) -> Storage:
-    """``array`` stored in the order of ``target``'s levels."""
-    values = np.ascontiguousarray(array.transpose(target.order)).reshape(-1)
-    return replace(like, format=target, levels=tuple({} for _ in target.levels), values=values)
-
-
-def _copy(storage: Storage, target: Format) -> Storage:
-    """The same entries in other levels."""
-    raw = _RAW.get(storage.values.dtype.itemsize)
-    if raw is None:  # 16 bytes: move the places, then the values
-        places = replace(storage, dtype=dtypes.U64, fill=0, values=np.arange(len(storage.values), dtype=np.uint64))
-        moved = _copy(places, target)
-        return replace(moved, dtype=storage.dtype, fill=storage.fill, values=storage.values[moved.values])
-    bits = replace(storage, dtype=raw, fill=0, values=storage.values.view(raw.np))
-    program = _copy_program(storage.format, target, raw)
-    kernel = compiled(program)
-    dims = dict(zip(target.normal().dims, storage.shape, strict=True))
-    made = kernel.run(Call([bits.addresses], [bits.buffers], dims))["B"]
-    return replace(made, dtype=storage.dtype, fill=storage.fill, values=made.values.view(storage.values.dtype))
-
-
-def _copy_program(source: Format, target: Format, t: dtypes.DType) -> Program:
-    dims = target.normal().dims
-    index = tuple(Index(d) for d in dims)
-    return Program(
-        "convert",
-        (TensorDecl("A", t, dims, source, 0, "in"), TensorDecl("B", t, dims, target, 0, "out")),
-        (Assign(Access("B", index, t), "=", Access("A", index, t), tuple(IndexDecl(d, d) for d in dims)),),
-    )
-
-
-__all__ = ["Call", "Compiled", "Stopped", "compiled", "convert", "fits", "forget", "with_widths"]
+__all__ = ["Call", "Compiled", "Stopped", "compiled", "forget"]

@@ -1,26 +1,28 @@
 """A compiled kernel as a user holds it: called with operands, asked for its code and its reasons.
 
-A ``Kernel`` is compiled for the formats and the memory layouts of the operands that it meets, once for each combination;
-sizes and patterns never matter.  A call with operands like those of the last one takes a short way (``_Memo``).
+A ``Kernel`` is compiled for the formats and the memory layouts of the operands that it meets, once for each
+combination; sizes and patterns never matter.  A call with operands like those of the last one takes a short way
+(``memo.py``).
 """
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
-from weakref import ref
 
 import numpy as np
 
 from sparsec.binding import Bound, bind, extents, row_major, shape_of
-from sparsec.driver import Call, Compiled, Stopped, compiled, with_widths
-from sparsec.errors import BackendError, FormatError, ShapeError, TypeError_, UnsupportedError, nearest
+from sparsec.conversion import with_widths
+from sparsec.driver import Call, Compiled, Stopped, compiled
+from sparsec.errors import BackendError, FormatError, TypeError_, UnsupportedError, nearest
 from sparsec.formats.format import Format
 from sparsec.ir.tensor import Assign, Program, TensorDecl
 from sparsec.knobs import knobs
-from sparsec.runtime.outside import dense_array, operand_storage
+from sparsec.memo import Memo, remember
+from sparsec.results import as_array, check_nan, place, torch_of
+from sparsec.runtime.outside import operand_storage
 from sparsec.runtime.storage import Storage
 from sparsec.tensors import Tensor
 
@@ -36,8 +38,8 @@ class Kernel:
     """A program ready to run.
 
     Call it with operands by position or by name; ``out=`` gives storage for the results, ``sizes=`` the extents of
-    dimensions that no operand has.  One result is returned by itself, several as a tuple in the signature's order: NumPy
-    arrays and scalars for dense ones (torch tensors where operands were), ``Tensor`` for sparse ones.
+    dimensions that no operand has.  One result is returned by itself, several as a tuple in the signature's order:
+    NumPy arrays and scalars for dense ones (torch tensors where operands were), ``Tensor`` for sparse ones.
 
     >>> import sparsec as sp
     >>> k = sp.compile("kernel scale(x: f64[n], a: f64) -> y: f64[n] { y[i] = a * x[i] }")
@@ -57,7 +59,8 @@ class Kernel:
         for t in program.tensors:
             if t.role == "inout":
                 raise UnsupportedError(
-                    f"an update in place of '{t.name}', which the caller passes, cannot run yet", span=t.span,
+                    f"an update in place of '{t.name}', which the caller passes, cannot run yet",
+                    span=t.span,
                     hint="give the result another name, and start it from this one: C[i, j] = B[i, j] + ...",
                 )
         self.program = program
@@ -70,7 +73,7 @@ class Kernel:
         self._resolved: Program | None = None
         self._variants: dict[tuple[Any, ...], Compiled] = {}
         self._last: Compiled | None = None
-        self._memo: _Memo | None = None
+        self._memo: Memo | None = None
         self._updated = frozenset(s.target.tensor for s in _assigns(program.body) if s.op != "=")
         if all(t.format is not None for t in program.operands):
             self._resolve({})
@@ -82,9 +85,7 @@ class Kernel:
 
     # calling
 
-    def __call__(
-        self, *operands: Any, out: Any = None, sizes: Mapping[str, int] | None = None, **named: Any
-    ) -> Any:
+    def __call__(self, *operands: Any, out: Any = None, sizes: Mapping[str, int] | None = None, **named: Any) -> Any:
         if named or len(operands) != len(self._names):
             operands = self._ordered(operands, named)
         memo = self._memo
@@ -126,7 +127,7 @@ class Kernel:
                 raise
         else:
             simple = out is None and sizes is None and self.backend == "cpu"
-            self._memo = _Memo.make(self, variant, bounds, dims, operands) if simple else None
+            self._memo = remember(variant, bounds, dims, operands, self.threads) if simple else None
             return result
         wide = self._variant(program, bounds, dims, wide=True)
         if wide is variant:
@@ -148,12 +149,12 @@ class Kernel:
         for t in results:
             assert t.format is not None
             if t.format.is_dense:
-                outs[t.name] = _place(t, dims, given.get(t.name), [b.keep for b in bounds])
+                outs[t.name] = place(t, dims, given.get(t.name), (a for b in bounds for a in b.arrays()))
         call = Call([b.numbers for b in bounds], [b.arrays() for b in bounds], dims, outs)
         made = variant.run(call, self.threads)
         if knobs().checks("nan"):
-            _check_nan(results, outs, made)
-        torch = _torch_of(operands)
+            check_nan(results, outs, made)
+        torch = torch_of(operands)
         values = [self._result(t, outs, made, given, torch) for t in results]
         return values[0] if len(values) == 1 else tuple(values)
 
@@ -190,7 +191,7 @@ class Kernel:
         logical = array.transpose([t.format.order.index(d) for d in range(t.ndim)]) if t.ndim > 1 else array
         target = given.get(t.name)
         if target is not None:
-            mine = _as_array(target)
+            mine = as_array(target)
             if mine is not array:
                 mine[...] = logical
             return target
@@ -206,6 +207,7 @@ class Kernel:
             self._resolved = self.program
         if self._resolved is None:
             from sparsec.passes.formats import choose_formats
+
             given: dict[str, Format | None] = {}
             for t in self.program.operands:
                 storage = operand_storage(operands[t.name]) if t.format is None else None
@@ -217,13 +219,17 @@ class Kernel:
         """Choose what ``auto`` leaves open by operands like those to come."""
         unknown = [n for n in example if n not in self._names]
         if unknown:
-            raise TypeError_(f"{self.name} has no operand '{unknown[0]}'", hint=f"its operands are {', '.join(self._names)}")
+            raise TypeError_(
+                f"{self.name} has no operand '{unknown[0]}'", hint=f"its operands are {', '.join(self._names)}"
+            )
         open_ = [t.name for t in self.program.operands if t.format is None and t.name not in example]
         if open_:
             raise TypeError_(f"the example lacks operand '{open_[0]}', whose format is auto")
         self._resolve(example)
 
-    def _variant(self, program: Program, bounds: Sequence[Bound], dims: Mapping[str, int], wide: bool = False) -> Compiled:
+    def _variant(
+        self, program: Program, bounds: Sequence[Bound], dims: Mapping[str, int], wide: bool = False
+    ) -> Compiled:
         """The program compiled for these layouts."""
         if self._nest is not None:
             formats: dict[str, Format | None] = {}
@@ -322,109 +328,6 @@ class Kernel:
         raise UnsupportedError("'compute' cannot run yet", hint="call the kernel: it makes pattern and values")
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """An operand as it was in the last call: its storage, or the look of its array; ``at`` is its number's place."""
-
-    at: int
-    storage: ref[Storage] | None = None
-    shape: tuple[int, ...] = ()
-    strides: tuple[int, ...] = ()
-    dtype: np.dtype | None = None
-
-
-class _Memo:
-    """The last call's argument block, to be used again when only the addresses of dense arrays differ."""
-
-    __slots__ = ("_outs", "_places", "_template", "_threads", "_variant", "_dims", "_single")
-
-    @classmethod
-    def make(
-        cls, kernel: Kernel, variant: Compiled, bounds: list[Bound], dims: dict[str, int], operands: tuple[Any, ...]
-    ) -> _Memo | None:
-        """None where an operand was converted, or the call is not of the simple kind."""
-        if knobs().check:
-            return None
-        places, at = [], 0
-        for b, x in zip(bounds, operands, strict=True):
-            at += len(b.numbers)
-            if isinstance(b.keep, Storage):
-                if operand_storage(x) is not b.keep:
-                    return None
-                places.append(_Place(at, ref(b.keep)))
-            elif x is b.keep:
-                places.append(_Place(at - 1, None, x.shape, x.strides, x.dtype))
-            else:
-                return None
-        memo = cls()
-        memo._places = tuple(places)
-        memo._variant = variant
-        memo._dims = dims
-        memo._threads = kernel.threads
-        memo._outs = []
-        for t in variant.program.results:
-            assert t.format is not None
-            if t.format.is_dense:
-                if t.format.order != tuple(range(t.ndim)) or not t.ndim:
-                    return None
-                memo._outs.append((shape_of(t, dims), t.dtype.np))
-        if memo._outs and len(memo._outs) < len(variant.program.results):
-            return None
-        call = Call([b.numbers for b in bounds], [], dims, {t.name: _NOTHING for t in variant.program.results})
-        memo._template = call.block(variant.slots)
-        memo._single = len(variant.program.results) == 1
-        return memo
-
-    def call(self, operands: tuple[Any, ...], out: np.ndarray | None) -> tuple[bool, Any]:
-        """(whether the operands are like those of the last call, the result)."""
-        numbers = self._template.copy()
-        for place, x in zip(self._places, operands, strict=True):
-            at = place.at
-            if place.storage is not None:
-                storage = x.storage if type(x) is Tensor else operand_storage(x)
-                if storage is None or storage is not place.storage():
-                    return False, None
-            elif type(x) is not np.ndarray or x.shape != place.shape or x.strides != place.strides or x.dtype != place.dtype:
-                return False, None
-            else:
-                numbers[at] = address = x.ctypes.data
-                if address % x.itemsize:
-                    return False, None
-        if knobs().check:
-            return False, None
-        variant = self._variant
-        at = len(numbers) - len(self._dims) - len(self._outs)
-        if out is not None:
-            if not self._single or not self._outs or not _fits(out, *self._outs[0]) or self._overlaps(out, operands):
-                return False, None
-            numbers[at] = out.ctypes.data
-            outs = [out]
-        else:
-            outs = []
-            for shape, dtype in self._outs:
-                array = np.empty(shape, dtype)
-                numbers[at] = array.ctypes.data
-                at += 1
-                outs.append(array)
-        block = (ctypes.c_int64 * len(numbers))(*numbers)
-        status = variant.runner.run(block, self._threads)
-        if status:
-            return False, None  # the long way does it again, and says what is wrong
-        if outs:
-            return True, outs[0] if self._single else tuple(outs)
-        made = variant.published(block, Call((), (), self._dims))
-        results = [Tensor(made[t.name]) for t in variant.program.results]
-        return True, results[0] if self._single else tuple(results)
-
-
-    def _overlaps(self, out: np.ndarray, operands: tuple[Any, ...]) -> bool:
-        return any(
-            np.may_share_memory(out, b)
-            for place, x in zip(self._places, operands, strict=True)
-            for b in (operand_storage(x).buffers if place.storage is not None else (x,))  # type: ignore[union-attr]
-        )
-
-
 _NOTHING = np.empty(1)
 _NOT_TORCH = ("uint16", "uint32", "uint64")
 
@@ -442,71 +345,6 @@ def _declared(t: TensorDecl) -> Bound:
     assert t.format is not None
     layout = row_major(t.ndim) if t.format.is_dense else t.format.concrete().normal()
     return Bound(layout, (), [], _NOTHING)
-
-
-def _place(t: TensorDecl, dims: Mapping[str, int], given: Any, operands: Sequence[Storage | np.ndarray]) -> np.ndarray:
-    """Where a dense result is written, in the order of its levels: the caller's array if it fits, else a new one."""
-    assert t.format is not None
-    shape = shape_of(t, dims)
-    stored = tuple(shape[d] for d in t.format.order)
-    if given is not None:
-        array = _as_array(given)
-        if array.shape != shape or array.dtype != t.dtype.np:
-            raise ShapeError(
-                f"out for '{t.name}' has shape {array.shape} and dtype {array.dtype}, expected {shape} and {t.dtype.np}"
-            )
-        if not array.flags.writeable:
-            raise TypeError_(f"out for '{t.name}' is read-only")
-        plain = t.format.order == tuple(range(t.ndim))
-        if plain and _fits(array, shape, t.dtype.np) and not _overlaps(array, operands):
-            return array
-    try:
-        return np.empty(stored, t.dtype.np)
-    except (MemoryError, ValueError):
-        raise BackendError(
-            f"result '{t.name}' of shape {shape} does not fit in memory", hint="declare it with a sparse format"
-        ) from None
-
-
-def _fits(array: np.ndarray, shape: tuple[int, ...], dtype: np.dtype) -> bool:
-    """Whether a kernel may write a row-major result into ``array``."""
-    flags = array.flags
-    return array.shape == shape and array.dtype == dtype and flags.c_contiguous and flags.aligned and flags.writeable
-
-
-def _overlaps(array: np.ndarray, operands: Sequence[Storage | np.ndarray]) -> bool:
-    """Compiled code assumes that nothing else refers to what it writes."""
-    buffers = [b for x in operands for b in (x.buffers if isinstance(x, Storage) else (x,))]
-    return any(np.may_share_memory(array, b) for b in buffers)
-
-
-def _as_array(given: Any) -> np.ndarray:
-    if isinstance(given, np.ndarray):
-        return given
-    if type(given).__module__.partition(".")[0] != "torch":
-        raise TypeError_(f"out for a dense result is an array, not {type(given).__name__}")
-    return dense_array(given, "out")
-
-
-def _torch_of(operands: Sequence[Any]) -> Any:
-    """The torch module if an operand is torch's."""
-    import sys
-
-    torch = sys.modules.get("torch")
-    return torch if torch is not None and any(isinstance(x, torch.Tensor) for x in operands) else None
-
-
-def _check_nan(results: Sequence[TensorDecl], outs: Mapping[str, np.ndarray], made: Mapping[str, Storage]) -> None:
-    """``SPARSEC_CHECK=nan``: a NaN in a result is an error that says where it is."""
-    for t in results:
-        if not t.dtype.is_float and t.dtype.kind != "c":
-            continue
-        values = outs[t.name] if t.name in outs else made[t.name].values
-        bad = np.isnan(values.view(np.float16) if t.dtype.name == "bf16" else values)
-        if bad.any():
-            where = tuple(int(c) for c in np.argwhere(bad)[0])
-            place = f"at {where}" if t.name in outs else f"at position {where[0]} of its values"
-            raise BackendError(f"result '{t.name}' is NaN {place}", hint="SPARSEC_CHECK=nan asked for this check")
 
 
 __all__ = ["Kernel"]

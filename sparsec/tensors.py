@@ -90,7 +90,7 @@ class Tensor(Operators):
         fmt = self.storage.format
         if fmt.is_dense or is_list(fmt):
             return self.storage
-        from sparsec.driver import convert
+        from sparsec.conversion import convert
 
         return convert(self.storage, entries.coo_format(fmt.order))
 
@@ -119,7 +119,7 @@ class Tensor(Operators):
         target = as_format(format, self.ndim)
         if target is None:
             target = self.storage.format if self.storage.format.is_dense else automatic(self.ndim)
-        from sparsec.driver import convert
+        from sparsec.conversion import convert
 
         storage = convert(self.storage, target)
         return self if storage is self.storage else Tensor(storage)
@@ -149,7 +149,7 @@ class Tensor(Operators):
         coords = [c[keep] for c in stored.coordinates()]
         order = self.storage.format.order
         left = entries.listed(coords, stored.values[keep], self.shape, order, stored.dtype, stored.fill)
-        from sparsec.driver import convert
+        from sparsec.conversion import convert
 
         return Tensor(convert(left, self.storage.format))
 
@@ -173,7 +173,7 @@ class Tensor(Operators):
 
     def _foreign(self) -> Storage:
         """Storage in a layout that other libraries have."""
-        from sparsec.driver import convert
+        from sparsec.conversion import convert
         from sparsec.runtime.scipy_bridge import kind
 
         if not self.ndim:

@@ -15,9 +15,7 @@ from sparsec.ir.buffer import ABORT_CODES, BufferParam, Module, ScalarParam
 _NAMES = {code: name for name, code in ABORT_CODES.items()}
 
 
-def run(
-    module: Module, args: Mapping[str, Any], artifact: Artifact | None = None
-) -> dict[str, np.ndarray]:
+def run(module: Module, args: Mapping[str, Any], artifact: Artifact | None = None) -> dict[str, np.ndarray]:
     """Compile ``module`` (or take its ``artifact``) and run its entry; gives the published arrays by parameter name.
 
     ``args`` has a contiguous one-dimensional array for every "in" and "out" parameter ("out" is written in place) and a

@@ -14,6 +14,7 @@ from sparsec.backends.cpu.parallel import emit_parallel
 from sparsec.backends.cpu.statements import Emitter, pointer_attributes
 from sparsec.ir.buffer import BufferParam, Function, Module, Param
 
+
 def emit_module(module: Module, *, bounds: bool = False) -> ModuleText:
     """The LLVM IR of ``module`` (``.text()``); raises ``UnsupportedError`` for types that it cannot compute with.
 

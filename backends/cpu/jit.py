@@ -175,10 +175,10 @@ class Artifact:
         Parallel loops use ``threads`` threads, or as many as the knobs say.
         """
         if not self.parallel:
-            return self._call(args, 1)
+            return int(self._call(args, 1))
         threads = threads or thread_count()
         team().ensure(threads)
-        return self._call(args, threads)
+        return int(self._call(args, threads))
 
     def source(self, kind: str = "llvm") -> str:
         """The kernel as ``"llvm"`` (as emitted), ``"llvm-opt"`` (after O3) or ``"asm"``.
@@ -270,4 +270,16 @@ def release(address: int) -> None:
     _free()(address)
 
 
-__all__ = ["Artifact", "Cache", "adopt", "compile_module", "host", "keep_in", "link_object", "llvm_binding", "load", "release", "source"]
+__all__ = [
+    "Artifact",
+    "Cache",
+    "adopt",
+    "compile_module",
+    "host",
+    "keep_in",
+    "link_object",
+    "llvm_binding",
+    "load",
+    "release",
+    "source",
+]

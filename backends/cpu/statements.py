@@ -71,10 +71,10 @@ done:
 }"""
 
 _SEGMENT = ['!"llvm.loop.vectorize.width", i32 8', '!"llvm.loop.interleave.count", i32 1']
-"""A sum over a stretch of a compressed level is often short: rounds of eight with a scalar rest, instead of the wide rounds
-that LLVM takes for dense loops.  CSR SpMV, f64, ms on two threads of Zen 4 for (eight, eight masked, scalar, SciPy on one):
-rows of 3 entries .09 .23 .09 .15, of 4 .10 .23 .10 .19, of 8 .37 .44 .30 .63, of 20 .96 1.23 1.56 2.3, of 200 .88 1.1 1.1 2.2,
-of 1,500 .91 1.0 1.8 2.8."""
+"""A sum over a stretch of a compressed level is often short: rounds of eight with a scalar rest, instead of the wide
+rounds that LLVM takes for dense loops.  CSR SpMV, f64, ms on two threads of Zen 4 (eight, eight masked, scalar, SciPy
+on one): rows of 3 entries .09 .23 .09 .15, of 4 .10 .23 .10 .19, of 8 .37 .44 .30 .63, of 20 .96 1.23 1.56 2.3, of 200
+.88 1.1 1.1 2.2, of 1,500 .91 1.0 1.8 2.8."""
 
 
 def _sums_a_segment(s: For) -> bool:
@@ -387,7 +387,7 @@ class Emitter:
             hints = _SEGMENT if _sums_a_segment(s) else []
         elif s.mark == "unroll":
             constant = isinstance(s.lo, Const) and isinstance(s.hi, Const)
-            trips = (int(s.hi.value) - int(s.lo.value)) // s.step if constant else 0  # type: ignore[union-attr, call-overload]
+            trips = (int(s.hi.value) - int(s.lo.value)) // s.step if constant else 0  # type: ignore[union-attr, arg-type]
             full = constant and trips <= FULL_UNROLL
             hints = ['!"llvm.loop.unroll.full"' if full else f'!"llvm.loop.unroll.count", i32 {UNROLL}']
         else:
@@ -448,7 +448,7 @@ class Emitter:
         self.c.do(f"call void @free(ptr {pointer})")
 
     def huge_pages(self, memory: str, bytes_: str) -> None:
-        """Ask for huge pages behind a large buffer, as NumPy does: a fault for each 4 KB costs more than filling them."""
+        """Ask for huge pages behind a large buffer, as NumPy does: faults for 4 KB each cost more than filling them."""
         if sys.platform != "linux":
             return
         self.module.declare("madvise", "declare i32 @madvise(ptr, i64, i32) nounwind")

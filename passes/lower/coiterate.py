@@ -1,10 +1,10 @@
 """Foralls over stored entries: merge lattices (Kjolstad, Kamil, Chou, Lugato, Amarasinghe, OOPSLA 2017), by cases.
 
-At a forall over ``i`` the accesses whose next level stores ``i`` sparsely each have or lack an entry at a coordinate.  For every
-subset of them that has one, the others are replaced by their fill and the body is simplified: if nothing
-is left, the case is dead.  The live cases say everything: with the empty one the loop runs over all coordinates; otherwise the
-loops run over unions of live cases, each while all its members last (the points of the lattice).  So intersections,
-unions, complements and any function of absent entries need no rules of their own.
+At a forall over ``i`` the accesses whose next level stores ``i`` sparsely each have or lack an entry at a
+coordinate.  For every subset of them that has one, the others are replaced by their fill and the body is simplified:
+if nothing is left, the case is dead.  The live cases say everything: with the empty one the loop runs over all
+coordinates; otherwise the loops run over unions of live cases, each while all its members last (the points of the
+lattice).  So intersections, unions, complements and any function of absent entries need no rules of their own.
 """
 
 from __future__ import annotations
@@ -13,9 +13,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import combinations
 
-from sparsec.passes.lower.context import Context, Cursor, Env, Storage
-from sparsec.passes.lower.simplify import Start, prune, substitute
-
 from sparsec.errors import ScheduleError
 from sparsec.formats.level import CanIterate, Level, LevelView
 from sparsec.ir.buffer import FALSE, Block, Expr, If, Set, Stmt, Var, i64
@@ -23,6 +20,8 @@ from sparsec.ir.build import Builder, add, both, eq, lt, op, sub
 from sparsec.ir.loops import Forall
 from sparsec.ir.loops import Stmt as LStmt
 from sparsec.ir.tensor import Access
+from sparsec.passes.lower.context import Context, Cursor, Env, Storage
+from sparsec.passes.lower.simplify import Start, prune, substitute
 
 MAX_WALKERS = 8
 """More sparse operands than this at one loop would mean more than 256 cases: a limit, not a wish."""
@@ -175,9 +174,9 @@ class Coiteration:
     def dispatch(self, walkers: list[Walker], flags: dict[Access, Expr], coord: Expr) -> None:
         """Decide which walkers have an entry at ``coord``, one test a walker; emit each live case once; move those on.
 
-        A walker moves in the branch that knows it has an entry: the processor then guesses the branch and goes on, where a
-        computed step would make each coordinate wait for the comparison before it.  A walker without a flag is there for
-        certain, and moved by its loop.
+        A walker moves in the branch that knows it has an entry: the processor then guesses the branch and goes on,
+        where a computed step would make each coordinate wait for the comparison before it.  A walker without a flag
+        is there for certain, and moved by its loop.
         """
         env = self.env.bind(self.forall.index, coord)
 
@@ -302,5 +301,3 @@ class Coiteration:
                 b.emit(If(flag, Block(tuple(look))))
                 flags[w.access] = flag
             self.step(walkers, flags, coord)
-
-

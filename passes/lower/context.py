@@ -130,7 +130,9 @@ class Context:
             for n, level in enumerate(self.levels(t)):
                 for role, dtype in level.arrays().items():
                     origin = Origin(t.name, n, role)
-                    self.params.append(BufferParam(Buffer(self.b.fresh(f"{t.name}_{role}{n}_out"), dtype, origin), "result"))
+                    self.params.append(
+                        BufferParam(Buffer(self.b.fresh(f"{t.name}_{role}{n}_out"), dtype, origin), "result")
+                    )
             origin = Origin(t.name, -1, "vals")
             self.params.append(BufferParam(Buffer(self.b.fresh(f"{t.name}_vals_out"), t.dtype, origin), "result"))
         self.params += [ScalarParam(v) for v in self.dims.values() if isinstance(v, Var)]

@@ -7,13 +7,6 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial, reduce
 
-from sparsec.passes.lower.coiterate import Cases, Coiteration, make_walker, probe
-from sparsec.passes.lower.context import Context, Cursor, Env
-from sparsec.passes.lower.simplify import prune, substitute
-from sparsec.passes.lower.sorting import ListWork
-from sparsec.passes.lower.workspaces import BitmapWork, StampWork, make_work
-from sparsec.passes.lower.writers import AppendWriter, CountWriter, InsertWriter, SparseWriter
-
 from sparsec.errors import ScheduleError, UnsupportedError
 from sparsec.formats.level import CanIterate, CanLocate, LevelView
 from sparsec.ir import loops
@@ -32,19 +25,25 @@ from sparsec.ir.loops import (
 )
 from sparsec.ir.rewrite import walk
 from sparsec.ir.tensor import Access, Index
+from sparsec.passes.lower.coiterate import Cases, Coiteration, make_walker, probe
+from sparsec.passes.lower.context import Context, Cursor, Env
+from sparsec.passes.lower.simplify import prune, substitute
+from sparsec.passes.lower.sorting import ListWork
+from sparsec.passes.lower.workspaces import BitmapWork, StampWork, make_work
+from sparsec.passes.lower.writers import AppendWriter, CountWriter, InsertWriter, SparseWriter
 
 CHUNKS = 256
 """Chunks of a parallel loop, at most: enough for balance, few enough to hand out cheaply."""
 
 LEAST = 8192
-"""Steps of work that are worth a chunk: a few microseconds, about what it costs to wake a thread that has just gone to sleep."""
+"""Steps of work that are worth a chunk: a few microseconds, what it costs to wake a thread that just fell asleep."""
 
 
 def emit(kernel: Kernel) -> Module:
     """Lower a loop nest kernel to buffer IR.
 
-    The entry's parameters are, in order: for each operand its level numbers and arrays and its values; for each result its
-    values ("out", dense) or its arrays ("result", sparse); then ``dim_<name>`` for each named dimension.
+    The entry's parameters are, in order: for each operand its level numbers and arrays and its values; for each
+    result its values ("out", dense) or its arrays ("result", sparse); then ``dim_<name>`` for each named dimension.
 
     Raises ``ScheduleError`` for a nest that cannot run, ``UnsupportedError`` for what this version lacks.
     """
@@ -115,7 +114,8 @@ class Lowerer:
         e = access.indices[storage.dims[done]]
         if not isinstance(e, Index):
             raise UnsupportedError(
-                f"an index of '{access.tensor}' that is not a plain variable cannot run yet on its format", span=access.span
+                f"an index of '{access.tensor}' that is not a plain variable cannot run yet on its format",
+                span=access.span,
             )
         return e.name
 
@@ -218,7 +218,9 @@ class Lowerer:
         self.starts[s.tensor] = decl.fill
         self.b.emit(Comment(f"{s.tensor}: {s.method}"))
         if s.method == "insert":
-            operators = {n.op for n in walk(s.body) if isinstance(n, Accumulate) and n.target.tensor == s.tensor} - {"="}
+            operators = {n.op for n in walk(s.body) if isinstance(n, Accumulate) and n.target.tensor == s.tensor} - {
+                "="
+            }
             insert = InsertWriter(ctx, decl, min(operators) if operators else None)
             self.writer = ctx.writers[s.tensor] = insert
             with self.b.collect() as body:
@@ -272,7 +274,8 @@ class Lowerer:
     def forall(self, f: Forall, env: Env) -> None:
         walkers = []
         sweeps = [
-            a for a in self.reads(f.body)
+            a
+            for a in self.reads(f.body)
             if isinstance(self.ctx.works.get(a.tensor), BitmapWork) and _indexed_by(a, f.index)
         ]
         for access in self.sparse_reads(f.body):
@@ -360,7 +363,7 @@ class Lowerer:
         return isinstance(self.writer, InsertWriter | CountWriter)
 
     def parallel(self, f: Forall, env: Env, lo: Expr, hi: Expr) -> None:
-        """Iterations handed out in chunks: of a given number, or of about equal work where entries beneath can be counted."""
+        """Iterations handed out in chunks: of a given number, or of about equal work where entries can be counted."""
         before = [] if f.parallel else self._counters(f, env)
         if before:
             self._balanced(f, env, lo, hi, before)
@@ -386,7 +389,7 @@ class Lowerer:
         return self.b.let("grain", op("max", i64(1), op("max", least, share)))
 
     def _inner_trips(self, f: Forall) -> Expr:
-        """About how many dense iterations one of ``f`` contains: the extents of the loops that no sparse operand restricts."""
+        """About how many dense iterations one of ``f`` contains: the extents of loops that no operand restricts."""
         bound = {
             e.name
             for a in self.sparse_reads(f.body)
@@ -410,7 +413,7 @@ class Lowerer:
         return [access.indices[d] for d in self.ctx.storages[access.tensor].dims]
 
     def _counters(self, f: Forall, env: Env) -> list[Callable[[Expr], Expr]]:
-        """For each operand whose next two levels are full, over ``f``'s index, and compact: how many entries precede ``i``."""
+        """For each operand whose next levels are full, over ``f``'s index, and compact: how many entries precede i."""
         out: list[Callable[[Expr], Expr]] = []
         for access in self.sparse_reads(f.body):
             if self.next_index(access, env) != f.index:
@@ -429,9 +432,7 @@ class Lowerer:
         position, _ = above.locate(self.b, views[0], parent, i)
         return below.bounds(self.b, views[1], position, position)[0]
 
-    def _balanced(
-        self, f: Forall, env: Env, lo: Expr, hi: Expr, before: list[Callable[[Expr], Expr]]
-    ) -> None:
+    def _balanced(self, f: Forall, env: Env, lo: Expr, hi: Expr, before: list[Callable[[Expr], Expr]]) -> None:
         """Chunks of iterations whose number and entries together are about equal: a long row has one to itself."""
         b = self.b
 
@@ -546,8 +547,8 @@ def _wants_whole_chunks(s: loops.Stmt, outer: str) -> bool:
 def _sorted_tail(s: Workspace) -> int:
     """How many last dimensions of a list its producer visits in order already.
 
-    That holds for the dimensions that are the producer's loops from the outermost on, with nothing else between, or beneath
-    loops over the remaining dimensions only: then equal leading coordinates meet ascending trailing ones.
+    That holds for the dimensions that are the producer's loops from the outermost on, with nothing else between, or
+    beneath loops over the remaining dimensions only: then equal leading coordinates meet ascending trailing ones.
     """
     order: list[str] = []
     node: loops.Stmt = s.producer
@@ -560,5 +561,3 @@ def _sorted_tail(s: Workspace) -> int:
         if order[:k] == names[-k:]:
             best = k
     return best
-
-

@@ -1,12 +1,13 @@
 """Choosing a loop order: topological orders of the level-order graph, ranked by estimated cost.
 
-The graph has the index variables as nodes and, for every sparse access, an edge from the variable of each level to that of the
-next.  Where the accesses of a statement make a cycle (a transpose among them), some must be converted first: every set of
-conversions that leaves no cycle is a candidate, and pays for itself in the estimate.  Results impose nothing: what
-arrives in another order goes through a workspace, which costs too.
+The graph has the index variables as nodes and, for every sparse access, an edge from the variable of each level to
+that of the next.  Where the accesses of a statement make a cycle (a transpose among them), some must be converted
+first: every set of conversions that leaves no cycle is a candidate, and pays for itself in the estimate.  Results
+impose nothing: what arrives in another order goes through a workspace, which costs too.
 
-The estimate counts iterations with assumed statistics (``FIBRE`` entries beneath a parent, ``EXTENT`` coordinates where a dimension
-is unknown), which is enough to tell Gustavson's product of sparse matrices from one by inner products.
+The estimate counts iterations with assumed statistics (``FIBRE`` entries beneath a parent, ``EXTENT`` coordinates
+where a dimension is unknown), which is enough to tell Gustavson's product of sparse matrices from one by inner
+products.
 """
 
 from __future__ import annotations
@@ -118,8 +119,8 @@ def _orders(query: Query, kept: Sequence[Access]) -> Iterator[tuple[str, ...]]:
 def _nesting(query: Query) -> Iterator[tuple[str, str]]:
     """Pairs (outer, inner) that the expression's own nesting asks for, whatever the formats.
 
-    A reduction runs inside those around it; one that is not the whole right side runs inside all free variables, and so do
-    all with ``free_first``.
+    A reduction runs inside those around it; one that is not the whole right side runs inside all free variables, and
+    so do all with ``free_first``.
     """
     free = [v for v in query.variables if v not in query.reduced]
     for r in walk(query.value):
@@ -196,9 +197,7 @@ def _entries(query: Query, access: Access) -> float:
     return n
 
 
-def _count(
-    query: Query, e: Expr, v: str, position: dict[str, int], converted: Sequence[Access]
-) -> float:
+def _count(query: Query, e: Expr, v: str, position: dict[str, int], converted: Sequence[Access]) -> float:
     """Assumed number of coordinates of ``v`` at which ``e`` is not its absent value."""
     full = extent_of(query, v)
     match e:

@@ -52,8 +52,8 @@ def find_panel(
 ) -> Panel | None:
     """The panel for ``target monoid= body`` in this loop order, if there is one.
 
-    The innermost loop must run along the last level of the dense target, over dense operands only; then reductions; and all
-    other free variables around them.
+    The innermost loop must run along the last level of the dense target, over dense operands only; then reductions;
+    and all other free variables around them.
     """
     if monoid not in _MONOIDS or len(order) < 2 or not _in_vectors(body, target.dtype):
         return None

@@ -6,10 +6,6 @@ import math
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 
-from sparsec.passes.lower.order import Choice, Query, choose_order, is_sparse, level_variables, result_prefix
-from sparsec.passes.lower.panels import Panel, find_panel
-from sparsec.passes.lower.simplify import absent_value, same_value, simplify_expr
-
 from sparsec.errors import FormatError, UnsupportedError
 from sparsec.formats.compressed import Compressed
 from sparsec.formats.format import Format
@@ -37,6 +33,9 @@ from sparsec.ir.tensor import (
     TensorDecl,
     Top,
 )
+from sparsec.passes.lower.order import Choice, Query, choose_order, is_sparse, level_variables, result_prefix
+from sparsec.passes.lower.panels import Panel, find_panel
+from sparsec.passes.lower.simplify import absent_value, same_value, simplify_expr
 
 MAX_CASES = 40.0
 """Bodies that one merge may emit before the planner splits the expression with a temporary."""
@@ -186,9 +185,7 @@ class Planner:
 
     # reductions inside larger expressions
 
-    def split_cost(
-        self, s: Assign, value: Expr, inner: list[Reduce], extents: dict[str, Extent]
-    ) -> float:
+    def split_cost(self, s: Assign, value: Expr, inner: list[Reduce], extents: dict[str, Extent]) -> float:
         """Estimated cost of computing each inner reduction into a temporary first."""
         total = 0.0
         saved = self.program
@@ -232,7 +229,9 @@ class Planner:
         replaced: dict[Expr, Expr] = {}
         for r in inner:
             decl, access = self.temporary(s, r, extents)
-            self.notes.append(f"{s.target.tensor}: a reduction over {', '.join(r.indices)} goes first, into '{decl.name}'")
+            self.notes.append(
+                f"{s.target.tensor}: a reduction over {', '.join(r.indices)} goes first, into '{decl.name}'"
+            )
             indices = tuple(IndexDecl(v, e) for v, e in extents.items())
             nests += self.statement(Assign(access, "=", r, indices))
             replaced[r] = access
@@ -242,7 +241,7 @@ class Planner:
     # expressions with too many cases
 
     def part_to_split(self, value: Expr) -> Expr | None:
-        """The largest part of ``value`` that is worth a temporary, if merging everything at once would take too much code."""
+        """The largest part of ``value`` worth a temporary, if merging everything at once takes too much code."""
         if self.merge_cases(value) <= MAX_CASES:
             return None
         best: tuple[float, Expr] | None = None
@@ -256,7 +255,7 @@ class Planner:
         return best[1] if best else None
 
     def merge_cases(self, e: Expr) -> float:
-        """About how many bodies a merge of the sparse operands of ``e`` emits: (levels + 1) ** (operands that may be missing)."""
+        """About how many bodies a merge of the operands of ``e`` emits: (levels + 1) ** (operands that may lack)."""
         depth = 1
         for n in walk(e):
             if isinstance(n, Access) and is_sparse(self.program.tensor(n.tensor)):
@@ -315,11 +314,13 @@ class Planner:
                 fmt = reordered(t.format, order)
                 done[key] = self.local(f"{t.name}_{''.join(map(str, order))}", replace(t, format=fmt))
                 self.notes.append(
-                    f"'{t.name}' is converted to {fmt}: the loop order {', '.join(choice.order)} reads it across its levels"
+                    f"'{t.name}' is converted to {fmt}: the loop order {', '.join(choice.order)} "
+                    "reads it across its levels"
                 )
                 names = dim_names(t.ndim)
                 copy = Assign(
-                    Access(done[key].name, tuple(Index(n) for n in names), t.dtype), "=",
+                    Access(done[key].name, tuple(Index(n) for n in names), t.dtype),
+                    "=",
                     Access(t.name, tuple(Index(n) for n in names), t.dtype),
                     tuple(IndexDecl(n, e) for n, e in zip(names, t.dims, strict=True)),
                 )
@@ -368,7 +369,13 @@ class Planner:
         )
 
     def into_dense(
-        self, target: Access, order: list[str], free: list[str], body: Expr, monoid: str | None, extents: dict[str, Extent]
+        self,
+        target: Access,
+        order: list[str],
+        free: list[str],
+        body: Expr,
+        monoid: str | None,
+        extents: dict[str, Extent],
     ) -> loops.Stmt:
         panel = find_panel(self.program, target, order, free, body, monoid, extents[order[-1]]) if order else None
         if panel is not None:
@@ -381,9 +388,7 @@ class Planner:
         leaf = self.fold_tail(target, op, tail, body, monoid, extents)
         return self.foralls(head, leaf, extents)
 
-    def panel(
-        self, target: Access, p: Panel, body: Expr, monoid: str, extents: dict[str, Extent]
-    ) -> loops.Stmt:
+    def panel(self, target: Access, p: Panel, body: Expr, monoid: str, extents: dict[str, Extent]) -> loops.Stmt:
         """``target monoid= body`` with a stretch of the target in registers."""
         chunk = f"{p.index}o"
         while chunk in extents:
@@ -397,11 +402,19 @@ class Planner:
         init = ops.MONOIDS[monoid].identity(target.dtype)
         shape = (WorkIndex(p.index, domain),)
         stmt = Workspace(work, target.dtype, shape, "registers", init, producer, write, monoid)  # type: ignore[arg-type]
-        self.notes.append(f"{target.tensor}: panels of {p.size} along {p.index} stay in registers over {', '.join(p.inner)}")
+        self.notes.append(
+            f"{target.tensor}: panels of {p.size} along {p.index} stay in registers over {', '.join(p.inner)}"
+        )
         return self.foralls(list(p.outer), Forall(chunk, Chunks(extents[p.index], p.size), stmt), extents)
 
     def into_sparse(
-        self, target: Access, order: list[str], prefix: list[str], free: list[str], body: Expr, monoid: str | None,
+        self,
+        target: Access,
+        order: list[str],
+        prefix: list[str],
+        free: list[str],
+        body: Expr,
+        monoid: str | None,
         extents: dict[str, Extent],
     ) -> tuple[loops.Stmt, str]:
         rest = order[len(prefix) :]
@@ -506,7 +519,7 @@ def reordered(fmt: Format, order: tuple[int, ...]) -> Format:
 def factor(e: Expr) -> Expr:
     """Pull out of sums of products the factors that the summed variables do not touch, and merge nested sums.
 
-    ``sum[k](s * x[k])`` becomes ``s * sum[k](x[k])``: it is what the implicit sum of ``S[i,j] * X[i,k] * Y[j,k]`` means.
+    ``sum[k](s * x[k])`` becomes ``s * sum[k](x[k])``: what the implicit sum of ``S[i,j] * X[i,k] * Y[j,k]`` means.
     """
     new = map_children(e, factor)
     if not isinstance(new, Reduce):
@@ -571,4 +584,3 @@ def _trailing(order: list[str], free: list[str]) -> list[str]:
 
 def _mark_parallel(stmt: loops.Stmt) -> loops.Stmt:
     return replace(stmt, parallel=0) if isinstance(stmt, Forall) else stmt
-

@@ -1,7 +1,8 @@
 """The argument block of a lowered program: which number stands in which slot.
 
-The order is that of the entry's parameters: for each operand its levels' numbers and arrays and its values; for each result its
-values (dense: the caller's storage) or its arrays (sparse: published by the kernel); then the named dimensions.
+The order is that of the entry's parameters: for each operand its levels' numbers and arrays and its values; for each
+result its values (dense: the caller's storage) or its arrays (sparse: published by the kernel); then the named
+dimensions.
 """
 
 from __future__ import annotations

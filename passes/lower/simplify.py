@@ -18,6 +18,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -32,7 +33,7 @@ Start = Callable[[str], object | None]
 
 
 def same_value(a: object, b: object) -> bool:
-    """Equality of Python scalars in which NaN equals NaN (and -0.0 equals 0.0: the sign of an unstored zero is free)."""
+    """Equality of Python scalars in which NaN equals NaN (and -0.0 equals 0.0: an unstored zero has no sign)."""
     if isinstance(a, float) and isinstance(b, float):
         return (math.isnan(a) and math.isnan(b)) or a == b
     return bool(a == b)
@@ -99,10 +100,10 @@ def _neutral(x: Expr, identity: object, exact: bool) -> bool:
     return exact or bool(identity) or _absent(x)
 
 
-def substitute(stmt: Stmt, absent: Mapping[Expr, Expr]) -> Stmt:
+def substitute(stmt: Stmt, absent: Mapping[Any, Expr]) -> Stmt:
     """``stmt`` with reads replaced (targets of accumulations are left alone)."""
 
-    def run(node: object) -> object:
+    def run(node: Any) -> Any:
         if isinstance(node, Accumulate):
             value = run(node.value)
             return node if value is node.value else replace(node, value=value)
@@ -113,7 +114,7 @@ def substitute(stmt: Stmt, absent: Mapping[Expr, Expr]) -> Stmt:
         new = map_children(node, run)
         return simplify_map(new) if isinstance(new, Map) else new
 
-    return run(stmt)  # type: ignore[return-value]
+    return run(stmt)  # type: ignore[no-any-return]
 
 
 def prune(stmt: Stmt, start: Start) -> Stmt | None:
@@ -152,9 +153,7 @@ def _prune_workspace(stmt: Workspace, start: Start) -> Stmt | None:
     producer = prune(stmt.producer, lambda name: stmt.init if name == stmt.name else start(name))
     if producer is None:
         initial = Literal(stmt.init, stmt.dtype, fill=True)
-        reads = {
-            n: initial for n in walk(stmt.consumer) if isinstance(n, Access) and n.tensor == stmt.name
-        }
+        reads = {n: initial for n in walk(stmt.consumer) if isinstance(n, Access) and n.tensor == stmt.name}
         return prune(substitute(stmt.consumer, reads), start)
     consumer = prune(stmt.consumer, start)
     if consumer is None:

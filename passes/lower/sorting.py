@@ -1,17 +1,14 @@
 """List workspaces: coordinates packed into one 64-bit key, sorted by a stable radix sort, folded while reading.
 
-Each dimension takes as many bits of the key as its extent needs, the first dimension the highest, so
-that the order of keys is the order of coordinates.  Dimensions at the end that the producer already visits in order need no
-sorting: the sort is stable (a transpose sorts by its new rows alone).
+Each dimension takes as many bits of the key as its extent needs, the first dimension the highest, so that the order
+of keys is the order of coordinates.  Dimensions at the end that the producer already visits in order need no sorting:
+the sort is stable (a transpose sorts by its new rows alone).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import ClassVar
-
-from sparsec.passes.lower.context import Context, Env, Storage
-from sparsec.passes.lower.workspaces import domain_size
 
 from sparsec.formats.level import CanIterate, Level, LevelView
 from sparsec.ir.buffer import (
@@ -35,6 +32,8 @@ from sparsec.ir.dtypes import I64, DType
 from sparsec.ir.loops import Workspace
 from sparsec.ir.tensor import Access, TensorDecl
 from sparsec.ir.tensor import Expr as TExpr
+from sparsec.passes.lower.context import Context, Env, Storage
+from sparsec.passes.lower.workspaces import domain_size
 
 DIGIT = 11
 """Bits sorted in one pass: 2,048 counters stay in the first-level cache."""
@@ -159,7 +158,11 @@ def sort_function(name: str, dtype: DType) -> Function:
     with b.if_(lt(first, bits)):
         b.if_else(op("le", count, i64(SMALL)), small, large)
     params = (
-        BufferParam(keys, "out"), BufferParam(values, "out"), ScalarParam(count), ScalarParam(first), ScalarParam(bits),
+        BufferParam(keys, "out"),
+        BufferParam(values, "out"),
+        ScalarParam(count),
+        ScalarParam(first),
+        ScalarParam(bits),
     )
     return Function(name, params, b.block())
 
@@ -192,8 +195,8 @@ def _radix(b: Builder, keys: Buffer, values: Buffer, count: Expr, first: Expr, b
         with b.loop("d", i64(0), i64(2**DIGIT)) as d:
             b.store(starts, d, i64(0))
         with b.loop("p", i64(0), count) as p:
-            d = b.let("digit", _digit(load(keys, p), shift))
-            b.store(starts, d, add(load(starts, d), 1))
+            digit = b.let("digit", _digit(load(keys, p), shift))
+            b.store(starts, digit, add(load(starts, digit), 1))
         head = load(starts, _digit(load(keys, i64(0)), shift))
         with b.if_(lt(head, count)):
             total = b.var("total", i64(0))
@@ -203,9 +206,9 @@ def _radix(b: Builder, keys: Buffer, values: Buffer, count: Expr, first: Expr, b
                 b.set(total, add(total, here))
             with b.loop("p", i64(0), count) as p:
                 key = b.let("key", load(keys, p))
-                d = b.let("digit", _digit(key, shift))
-                to = b.let("to", load(starts, d))
-                b.store(starts, d, add(to, 1))
+                digit = b.let("digit", _digit(key, shift))
+                to = b.let("to", load(starts, digit))
+                b.store(starts, digit, add(to, 1))
                 b.store(keys2, to, key)
                 b.store(values2, to, load(values, p))
             with b.loop("p", i64(0), count) as p:

@@ -17,8 +17,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from sparsec.passes.lower.context import Context, Env, combine
-
 from sparsec.errors import ScheduleError
 from sparsec.ir.buffer import Alloc, Buffer, Const, Expr, Load, Op, Origin, Store, Var, Vec, i64
 from sparsec.ir.build import Builder, add, cast, load, mul, op, sub
@@ -26,6 +24,7 @@ from sparsec.ir.dtypes import I32, I64, U8, U64
 from sparsec.ir.loops import Chunk, Domain, Workspace
 from sparsec.ir.tensor import Access, Index
 from sparsec.ir.tensor import Expr as TExpr
+from sparsec.passes.lower.context import Context, Env, combine
 
 
 def u64(value: int) -> Const:
@@ -148,7 +147,7 @@ class BitmapWork:
             b.emit(Store(flags, start, zeros))
         return mask
 
-    def _each_bit(self, ctx: Context, mask: Var, number: Expr, body: Callable[[Expr], None]) -> None:
+    def _each_bit(self, ctx: Context, mask: Var, number: Expr, body: Callable[[Expr], object]) -> None:
         b = ctx.b
         with b.while_(op("ne", mask, u64(0)), note=f"sweep {self.w.name}"):
             found = b.let("c", add(op("shl", number, i64(6)), cast(op("ctz", mask), I64)))
@@ -178,14 +177,16 @@ class BitmapWork:
             if not ctx.counting:
                 b.store(self.values, coord, self.initial)
         with b.loop("g", i64(0), self.groups) as group:
-            self._each_bit(ctx, self._take(b, self.blocks, group), group, lambda block: self._take(b, self.flags, block))  # type: ignore[arg-type, return-value]
+            self._each_bit(
+                ctx, self._take(b, self.blocks, group), group, lambda block: self._take(b, self.flags, block)
+            )
 
 
 class StampWork:
     """What stands for a bitmap workspace where its coordinates are only counted.
 
-    A place holds the number of the use that last wrote it, so that nothing has to be swept or cleared; the counter grows
-    without a branch.
+    A place holds the number of the use that last wrote it, so that nothing has to be swept or cleared; the counter
+    grows without a branch.
     """
 
     sparse = True
@@ -208,7 +209,7 @@ class StampWork:
                 b.store(self.stamps, p, Const(0, I32))
             b.set(self.use, Const(0, I32))
         b.set(self.use, op("add", self.use, Const(1, I32)))
-        self.count = b.var("entries", i64(0))
+        self.count: Var = b.var("entries", i64(0))
 
     def read(self, ctx: Context, access: Access, env: Env) -> Expr:
         raise ScheduleError(f"workspace '{self.w.name}' is read while its coordinates are counted")
@@ -231,5 +232,3 @@ def make_work(ctx: Context, w: Workspace) -> ScalarWork | DenseWork | BitmapWork
     if w.kind == "bitmap":
         return BitmapWork(ctx, w)
     raise ScheduleError(f"workspace '{w.name}' has unknown kind '{w.kind}'")
-
-

@@ -7,9 +7,7 @@ values at the leaves (``update``).  What it needs of a level it asks for by capa
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
-
-from sparsec.passes.lower.context import Context, Env, Storage, combine
+from contextlib import AbstractContextManager, contextmanager
 
 from sparsec.errors import UnsupportedError
 from sparsec.formats.level import CanAppend
@@ -18,6 +16,7 @@ from sparsec.ir.buffer import Alloc, Buffer, Const, Expr, Origin, Stmt, Var, i64
 from sparsec.ir.build import add, lt, mul, sub
 from sparsec.ir.tensor import Access, TensorDecl
 from sparsec.ir.tensor import Expr as TExpr
+from sparsec.passes.lower.context import Context, Env, Storage, combine
 
 
 class InsertWriter:
@@ -85,6 +84,18 @@ class SparseWriter:
             product = mul(product, self.views[start].extent)
             start += 1
         return product, start
+
+    def enter(self, index: str) -> None:
+        """A loop over the next level begins."""
+        raise NotImplementedError
+
+    def coordinate(self, coord: Expr) -> AbstractContextManager[None]:
+        """Around the body at one coordinate of the level."""
+        raise NotImplementedError
+
+    def exit(self) -> None:
+        """The loop over the level is done."""
+        raise NotImplementedError
 
     def appender(self, n: int) -> CanAppend:
         level = self.levels[n]
@@ -217,7 +228,7 @@ class AppendWriter(SparseWriter):
 
 
 class CountWriter(SparseWriter):
-    """Full levels above one compressed level: rows are independent, so they can be counted, then filled, in parallel."""
+    """Full levels above one compressed level: rows are independent, counted and then filled in parallel."""
 
     def __init__(self, ctx: Context, decl: TensorDecl) -> None:
         super().__init__(ctx, decl)

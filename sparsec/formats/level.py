@@ -16,9 +16,9 @@ Writing, in the two phases of the same authors (Automatic generation of efficien
 routines, PLDI 2020) or in one with growth:
 
 ``CanAppend``
-    ``open`` allocates, ``reserve`` makes room for positions and ``reserve_parents`` for parents, ``put`` writes a coordinate at a
-    position, ``link`` says how many positions a parent got, ``seal`` turns those counts into final form
-    and returns the number of positions, ``publish`` hands the arrays to the caller.  Counting first and
+    ``open`` allocates, ``reserve`` makes room for positions and ``reserve_parents`` for parents, ``put`` writes a
+    coordinate at a position, ``link`` says how many positions a parent got, ``seal`` turns those counts into final
+    form and returns the number of positions, ``publish`` hands the arrays to the caller.  Counting first and
     filling later uses the same methods: ``open, link..., seal, reserve``, then ``start`` and ``put``.
 ``CanInsert``
     any coordinate's position exists as soon as its parent does (``locate`` never fails).
@@ -226,8 +226,8 @@ def make_level(name: str, words: tuple[str, ...] = (), options: dict[str, Any] |
         return Planned(name, words + tuple(f"{k}={v}" for k, v in options.items()))
     cls = REGISTRY.get(name)
     if cls is None:
-        known = [*REGISTRY, *PLANNED]
-        hint = nearest(name, known) or "level types are " + ", ".join(known)
+        types = [*REGISTRY, *PLANNED]
+        hint = nearest(name, types) or "level types are " + ", ".join(types)
         raise FormatError(f"unknown level type '{name}'", hint=hint)
     known = {f.name: f for f in dataclasses.fields(cls)}
     settings: dict[str, Any] = {}

@@ -60,15 +60,16 @@ def depth(node: Node) -> int:
     return deepest
 
 
-def map_children(node: Node, fn: Callable[[Node], Node]) -> Node:
+def map_children(node: T, fn: Callable[[Node], Node]) -> T:
     """``node`` with ``fn`` applied to each child; the same object when nothing changed."""
     changes = {}
-    for name in _fields(node.__class__):
-        old = getattr(node, name)
+    tree: Any = node
+    for name in _fields(tree.__class__):
+        old = getattr(tree, name)
         new = _map_value(old, fn)
         if new is not old:
             changes[name] = new
-    return dataclasses.replace(node, **changes) if changes else node
+    return dataclasses.replace(tree, **changes) if changes else node  # type: ignore[no-any-return]
 
 
 def _map_value(value: Any, fn: Callable[[Node], Node]) -> Any:

@@ -80,7 +80,8 @@ def test_errors(text: str, operands: dict[str, Any], error: type[Exception], mat
 @pytest.mark.parametrize(
     ("spec", "operands"),
     [
-        ("ij,j->i", (A, X)), ("ij,kj->ik", (A, A)), ("ij->ji", (A,)), ("ij->", (A,)), ("ij,ij->ij", (A, D)), ("ii->i", (D[:3],)),
+        ("ij,j->i", (A, X)), ("ij,kj->ik", (A, A)), ("ij->ji", (A,)), ("ij->", (A,)),
+        ("ij,ij->ij", (A, D)), ("ii->i", (D[:3],)),
         ("ij,jk,kl->il", (A, np.eye(3), np.eye(3))), ("i,j->ij", (X, X)), ("ij,j", (A, X)), ("ij,jk", (D, D[:3])),
     ],
 )  # fmt: skip

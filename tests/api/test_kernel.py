@@ -119,9 +119,7 @@ def test_out_takes_sparse_results() -> None:
 
 
 def test_several_results_and_scalars() -> None:
-    k = sp.compile(
-        "kernel both(x: f64[n], a: f64) -> s: f64, y: f64[n] {\n    s = x[i] * x[i]\n    y[i] = a * x[i]\n}"
-    )
+    k = sp.compile("kernel both(x: f64[n], a: f64) -> s: f64, y: f64[n] {\n    s = x[i] * x[i]\n    y[i] = a * x[i]\n}")
     for _ in range(2):
         s, y = k(np.arange(3.0), 2.0)
         assert isinstance(s, np.float64) and s == 5 and y.tolist() == [0, 2, 4]
@@ -137,13 +135,20 @@ def test_sizes_give_extents_that_no_operand_has() -> None:
     k = sp.compile("kernel rep(x: f64[n]) -> Y: f64[p, n] { Y[i, j] = x[j] }")
     assert k(np.arange(2.0), sizes={"p": 3}).tolist() == [[0, 1]] * 3
     assert k(np.arange(2.0), sizes={"p": 2}).shape == (2, 2)
-    for sizes, match in ((None, "sizes="), ({"q": 1, "p": 1}, "no dimension 'q'"), ({"p": -1}, "sizes"), ({"n": 3, "p": 1}, "is 3")):
+    for sizes, match in (
+        (None, "sizes="),
+        ({"q": 1, "p": 1}, "no dimension 'q'"),
+        ({"p": -1}, "sizes"),
+        ({"n": 3, "p": 1}, "is 3"),
+    ):
         with pytest.raises(sp.ShapeError, match=match):
             k(np.arange(2.0), sizes=sizes)
 
 
 def test_dense_results_in_column_major_order_are_plain_arrays() -> None:
-    k = sp.compile("kernel t(A: f64[m, n] csr) -> B: f64[m, n] (i, j) -> (j: dense, i: dense) { B[i, j] = 2 * A[i, j] }")
+    k = sp.compile(
+        "kernel t(A: f64[m, n] csr) -> B: f64[m, n] (i, j) -> (j: dense, i: dense) { B[i, j] = 2 * A[i, j] }"
+    )
     b = k(matrix())
     assert b.flags.f_contiguous and b.tolist() == (2 * matrix()).toarray().tolist()
     out = np.empty((7, 5))

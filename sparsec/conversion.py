@@ -1,0 +1,119 @@
+"""Conversion between any two formats, by a compiled copy of the entries."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from sparsec.driver import Call, Stopped, compiled
+from sparsec.errors import FormatError
+from sparsec.formats.format import Format
+from sparsec.formats.named import coo
+from sparsec.ir import dtypes
+from sparsec.ir.tensor import Access, Assign, Index, IndexDecl, Program, TensorDecl
+from sparsec.runtime.entries import dense_view, from_dense, scatter
+from sparsec.runtime.storage import Storage
+
+_RAW = {1: dtypes.U8, 2: dtypes.U16, 4: dtypes.U32, 8: dtypes.U64}
+
+
+def convert(storage: Storage, format: Format) -> Storage:
+    """``storage`` in another format, by a compiled copy of its entries; ``storage`` itself if the formats agree.
+
+    Open widths of ``format`` become those that the positions need.  Values travel as plain bits, so that one kernel
+    serves every dtype of a size.  A dense storage becomes sparse by leaving out what equals its fill.
+
+    Raises ``FormatError`` where orders differ or a width is too narrow.
+    """
+    if format.ndim != len(storage.shape):
+        raise FormatError(
+            f"format '{format.label}' is for tensors of order {format.ndim}, this one has order {len(storage.shape)}"
+        )
+    format.require_runnable()
+    target = with_widths(format, storage.shape, wide=False)
+    if fits(storage.format, format):
+        return storage
+    if storage.format.is_dense:
+        if format.is_dense:
+            return _dense(dense_view(storage), storage, target)
+        return convert(from_dense(storage, target), format)
+    if format.is_dense:
+        return _dense(scatter(convert(storage, coo(len(storage.shape)))), storage, target)
+    try:
+        return _copy(storage, target)
+    except Stopped as e:
+        if e.reason != "width":
+            raise
+        wide = with_widths(format, storage.shape, wide=True)
+        if wide == target:
+            raise FormatError(
+                f"the tensor has more entries than the positions of '{format}' can count", hint="declare pos=i64"
+            ) from None
+        return _copy(storage, wide)
+
+
+def fits(have: Format, want: Format) -> bool:
+    """Whether a tensor stored as ``have`` can stand where ``want``, whose widths may be open, is asked for."""
+    if have.ndim != want.ndim or len(have.levels) != len(want.levels):
+        return False
+    have, want = have.normal(), want.normal()
+    for a, b in zip(have.levels, want.levels, strict=True):
+        widths = a.type.arrays()
+        if a.coord != b.coord or type(a.type) is not type(b.type):
+            return False
+        if b.type.concrete(widths.get("crd", dtypes.I32), widths.get("pos", dtypes.I32)) != a.type:
+            return False
+    return True
+
+
+def with_widths(format: Format, shape: tuple[int, ...], wide: bool) -> Format:
+    """``format`` with its open widths set: 32 bits, or 64 where ``wide`` or where an extent needs them.
+
+    Raises ``FormatError`` where a coordinate of ``shape`` does not fit in a width that is written.
+    """
+    index = dtypes.I64 if wide or any(n > 2**31 - 1 for n in shape) else dtypes.I32
+    out = format.concrete(index, dtypes.I64 if wide else dtypes.I32)
+    for spec, d in zip(out.levels, out.order, strict=True):
+        crd = spec.type.arrays().get("crd")
+        if crd is not None and shape[d] - 1 > np.iinfo(crd.np).max:
+            raise FormatError(
+                f"dimension '{out.dims[d]}' has extent {shape[d]}, more than index type {crd} of format "
+                f"'{format}' can say",
+                hint="leave the width open, or declare a wider one",
+            )
+    return out
+
+
+def _dense(array: np.ndarray, like: Storage, target: Format) -> Storage:
+    """``array`` stored in the order of ``target``'s levels."""
+    values = np.ascontiguousarray(array.transpose(target.order)).reshape(-1)
+    return replace(like, format=target, levels=tuple({} for _ in target.levels), values=values)
+
+
+def _copy(storage: Storage, target: Format) -> Storage:
+    """The same entries in other levels."""
+    raw = _RAW.get(storage.values.dtype.itemsize)
+    if raw is None:  # 16 bytes: move the places, then the values
+        places = replace(storage, dtype=dtypes.U64, fill=0, values=np.arange(len(storage.values), dtype=np.uint64))
+        moved = _copy(places, target)
+        return replace(moved, dtype=storage.dtype, fill=storage.fill, values=storage.values[moved.values])
+    bits = replace(storage, dtype=raw, fill=0, values=storage.values.view(raw.np))
+    program = _copy_program(storage.format, target, raw)
+    kernel = compiled(program)
+    dims = dict(zip(target.normal().dims, storage.shape, strict=True))
+    made = kernel.run(Call([bits.addresses], [bits.buffers], dims))["B"]
+    return replace(made, dtype=storage.dtype, fill=storage.fill, values=made.values.view(storage.values.dtype))
+
+
+def _copy_program(source: Format, target: Format, t: dtypes.DType) -> Program:
+    dims = target.normal().dims
+    index = tuple(Index(d) for d in dims)
+    return Program(
+        "convert",
+        (TensorDecl("A", t, dims, source, 0, "in"), TensorDecl("B", t, dims, target, 0, "out")),
+        (Assign(Access("B", index, t), "=", Access("A", index, t), tuple(IndexDecl(d, d) for d in dims)),),
+    )
+
+
+__all__ = ["convert", "fits", "with_widths"]

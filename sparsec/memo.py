@@ -1,0 +1,125 @@
+"""The short way of a call whose operands look like those of the last one."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from weakref import ref
+
+import numpy as np
+
+from sparsec.binding import Bound, shape_of
+from sparsec.driver import Call, Compiled
+from sparsec.knobs import knobs
+from sparsec.results import fits, overlap
+from sparsec.runtime.outside import operand_storage
+from sparsec.runtime.storage import Storage
+from sparsec.tensors import Tensor
+
+_NOTHING = np.empty(1)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """An operand as it was in the last call: its storage, or the look of its array; ``at`` is its number's place."""
+
+    at: int
+    storage: ref[Storage] | None = None
+    shape: tuple[int, ...] = ()
+    strides: tuple[int, ...] = ()
+    dtype: np.dtype | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Memo:
+    """The last call's argument block, to be used again when only the addresses of dense arrays differ.
+
+    ``outs`` are shape and dtype of the dense results, whose addresses stand before the dimensions in ``template``.
+    """
+
+    variant: Compiled
+    places: tuple[Place, ...]
+    template: list[int]
+    dims: dict[str, int]
+    outs: tuple[tuple[tuple[int, ...], np.dtype], ...]
+    threads: int | None
+
+    def call(self, operands: tuple[Any, ...], out: np.ndarray | None) -> tuple[bool, Any]:
+        """(whether the operands are like those of the last call, the result)."""
+        numbers = self.template.copy()
+        for place, x in zip(self.places, operands, strict=True):
+            if place.storage is not None:
+                storage = x.storage if type(x) is Tensor else operand_storage(x)
+                if storage is None or storage is not place.storage():
+                    return False, None
+            elif (
+                type(x) is not np.ndarray
+                or x.shape != place.shape
+                or x.strides != place.strides
+                or x.dtype != place.dtype
+            ):
+                return False, None
+            else:
+                numbers[place.at] = address = x.ctypes.data
+                if address % x.itemsize:
+                    return False, None
+        if knobs().check:
+            return False, None
+        if out is None:
+            outs: list[Any] = [np.empty(shape, dtype) for shape, dtype in self.outs]
+        elif len(self.outs) == 1 and fits(out, *self.outs[0]) and not overlap(out, self._buffers(operands)):
+            outs = [out]
+        else:
+            return False, None
+        at = len(numbers) - len(self.dims) - len(outs)
+        for n, array in enumerate(outs):
+            numbers[at + n] = array.ctypes.data
+        block = (ctypes.c_int64 * len(numbers))(*numbers)
+        if self.variant.runner.run(block, self.threads):
+            return False, None  # the long way does it again, and says what is wrong
+        if not outs:
+            made = self.variant.published(block, Call((), (), self.dims))
+            outs = [Tensor(made[t.name]) for t in self.variant.program.results]
+        return True, outs[0] if len(outs) == 1 else tuple(outs)
+
+    def _buffers(self, operands: tuple[Any, ...]) -> list[np.ndarray]:
+        out: list[np.ndarray] = []
+        for place, x in zip(self.places, operands, strict=True):
+            storage = operand_storage(x) if place.storage is not None else None
+            out += storage.buffers if storage is not None else [x]
+        return out
+
+
+def remember(
+    variant: Compiled, bounds: Sequence[Bound], dims: dict[str, int], operands: Sequence[Any], threads: int | None
+) -> Memo | None:
+    """The memo of a call; None where an operand was converted, or the call is not of the simple kind."""
+    if knobs().check:
+        return None
+    places, at = [], 0
+    for b, x in zip(bounds, operands, strict=True):
+        at += len(b.numbers)
+        if isinstance(b.keep, Storage):
+            if operand_storage(x) is not b.keep:
+                return None
+            places.append(Place(at, ref(b.keep)))
+        elif x is b.keep:
+            places.append(Place(at - 1, None, x.shape, x.strides, x.dtype))
+        else:
+            return None
+    results, outs = variant.program.results, []
+    for t in results:
+        assert t.format is not None
+        if t.format.is_dense:
+            if t.format.order != tuple(range(t.ndim)) or not t.ndim:
+                return None
+            outs.append((shape_of(t, dims), t.dtype.np))
+    if outs and len(outs) < len(results):
+        return None
+    call = Call([b.numbers for b in bounds], [], dims, {t.name: _NOTHING for t in results})
+    return Memo(variant, tuple(places), call.block(variant.slots), dims, tuple(outs), threads)
+
+
+__all__ = ["Memo", "remember"]

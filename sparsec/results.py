@@ -1,0 +1,81 @@
+"""Where dense results are written, and how results go back to the caller."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from sparsec.binding import shape_of
+from sparsec.errors import BackendError, ShapeError, TypeError_
+from sparsec.ir.tensor import TensorDecl
+from sparsec.runtime.outside import dense_array
+from sparsec.runtime.storage import Storage
+
+
+def place(t: TensorDecl, dims: Mapping[str, int], given: Any, operands: Iterable[np.ndarray]) -> np.ndarray:
+    """Where a dense result is written, in the order of its levels: the caller's array if it fits, else a new one."""
+    assert t.format is not None
+    shape = shape_of(t, dims)
+    stored = tuple(shape[d] for d in t.format.order)
+    if given is not None:
+        array = as_array(given)
+        if array.shape != shape or array.dtype != t.dtype.np:
+            raise ShapeError(
+                f"out for '{t.name}' has shape {array.shape} and dtype {array.dtype}, expected {shape} and {t.dtype.np}"
+            )
+        if not array.flags.writeable:
+            raise TypeError_(f"out for '{t.name}' is read-only")
+        plain = t.format.order == tuple(range(t.ndim))
+        if plain and fits(array, shape, t.dtype.np) and not overlap(array, operands):
+            return array
+    try:
+        return np.empty(stored, t.dtype.np)
+    except (MemoryError, ValueError):
+        raise BackendError(
+            f"result '{t.name}' of shape {shape} does not fit in memory", hint="declare it with a sparse format"
+        ) from None
+
+
+def fits(array: np.ndarray, shape: tuple[int, ...], dtype: np.dtype) -> bool:
+    """Whether a kernel may write a row-major result into ``array``."""
+    flags = array.flags
+    return array.shape == shape and array.dtype == dtype and flags.c_contiguous and flags.aligned and flags.writeable
+
+
+def overlap(array: np.ndarray, buffers: Iterable[np.ndarray]) -> bool:
+    """Whether ``array`` may share memory with an operand: compiled code assumes that it does not."""
+    return any(np.may_share_memory(array, b) for b in buffers)
+
+
+def as_array(given: Any) -> np.ndarray:
+    if isinstance(given, np.ndarray):
+        return given
+    if type(given).__module__.partition(".")[0] != "torch":
+        raise TypeError_(f"out for a dense result is an array, not {type(given).__name__}")
+    return dense_array(given, "out")
+
+
+def torch_of(operands: Sequence[Any]) -> Any:
+    """The torch module if an operand is torch's."""
+    import sys
+
+    torch = sys.modules.get("torch")
+    return torch if torch is not None and any(isinstance(x, torch.Tensor) for x in operands) else None
+
+
+def check_nan(results: Sequence[TensorDecl], outs: Mapping[str, np.ndarray], made: Mapping[str, Storage]) -> None:
+    """``SPARSEC_CHECK=nan``: a NaN in a result is an error that says where it is."""
+    for t in results:
+        if not t.dtype.is_float and t.dtype.kind != "c":
+            continue
+        values = outs[t.name] if t.name in outs else made[t.name].values
+        bad = np.isnan(values.view(np.float16) if t.dtype.name == "bf16" else values)
+        if bad.any():
+            where = tuple(int(c) for c in np.argwhere(bad)[0])
+            place = f"at {where}" if t.name in outs else f"at position {where[0]} of its values"
+            raise BackendError(f"result '{t.name}' is NaN {place}", hint="SPARSEC_CHECK=nan asked for this check")
+
+
+__all__ = ["as_array", "check_nan", "fits", "overlap", "place", "torch_of"]
