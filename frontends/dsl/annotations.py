@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from sparsec.errors import ShapeError, Span, SyntaxError_, TypeError_
 from sparsec.formats.format import Format
@@ -18,8 +18,7 @@ from sparsec.ir.tensor import Literal
 MAX_ORDER = 32
 
 
-@dataclass(frozen=True, slots=True)
-class Annotated:
+class Annotated(NamedTuple):
     """What the text says of a tensor; ``formatted`` tells "auto" (a None) from nothing said."""
 
     dtype: DType | None = None

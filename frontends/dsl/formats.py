@@ -109,7 +109,7 @@ def instantiate(part: ast.FormatName, order: int, definitions: Formats) -> Forma
         # A name inside its own definition means what it meant before.
         rest = {k: v for k, v in definitions.items() if k != part.name}
         parts = tuple(substitute(p, values) for p in d.format.parts)
-        fmt = build_format(replace(d.format, parts=parts), order, rest)
+        fmt = build_format(d.format._replace(parts=parts), order, rest)
     for note in d.annotations:
         if isinstance(note, ast.ValuesNote):
             return replace(with_encoding(fmt, note, order), name=label)
@@ -119,7 +119,7 @@ def instantiate(part: ast.FormatName, order: int, definitions: Formats) -> Forma
 def substitute(part: ast.FormatName | ast.MapText, values: Mapping[str, ast.MapExpr]) -> ast.FormatName | ast.MapText:
     if isinstance(part, ast.MapText):
         return part
-    return replace(part, args=tuple(values.get(a, a) if isinstance(a, str) else a for a in part.args))
+    return part._replace(args=tuple(values.get(a, a) if isinstance(a, str) else a for a in part.args))
 
 
 def build_map(

@@ -8,7 +8,6 @@ another reduction) an implicit sum is an error that shows both readings.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 from sparsec.errors import TypeError_
 from sparsec.frontends.dsl import ast
@@ -44,18 +43,18 @@ def place_sum(e: ast.Expr, k: str, source: str, reduction: str = "sum") -> ast.E
                 if right and (left or e.op == "/"):
                     return summed(e)
                 if left:
-                    return replace(e, left=place(e.left))
-                return replace(e, right=place(e.right))
+                    return e._replace(left=place(e.left))
+                return e._replace(right=place(e.right))
             case ast.Binary(op="+" | "-"):
                 left_side = place(e.left) if uses(e.left, k) else e.left
                 right_side = place(e.right) if uses(e.right, k) else e.right
-                return replace(e, left=left_side, right=right_side)
+                return e._replace(left=left_side, right=right_side)
             case ast.Unary(op="-"):
-                return replace(e, arg=place(e.arg))
+                return e._replace(arg=place(e.arg))
             case ast.Subscript() | ast.Name():
                 return summed(e)
             case ast.Reduction(implicit=True):
-                return replace(e, body=place(e.body))
+                return e._replace(body=place(e.body))
             case ast.Reduction() if e.keeps and any(k in names_in(i) for i in e.indices):
                 return summed(e)  # a softmax along k has a value for each k, like a tensor
         raise _ambiguous(e, k, source, reduction)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -18,8 +18,7 @@ LITERAL, EXTENT, OPEN = "literal", "extent", "open"
 _RANK = {"b": 0, "u": 1, "i": 1, "f": 2, "c": 3}
 
 
-@dataclass(frozen=True, slots=True)
-class Typed:
+class Typed(NamedTuple):
     """An expression, and why it is ``weak``: takes the dtype of what it meets (empty: it does not)."""
 
     expr: Expr

@@ -27,14 +27,14 @@ def scan_loop(body: Body, s: ast.ScanText) -> ScanLoop:
         if isinstance(inner, ast.ScanText):
             raise UnsupportedError(
                 "a 'scan' block inside another cannot run yet",
-                span=inner.index.span,
+                span=inner.step.span,
                 hint="an ordinary index will do: its points are computed together",
             )
         statements.append(inner)
-    if s.index.id in body.tensors or s.index.id in RESERVED:
+    if s.step.id in body.tensors or s.step.id in RESERVED:
         raise TypeError_(
-            f"'{s.index.id}' cannot name an index variable: it means something else",
-            span=s.index.span,
+            f"'{s.step.id}' cannot name an index variable: it means something else",
+            span=s.step.span,
             hint="use another letter",
         )
     body.places = {t.target.name: place for t in statements if (place := step_place(t, s)) is not None}
@@ -50,7 +50,7 @@ def scan_loop(body: Body, s: ast.ScanText) -> ScanLoop:
 
 def run(body: Body, s: ast.ScanText, statements: list[ast.AssignText]) -> tuple[Variable, tuple[Assign, ...]]:
     """Analyse the statements of the block once."""
-    variable = Variable(s.index.id, s.index.span)
+    variable = Variable(s.step.id, s.step.span)
     block = Block(variable, s.reverse, frozenset(t.target.name for t in statements))
     # An extent that only a later statement says is needed by the earlier ones.
     for t in statements:
@@ -82,13 +82,13 @@ def step_place(t: ast.AssignText, s: ast.ScanText) -> int | None:
     Raises ``TypeError_`` for ``=`` to a place that does not depend on the variable: each step would write it again.
     """
     for n, i in enumerate(t.target.indices):
-        if isinstance(i, ast.Name) and i.id == s.index.id:
+        if isinstance(i, ast.Name) and i.id == s.step.id:
             return n
-    if t.op == "=" and all(s.index.id not in names_in(i) for i in t.target.indices):
+    if t.op == "=" and all(s.step.id not in names_in(i) for i in t.target.indices):
         raise TypeError_(
-            f"'{t.target.name}' is written at the same place for each '{s.index.id}'",
+            f"'{t.target.name}' is written at the same place for each '{s.step.id}'",
             span=t.target.span,
-            hint=f"index it with '{s.index.id}', or update it: {t.target.name} += ...",
+            hint=f"index it with '{s.step.id}', or update it: {t.target.name} += ...",
         )
     return None
 

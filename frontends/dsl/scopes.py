@@ -11,7 +11,7 @@ condition over it: ``r in 0:3`` is then used up as its extent.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from sparsec.errors import ShapeError, Span, TypeError_
 from sparsec.frontends.dsl import ast
@@ -59,23 +59,23 @@ class Scopes:
         match e:
             case ast.Name():
                 if e.id in bound:
-                    return replace(e, id=bound[e.id])
+                    return e._replace(id=bound[e.id])
                 self.reads.append(e)
             case ast.Unary():
-                return replace(e, arg=self.resolve(e.arg, bound, found))
+                return e._replace(arg=self.resolve(e.arg, bound, found))
             case ast.Binary():
                 left = self.resolve(e.left, bound, found)
-                return replace(e, left=left, right=self.resolve(e.right, bound, found))
+                return e._replace(left=left, right=self.resolve(e.right, bound, found))
             case ast.Between():
                 value, lo = self.resolve(e.value, bound, found), self.resolve(e.lo, bound, found)
-                return replace(e, value=value, lo=lo, hi=self.resolve(e.hi, bound, found))
+                return e._replace(value=value, lo=lo, hi=self.resolve(e.hi, bound, found))
             case ast.Call():
-                return replace(e, args=tuple(self.resolve(a, bound, found) for a in e.args))
+                return e._replace(args=tuple(self.resolve(a, bound, found) for a in e.args))
             case ast.Tuple():
-                return replace(e, items=tuple(self.resolve(a, bound, found) for a in e.items))
+                return e._replace(items=tuple(self.resolve(a, bound, found) for a in e.items))
             case ast.Subscript():
                 self.reads.append(e)
-                return replace(e, indices=self.indices(e.name, e.indices, bound, found))
+                return e._replace(indices=self.indices(e.name, e.indices, bound, found))
             case ast.Reduction():
                 return self.reduction(e, bound, found)
         return e
@@ -91,7 +91,7 @@ class Scopes:
                 if name == e.id:
                     self.meet(e, found)
                 self.alone(name, tensor, n, e.span)
-                out.append(replace(e, id=name))
+                out.append(e._replace(id=name))
             else:
                 self.affine(e, bound, found)
                 out.append(self.resolve(e, bound, found))
@@ -130,13 +130,13 @@ class Scopes:
             inner = bound
         else:
             fresh = {name.id: self.bind(name) for name in names}
-            indices = tuple(replace(name, id=fresh[name.id]) for name in names)
+            indices = tuple(name._replace(id=fresh[name.id]) for name in names)
             inner = {**bound, **fresh}
         body = self.resolve(e.body, inner, found)
         where = None if e.where is None else self.resolve(e.where, inner, found)
         if not e.keeps:
             where = self.ranges(where, [inner[n.id] for n in names])
-        return replace(e, indices=indices, body=body, where=where)
+        return e._replace(indices=indices, body=body, where=where)
 
     def bind(self, name: ast.Name) -> str:
         self._bound += 1

@@ -68,7 +68,7 @@ def assign(body: Body, s: ast.AssignText, block: Block | None = None) -> Assign:
     outer, moved = split_condition(parts)
     if moved is not None and parts.root:
         assert isinstance(value, ast.Reduction)
-        value = replace(value, where=join([*conjuncts(value.where), moved]))
+        value = value._replace(where=join([*conjuncts(value.where), moved]))
     typer = Typer(scope)
     typed = typer.expr(value)
     where = None if outer is None else typer.condition(outer)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from sparsec.errors import Span
 from sparsec.formats.format import Format
@@ -50,8 +51,7 @@ def zero(t: DType) -> Scalar:
     return {"b": False, "f": 0.0, "c": 0j}.get(t.kind, 0)
 
 
-@dataclass(frozen=True, slots=True)
-class Semiring:
+class Semiring(NamedTuple):
     """What ``+``, ``*`` and sums mean.
 
     ``add`` is an operator or None (its monoid has a state), ``mul`` an operator or a function of the file, ``monoid``
@@ -64,7 +64,7 @@ class Semiring:
     monoid: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Definitions:
     """What a file defines besides kernels."""
 

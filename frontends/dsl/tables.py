@@ -13,10 +13,9 @@ import logging
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from sparsec.frontends.dsl.lexer import SYMBOLS
 from sparsec.knobs import knobs
@@ -28,8 +27,7 @@ _DIGEST = 40
 _KINDS = {"int": "INT", "float": "FLOAT", "imaginary": "IMAGINARY", "end": "_NL", "eof": "$END"}
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(NamedTuple):
     """One production: ``build`` names what makes its node, None hands its only child on.
 
     ``take`` lists the children: place in the production, whether its list is spliced in, how many absent
@@ -43,8 +41,7 @@ class Rule:
     tail: int
 
 
-@dataclass(frozen=True, slots=True)
-class Tables:
+class Tables(NamedTuple):
     """``states``: by terminal or rule name, the state to go to, or ``~n`` to reduce by rule n.
 
     ``terminals`` has for a symbol or keyword the terminals it may be.
