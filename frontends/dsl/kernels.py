@@ -16,7 +16,7 @@ from sparsec.frontends.dsl.names import check_new
 from sparsec.frontends.dsl.promotion import convert
 from sparsec.frontends.dsl.recurrences import scan_loop
 from sparsec.frontends.dsl.statements import assign
-from sparsec.frontends.dsl.symbols import NOTHING, Definitions, Scalar, Tensor
+from sparsec.frontends.dsl.symbols import Definitions, Scalar, Tensor
 from sparsec.frontends.dsl.targets import Body
 from sparsec.ir.dtypes import I64, DType
 from sparsec.ir.rewrite import postwalk, walk
@@ -80,7 +80,7 @@ def statements(body: Body, text: tuple[ast.StatementText, ...]) -> list[Stmt]:
 
 def bare(text: tuple[ast.StatementText, ...], operands: Mapping[str, OperandType], source: str) -> Program:
     """The program of bare statements: operands as they are given, results the names that no later statement reads."""
-    body = Body(source, NOTHING, {}, declared=False)
+    body = Body(source, Definitions(), {}, declared=False)
     body.collect_targets(text)
     for name, o in operands.items():
         dims = tuple(body.extents.open(f"{name}_{n}", DIMENSION) for n in range(o.ndim))
@@ -105,7 +105,7 @@ def bare(text: tuple[ast.StatementText, ...], operands: Mapping[str, OperandType
         fill = natural_fill(a, t, body.tensors)
         if fill is not None and t.dtype is not None:
             t.fill = fill_value(fill, t.dtype, a.span or Span(1, 1, 0, 1))
-    return finish("evaluate", body, out, NOTHING)
+    return finish("evaluate", body, out, body.definitions)
 
 
 def assigns(body: Iterable[Stmt]) -> list[Assign]:

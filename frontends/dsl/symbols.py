@@ -78,9 +78,6 @@ class Definitions:
         return (*self.semirings, *self.monoids)
 
 
-NOTHING = Definitions()
-
-
 def needs_floats(m: MonoidDef) -> bool:
     """Does a monoid's definition hold what integers cannot compute?"""
     nodes = [n for e in (*m.zero, *m.lift, m.value, *m.combine) for n in walk(e)]

@@ -22,7 +22,7 @@ from sparsec.frontends.dsl.promotion import (
     weakness,
 )
 from sparsec.frontends.dsl.reductions import reduction
-from sparsec.frontends.dsl.symbols import NOTHING, Definitions, Semiring, Tensor
+from sparsec.frontends.dsl.symbols import Definitions, Semiring, Tensor
 from sparsec.ir import ops
 from sparsec.ir.dtypes import BOOL, BY_NAME, C128, F64, I8, I64, U64, DType, promote
 from sparsec.ir.tensor import Access, Dim, Expr, Extent, Index, Literal, Map, Reduce, Stored
@@ -51,7 +51,7 @@ class Scope:
     indices: Mapping[str, Extent] = field(default_factory=dict)
     offsets: Mapping[str, int] = field(default_factory=dict)
     dims: frozenset[str] = frozenset()
-    definitions: Definitions = NOTHING
+    definitions: Definitions = field(default_factory=Definitions)
     semiring: Semiring | None = None
 
 
