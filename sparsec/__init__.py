@@ -13,6 +13,7 @@ Names are loaded when they are first used: ``import sparsec`` needs NumPy alone.
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +37,11 @@ if TYPE_CHECKING:
     from sparsec.runtime.cache import cache_info, clear_cache
     from sparsec.runtime.threads import get_num_threads, set_num_threads
     from sparsec.tensors import Tensor, from_coo, tensor
+
+if os.environ.get("SPARSEC_LOGS"):
+    from sparsec.knobs import show_logs
+
+    show_logs()
 
 __version__ = "0.1.0"
 

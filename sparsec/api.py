@@ -134,6 +134,8 @@ def with_formats(program: Program, formats: Mapping[str, str]) -> Program:
 
 _LIMIT = 256
 _LOCK = threading.Lock()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_LOCK.acquire, after_in_parent=_LOCK.release, after_in_child=_LOCK.release)
 _EVALUATED: OrderedDict[Any, Kernel] = OrderedDict()
 
 

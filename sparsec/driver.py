@@ -7,11 +7,13 @@
 from __future__ import annotations
 
 import ctypes
+import logging
+import os
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from sparsec.ir import loops
     from sparsec.ir.buffer import Module
 
+LOG = logging.getLogger("sparsec.driver")
 T = TypeVar("T")
 LIMIT = 512
 """Compiled programs kept in memory."""
@@ -51,6 +54,7 @@ class Compiled:
             self._prepare_cpu()
         else:
             self._prepare_other()
+        LOG.info("%s for %s: %s", program.name, backend, ", ".join(f"{n} {t:.1f} ms" for n, t in self.times.items()))
 
     @cached_property
     def loops(self) -> loops.Kernel:
@@ -226,6 +230,10 @@ _REASONS: dict[str, tuple[str, str | None]] = {
 
 
 _LOCK = threading.RLock()
+"""Held while compiling, and by a fork, so that the child finds it free.
+
+Forks take locks in the reverse order of registration: LLVM's, which is taken inside this one, is registered first.
+"""
 _COMPILED: OrderedDict[Any, Compiled] = OrderedDict()
 
 
@@ -234,6 +242,7 @@ def compiled(program: Program, backend: str = "cpu", nest: loops.Kernel | None =
 
     Raises what the passes and the backend raise.
     """
+    _guard_forks()
     settings = knobs()
     key = (nest or program, backend, settings.check, settings.cache_dir)
     with _LOCK:
@@ -245,6 +254,14 @@ def compiled(program: Program, backend: str = "cpu", nest: loops.Kernel | None =
         else:
             _COMPILED.move_to_end(key)
         return found
+
+
+@cache
+def _guard_forks() -> None:
+    from sparsec.backends.cpu import jit  # noqa: F401  (registers its own first)
+
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(before=_LOCK.acquire, after_in_parent=_LOCK.release, after_in_child=_LOCK.release)
 
 
 def forget() -> None:

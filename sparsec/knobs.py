@@ -136,6 +136,17 @@ def change(**changes: Any) -> None:
     _BASE[:] = [replace(_base(), **changes)]
 
 
+def show_logs() -> None:
+    """Let the loggers that ``SPARSEC_LOGS`` names write to stderr; ``import sparsec`` does so where it is set."""
+    import logging
+
+    for name in knobs().logs:
+        logger = logging.getLogger("sparsec" if name == "all" else f"sparsec.{name}")
+        logger.setLevel(logging.DEBUG)
+        if not logger.handlers:
+            logger.addHandler(logging.StreamHandler())
+
+
 @contextmanager
 def scope(**changes: Any) -> Iterator[Knobs]:
     """Change knobs inside a ``with`` block: ``with scope(threads=1, check={"bounds"}): ...``."""
@@ -151,4 +162,4 @@ def scope(**changes: Any) -> Iterator[Knobs]:
         _OVERRIDE.reset(token)
 
 
-__all__ = ["CHECKS", "KnobError", "Knobs", "change", "knobs", "read", "scope", "thread_count"]
+__all__ = ["CHECKS", "KnobError", "Knobs", "change", "knobs", "read", "scope", "show_logs", "thread_count"]

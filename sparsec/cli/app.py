@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 import click
 
 from sparsec.errors import SparsecError, nearest
+from sparsec.knobs import show_logs
 
 LOG = logging.getLogger("sparsec.cli")
 
@@ -141,17 +142,6 @@ def _complain(message: str) -> None:
     click.echo(f"{label} {first}" + (f"\n{rest}" if rest else ""), err=True)
 
 
-def _show_logs() -> None:
-    """Loggers that SPARSEC_LOGS names write to standard error."""
-    from sparsec.knobs import knobs
-
-    for name in knobs().logs:
-        logger = logging.getLogger("sparsec" if name == "all" else f"sparsec.{name}")
-        logger.setLevel(logging.DEBUG)
-        if not logger.handlers:
-            logger.addHandler(logging.StreamHandler())
-
-
 @click.group(
     cls=Root,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
@@ -161,7 +151,7 @@ def _show_logs() -> None:
 @click.version_option(package_name="sparsec", message="%(prog)s %(version)s")
 def cli() -> None:
     """A compiler for sparse tensor programs."""
-    _show_logs()
+    show_logs()
 
 
 __all__ = ["GROUPS", "Root", "cli"]

@@ -69,7 +69,7 @@ def map_children(node: T, fn: Callable[[Node], Node]) -> T:
         new = _map_value(old, fn)
         if new is not old:
             changes[name] = new
-    return dataclasses.replace(tree, **changes) if changes else node  # type: ignore[no-any-return]
+    return dataclasses.replace(tree, **changes) if changes else node
 
 
 def _map_value(value: Any, fn: Callable[[Node], Node]) -> Any:
