@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from sparsec.frontends.dsl import ast
@@ -182,7 +183,12 @@ class Builder:
         return ast.Number(self._int(c[0]), "int", self.source.span(start, stop))
 
     def floating(self, c: Children, start: int, stop: int) -> ast.Number:
-        return ast.Number(float(c[0].text), "float", self.source.span(start, stop))
+        value = float(c[0].text)
+        if value == math.inf:
+            raise self.source.error(
+                "the number does not fit in f64", start, stop, "the greatest is about 1.8e308; write inf"
+            )
+        return ast.Number(value, "float", self.source.span(start, stop))
 
     def imaginary(self, c: Children, start: int, stop: int) -> ast.Number:
         return ast.Number(complex(c[0].text.lower()), "complex", self.source.span(start, stop))

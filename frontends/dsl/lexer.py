@@ -105,7 +105,7 @@ def tokenize(source: Source) -> list[Token]:
         at = match.end()
         if kind == "space":
             continue
-        if kind == "comment" or (kind == "slot" and not (out and out[-1].text in ("(", ","))):
+        if kind == "comment" or (kind == "slot" and not (brackets.levels and out[-1].text in ("(", ","))):
             at = text.find("\n", start)
             if at < 0:
                 break
@@ -127,7 +127,7 @@ def tokenize(source: Source) -> list[Token]:
                 out.append(line_end)
             line_end = None
         if kind == "symbol":
-            brackets.see(token)
+            brackets.see(token, out[-1].text if out else "")
         elif kind == "name":
             brackets.name(word, out[-1] if out else None)
         out.append(token)
@@ -142,6 +142,7 @@ class _Brackets:
     def __init__(self, source: Source) -> None:
         self.source = source
         self.open: list[tuple[Token, bool]] = []
+        self.levels = False  # in the list of a map's levels, where '#' is one without a coordinate
         self.algebra = False  # the next brace is that of a semiring or monoid
 
     @property
@@ -153,8 +154,9 @@ class _Brackets:
         if not self.open and starts:
             self.algebra = word in ("semiring", "monoid")
 
-    def see(self, token: Token) -> None:
+    def see(self, token: Token, before: str) -> None:
         error = self.source.error
+        self.levels = token.text == "(" and before == "->" or self.levels and token.text != ")"
         if token.text in ("(", "[", "{"):
             self.open.append((token, token.text == "{" and not self.algebra))
             if len(self.open) > MAX_DEPTH:

@@ -37,13 +37,14 @@ def parse(text: str, start: str, filename: str | None = None) -> Any:
     tokens = tokenize(source)
     if len(tokens) == 1 and start != "commands":
         raise SyntaxError_("the text is empty", source=text, filename=filename, hint=_EMPTY[start])
-    return _Parser(source, tables(), start).run(tokens)
+    return _Parser(source, start).run(tokens)
 
 
 @cache
-def _makers() -> tuple[tuple[Make | None, bool], ...]:
-    """For each rule the method that makes its node, and whether that node is one level deeper."""
-    return tuple((_maker(r), r.build in NODES) for r in tables().rules)
+def _machine() -> tuple[Tables, tuple[tuple[Make | None, bool], ...]]:
+    """The tables, and for each rule the method that makes its node and whether that node is one level deeper."""
+    made = tables()
+    return made, tuple((_maker(r), r.build in NODES) for r in made.rules)
 
 
 def _maker(r: Rule) -> Make | None:
@@ -57,12 +58,12 @@ def _maker(r: Rule) -> Make | None:
 class _Parser:
     """The stacks of a shift-reduce parser: states, values, and for each value its place and depth."""
 
-    def __init__(self, source: Source, tables: Tables, start: str) -> None:
+    def __init__(self, source: Source, start: str) -> None:
         self.source = source
-        self.tables = tables
+        self.tables, self.makers = _machine()
         self.builder = Builder(source)
-        self.stack = [tables.begin[start]]
-        self.end = tables.end[start]
+        self.stack = [self.tables.begin[start]]
+        self.end = self.tables.end[start]
         self.values: list[tuple[Any, int, int, int]] = []
 
     def run(self, tokens: list[Token]) -> Any:
@@ -88,7 +89,7 @@ class _Parser:
     def reduce(self, number: int, here: int) -> None:
         """Replace what the production covers by its node; ``here`` is the place of the token ahead."""
         rule = self.tables.rules[number]
-        make, deeper = _makers()[number]
+        make, deeper = self.makers[number]
         size = rule.size
         covered = self.values[-size:] if size else []
         if size:

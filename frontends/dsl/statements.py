@@ -179,7 +179,7 @@ def check_reads(body: Body, scopes: Scopes, s: ast.AssignText, block: Block | No
     for read in scopes.reads:
         name = read.id if isinstance(read, ast.Name) else read.name
         t = body.tensors.get(name)
-        if t is None and name not in body.written_at:
+        if t is None and (name not in body.written_at or name in scopes.variables):
             continue  # an index variable, or a name that means nothing, which typing says
         if t is not None:
             body.last_read[name] = body.number

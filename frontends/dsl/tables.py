@@ -94,18 +94,34 @@ def _make(grammar: str) -> dict[str, Any]:
 
     lark = Lark(grammar, parser="lalr", lexer=NoLexer, start=list(STARTS), maybe_placeholders=True)
     table = lark.parser.parser.parser.parse_table
-    numbers = {state: n for n, state in enumerate(table.states)}
-    rule_numbers = {rule: n for n, rule in enumerate(lark.rules)}
+    rules = sorted(lark.rules, key=lambda r: (r.origin.name, r.order, str(r)))
+    rule_numbers = {rule: n for n, rule in enumerate(rules)}
+    rows = {state: sorted(row.items(), key=lambda item: item[0]) for state, row in table.states.items()}
+    numbers = _numbers([table.start_states[s] for s in STARTS], {
+        state: [arg for _, (action, arg) in row if action is Shift] for state, row in rows.items()
+    })  # fmt: skip
     return {
         "states": [
-            {name: numbers[arg] if action is Shift else ~rule_numbers[arg] for name, (action, arg) in row.items()}
-            for row in table.states.values()
+            {name: numbers[arg] if action is Shift else ~rule_numbers[arg] for name, (action, arg) in rows[state]}
+            for state in numbers
         ],
-        "rules": [_rule(r) for r in lark.rules],
-        "begin": {s: numbers[n] for s, n in table.start_states.items()},
-        "end": {s: numbers[n] for s, n in table.end_states.items()},
+        "rules": [_rule(r) for r in rules],
+        "begin": {s: numbers[table.start_states[s]] for s in STARTS},
+        "end": {s: numbers[table.end_states[s]] for s in STARTS},
         "terminals": _terminals({t.name: t.pattern.to_regexp() for t in lark.terminals if t.pattern is not None}),
     }
+
+
+def _numbers(begin: list[Any], following: dict[Any, list[Any]]) -> dict[Any, int]:
+    """Numbers for states by their first way from the beginnings: Lark's own order hangs on hashes."""
+    found = dict.fromkeys(begin)
+    todo = list(begin)
+    for state in todo:
+        for other in following[state]:
+            if other not in found:
+                found[other] = None
+                todo.append(other)
+    return {state: n for n, state in enumerate(found)}
 
 
 def _rule(r: Any) -> tuple[str, str | None, int, list[tuple[int, bool, int]], int]:

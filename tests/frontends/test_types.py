@@ -33,8 +33,8 @@ from tests.support.language import kernel, statements
 
 TYPES = [t for t in ALL if t is not BF16]
 UNARY: dict[str, Callable[..., Any]] = {
-    "abs": np.abs, "exp": np.exp, "sqrt": np.sqrt, "sign": np.sign, "floor": np.floor, "isnan": np.isnan, "real": np.real,
-    "imag": np.imag,
+    "abs": np.abs, "exp": np.exp, "sqrt": np.sqrt, "sign": np.sign, "floor": np.floor, "isnan": np.isnan,
+    "real": np.real, "imag": np.imag,
 }  # fmt: skip
 BINARY: dict[str, Callable[..., Any]] = {
     "+": np.add, "-": np.subtract, "*": np.multiply, "/": np.true_divide, "//": np.floor_divide, "%": np.mod,
