@@ -169,7 +169,10 @@ def evaluate(text: str, /, *, sizes: Mapping[str, int] | None = None, **operands
     if not isinstance(text, str):
         raise TypeError_(f"statements are text, not {type(text).__name__}")
     given, types = _typed(operands)
-    kernel = _cached((text, tuple(types.items())), lambda: Kernel(parse_statements(text, types), open_fills=True))
+    try:
+        kernel = _cached((text, tuple(types.items())), lambda: Kernel(parse_statements(text, types), open_fills=True))
+    except SparsecError as e:
+        raise e.locate(text) from None
     out = kernel(*(given[t.name] for t in kernel.program.operands), sizes=sizes)
     names = [t.name for t in kernel.program.results]
     return out if len(names) == 1 else dict(zip(names, out, strict=True))

@@ -21,6 +21,7 @@ from sparsec.formats.format import Format
 from sparsec.ir.tensor import Assign, Program, TensorDecl
 from sparsec.knobs import knobs
 from sparsec.memo import Memo, remember
+from sparsec.passes.lower.supported import check_supported
 from sparsec.results import as_array, check_nan, place, torch_of
 from sparsec.runtime.outside import operand_storage
 from sparsec.runtime.storage import Storage
@@ -56,13 +57,7 @@ class Kernel:
         threads: int | None = None,
         open_fills: bool = False,
     ) -> None:
-        for t in program.tensors:
-            if t.role == "inout":
-                raise UnsupportedError(
-                    f"an update in place of '{t.name}', which the caller passes, cannot run yet",
-                    span=t.span,
-                    hint="give the result another name, and start it from this one: C[i, j] = B[i, j] + ...",
-                )
+        check_supported(program)
         self.program = program
         self.name = program.name
         self.backend = backend

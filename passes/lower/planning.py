@@ -6,13 +6,12 @@ import math
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 
-from sparsec.errors import FormatError, UnsupportedError
+from sparsec.errors import FormatError
 from sparsec.formats.compressed import Compressed
 from sparsec.formats.format import Format
 from sparsec.formats.level import CanAppend
 from sparsec.formats.named import dense, dim_names, from_levels, named_format
 from sparsec.ir import loops, ops
-from sparsec.ir.dtypes import BF16
 from sparsec.ir.loops import Accumulate, Assemble, Chunk, Chunks, Forall, Full, Kernel, Sequence, WorkIndex, Workspace
 from sparsec.ir.rewrite import map_children, walk
 from sparsec.ir.tensor import (
@@ -26,16 +25,12 @@ from sparsec.ir.tensor import (
     Map,
     Program,
     Reduce,
-    Scan,
-    ScanLoop,
-    Softmax,
-    Stored,
     TensorDecl,
-    Top,
 )
 from sparsec.passes.lower.order import Choice, Query, choose_order, is_sparse, level_variables, result_prefix
 from sparsec.passes.lower.panels import Panel, find_panel
 from sparsec.passes.lower.simplify import absent_value, same_value, simplify_expr
+from sparsec.passes.lower.supported import check_supported
 
 MAX_CASES = 40.0
 """Bodies that one merge may emit before the planner splits the expression with a temporary."""
@@ -49,54 +44,14 @@ def plan(program: Program) -> Kernel:
     """
     for t in program.tensors:
         assert t.format is not None, f"{t.name} has no format"
-        t.format.require_runnable()
-        if t.dtype is BF16 or t.dtype.kind == "c":
-            raise UnsupportedError(f"dtype {t.dtype} of '{t.name}' cannot run yet", span=t.span)
+    check_supported(program)
     planner = Planner(program)
     nests: list[loops.Stmt] = []
     for s in program.body:
-        check_supported(program, s)
         assert isinstance(s, Assign)
         nests += planner.statement(rename_indices(s, [t.name for t in program.tensors]))
     body = nests[0] if len(nests) == 1 else Sequence(tuple(nests))
     return Kernel(program.name, planner.program.tensors, body, tuple(planner.notes))
-
-
-def check_supported(program: Program, s: object) -> None:
-    """Raise ``UnsupportedError`` for the parts of the language that this version cannot run."""
-
-    def no(what: str, node: object) -> None:
-        raise UnsupportedError(f"{what} cannot run yet", span=getattr(node, "span", None))
-
-    if isinstance(s, ScanLoop):
-        no("a 'scan' block", s)
-    assert isinstance(s, Assign)
-    if s.where is not None:
-        no("a 'where' condition", s.where)
-    if s.op != "=" and program.tensor(s.target.tensor).role == "inout":
-        no(f"an update in place ('{s.target.tensor}' is passed by the caller)", s)
-    if not all(isinstance(e, Index) for e in s.target.indices):
-        no("a left side with an index that is not a plain variable", s.target)
-    if len({e.name for e in s.target.indices if isinstance(e, Index)}) != len(s.target.indices):
-        no("a left side that repeats an index", s.target)
-    for n in walk(s):
-        match n:
-            case Scan():
-                no("'scan'", n)
-            case Softmax():
-                no("'softmax'", n)
-            case Top():
-                no("'top'", n)
-            case Stored():
-                no("'stored'", n)
-            case Reduce():
-                if n.where is not None:
-                    no("a condition in a reduction", n)
-                if n.monoid not in ops.MONOIDS or ops.MONOIDS[n.monoid].op is None:
-                    no(f"the reduction '{n.monoid}'", n)
-            case Access():
-                if any(not isinstance(e, Index) for e in n.indices):
-                    no("an affine or indirect index", n)
 
 
 def rename_indices(s: Assign, tensors: Collection[str]) -> Assign:

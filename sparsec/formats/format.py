@@ -169,7 +169,8 @@ class Format:
         """Raise ``UnsupportedError`` that names the level type or map this version cannot run."""
         for spec in self.levels:
             if isinstance(spec.type, Planned):
-                raise UnsupportedError(f"format '{self.label}': level type '{spec.type.type}' cannot run yet")
+                what = "" if spec.type.type == self.label else f": level type '{spec.type.type}'"
+                raise UnsupportedError(f"format '{self.label}'{what} cannot run yet")
         _ = self.order
 
 

@@ -1,0 +1,94 @@
+"""What of the language this version cannot run, found before anything is compiled: one entry for each feature."""
+
+from __future__ import annotations
+
+from typing import NoReturn
+
+from sparsec.errors import UnsupportedError
+from sparsec.ir import ops
+from sparsec.ir.dtypes import BF16
+from sparsec.ir.rewrite import walk
+from sparsec.ir.tensor import (
+    Access,
+    Dim,
+    Expr,
+    Index,
+    Literal,
+    Map,
+    Program,
+    Reduce,
+    Scan,
+    ScanLoop,
+    Softmax,
+    Stmt,
+    Stored,
+    TensorDecl,
+    Top,
+)
+
+
+def check_supported(program: Program) -> None:
+    """Raise ``UnsupportedError`` that names the first thing in ``program`` that cannot run yet, and where it stands."""
+    for t in program.tensors:
+        _declaration(t)
+    for s in program.body:
+        _statement(s)
+
+
+def _no(what: str, node: Expr | Stmt | TensorDecl, hint: str | None = None) -> NoReturn:
+    raise UnsupportedError(f"{what} cannot run yet", span=node.span, hint=hint)
+
+
+def _declaration(t: TensorDecl) -> None:
+    if t.dtype is BF16 or t.dtype.kind == "c":
+        _no(f"dtype {t.dtype} of '{t.name}'", t)
+    if t.role == "inout":
+        hint = "give the result another name, and start it from this one: C[i, j] = B[i, j] + ..."
+        _no(f"an update in place of '{t.name}', which the caller passes,", t, hint)
+    if t.format is not None:
+        try:
+            t.format.require_runnable()
+        except UnsupportedError as e:
+            e.span = e.span or t.span
+            raise
+
+
+def _statement(s: Stmt) -> None:
+    if isinstance(s, ScanLoop):
+        _no("a 'scan' block", s)
+    if s.where is not None:
+        _no("a 'where' condition", s.where)
+    names = [e.name for e in s.target.indices if isinstance(e, Index)]
+    if len(names) < len(s.target.indices):
+        _no("a left side with an index that is not a plain variable", s.target)
+    if len(set(names)) < len(names):
+        _no("a left side that repeats an index", s.target)
+    for n in walk(s):
+        if isinstance(n, Literal | Index | Dim | Access | Map | Reduce | Scan | Softmax | Top | Stored):
+            _expression(n)
+
+
+def _expression(n: Expr) -> None:
+    match n:
+        case Scan():
+            _no("'scan'", n)
+        case Softmax():
+            _no("'softmax'", n)
+        case Top():
+            _no("'top'", n)
+        case Stored():
+            _no("'stored'", n)
+        case Reduce():
+            if n.where is not None:
+                _no("a condition in a reduction", n)
+            if n.monoid not in ops.MONOIDS or ops.MONOIDS[n.monoid].op is None:
+                _no(f"the reduction '{n.monoid}'", n)
+        case Access():
+            if any(not isinstance(e, Index) for e in n.indices):
+                _no(f"an index of '{n.tensor}' that is not a plain variable", n)
+        case Map() | Literal():
+            if n.dtype is BF16 or n.dtype.kind == "c":
+                _no(f"a value of dtype {n.dtype}", n)
+
+
+__all__ = ["check_supported"]
