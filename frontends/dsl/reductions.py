@@ -107,11 +107,11 @@ def fold(typer: Typer, e: ast.Reduction, name: str, names: tuple[str, ...], body
             kept = wide(as_float(t))
             soft = Softmax(names, cast(Typed(body.expr), kept), kept, where, span=span)
             return Typed(cast(Typed(soft), as_float(t)))
-    if name in scope.definitions.semirings:
-        return fold(typer, e, scope.definitions.semirings[name].monoid, names, body, where)
     if name in scope.definitions.monoids:
         kept = state_type(typer, name, t, span)
         return reduce(name, kept, narrow(t))
+    if name in scope.definitions.semirings:
+        return fold(typer, e, scope.definitions.semirings[name].monoid, names, body, where)
     if name in scope.tensors:
         raise TypeError_(
             f"'{name}' is a tensor, not a reduction", span=span, hint=f"a product is written {name}[...] * (...)"
