@@ -16,7 +16,7 @@ from itertools import combinations
 from sparsec.errors import ScheduleError
 from sparsec.formats.level import CanIterate, Level, LevelView
 from sparsec.ir.buffer import FALSE, Block, Expr, If, Set, Stmt, Var, i64
-from sparsec.ir.build import Builder, add, both, eq, lt, op, sub
+from sparsec.ir.build import Builder, add, both, eq, lt, op
 from sparsec.ir.loops import Forall
 from sparsec.ir.loops import Stmt as LStmt
 from sparsec.ir.tensor import Access
@@ -132,12 +132,9 @@ def is_unique(storage: Storage, n: int) -> bool:
 def search(b: Builder, level: Level, view: LevelView, first: Expr, end: Expr, coord: Expr) -> Expr:
     """The first position in ``first..end`` whose coordinate is at least ``coord``, by bisection."""
     assert isinstance(level, CanIterate)
-    lo, hi = b.var("lo", first), b.var("hi", end)
-    with b.while_(lt(lo, hi), note=f"search {view.tensor}.{view.number}"):
-        mid = b.let("mid", add(lo, op("shr", sub(hi, lo), i64(1))))
-        below = b.let("below", lt(level.coordinate(b, view, mid), coord))
-        b.set(lo, op("select", below, add(mid, 1), lo))
-        b.set(hi, op("select", below, hi, mid))
+    lo = b.bisect(
+        first, end, lambda p: lt(level.coordinate(b, view, p), coord), f"search {view.tensor}.{view.number}"
+    )
     return b.let("found_at", lo)
 
 

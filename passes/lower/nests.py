@@ -448,12 +448,7 @@ class Lowerer:
         def first(chunk: Expr) -> Expr:
             """The first iteration of a chunk, by bisection."""
             wanted = b.let("wanted", add(start, mul(chunk, share)))
-            low, high = b.var("low", lo), b.var("high", hi)
-            with b.while_(lt(low, high), note=f"share {f.index}"):
-                mid = b.let("mid", add(low, op("shr", sub(high, low), i64(1))))
-                short = b.let("short", lt(work(mid), wanted))
-                b.set(low, op("select", short, add(mid, 1), low))
-                b.set(high, op("select", short, high, mid))
+            low = b.bisect(lo, hi, lambda i: lt(work(i), wanted), f"share {f.index}")
             return b.let("bound", low)
 
         def body(chunk: Expr) -> None:

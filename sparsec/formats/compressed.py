@@ -59,7 +59,8 @@ class Compressed(Level, CanIterate, CanLocate, CanAppend):
     def locate(self, b: Builder, v: LevelView, parent: Expr, coord: Expr) -> tuple[Expr, Expr]:
         first, end = self.bounds(b, v, parent, b.add(parent, 1))
         end = b.let("end", end)
-        lo = lower_bound(b, v, first, end, coord)
+        note = f"search {v.tensor}.{v.number}"
+        lo = b.bisect(first, end, lambda p: b.lt(self.coordinate(b, v, p), coord), note)
         found = b.var("found", b.const(False, BOOL))
         with b.if_(b.lt(lo, end)):
             b.set(found, b.eq(self.coordinate(b, v, lo), coord))
@@ -146,18 +147,6 @@ class Compressed(Level, CanIterate, CanLocate, CanAppend):
         return size
 
 
-def lower_bound(b: Builder, v: LevelView, first: Expr, end: Expr, coord: Expr) -> Expr:
-    """The first position in ``first..end`` whose coordinate is at least ``coord``, by bisection."""
-    lo = b.var("lo", first)
-    hi = b.var("hi", end)
-    with b.while_(b.lt(lo, hi), note=f"search {v.tensor}.{v.number}"):
-        mid = b.let("mid", b.add(lo, b.op("shr", b.sub(hi, lo), b.const(1))))
-        below = b.let("below", b.lt(b.load_index(v.arrays["crd"], mid), coord))
-        b.set(lo, b.op("select", below, b.add(mid, 1), lo))
-        b.set(hi, b.op("select", below, hi, mid))
-    return lo
-
-
 def check_coordinates(crd: np.ndarray, extent: int, where: str) -> None:
     """Raise ``FormatError`` if a coordinate is outside ``0..extent``."""
     if crd.size == 0:
@@ -171,4 +160,4 @@ def check_coordinates(crd: np.ndarray, extent: int, where: str) -> None:
             )
 
 
-__all__ = ["Compressed", "check_coordinates", "lower_bound"]
+__all__ = ["Compressed", "check_coordinates"]

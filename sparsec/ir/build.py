@@ -16,7 +16,7 @@ Rules of the folding, by name::
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from sparsec.ir import ops
@@ -280,6 +280,16 @@ class Builder:
         with self.collect() as body:
             yield
         self.emit(While(cond, Block(tuple(body)), note))
+
+    def bisect(self, lo: Expr, hi: Expr, below: Callable[[Expr], Expr], note: str) -> Var:
+        """The first number of ``lo..hi`` at which ``below`` is false, ``hi`` if there is none; from there on it stays so."""
+        low, high = self.var("low", lo), self.var("high", hi)
+        with self.while_(lt(low, high), note=note):
+            mid = self.let("mid", add(low, op("shr", sub(high, low), i64(1))))
+            short = self.let("short", below(mid))
+            self.set(low, op("select", short, add(mid, 1), low))
+            self.set(high, op("select", short, high, mid))
+        return low
 
     @contextmanager
     def if_(self, cond: Expr, note: str = "") -> Iterator[None]:
