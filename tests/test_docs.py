@@ -1,4 +1,4 @@
-"""The documents are true: samples parse, run and refuse as they claim, sessions show what happens, links lead somewhere.
+"""The documents are true: samples parse, run and refuse as they claim, sessions happen as shown, links lead somewhere.
 
 Fences are told apart by their first line::
 

@@ -110,7 +110,7 @@ def test_checkout_imports_from_another_folder(tmp_path: Path) -> None:
     """Nothing installed: the hook of an editable installation is taken away, the root comes by ``sys.path``."""
     code = f"""
 import sys
-sys.meta_path[:] = [f for f in sys.meta_path if "editable" not in getattr(f, "__module__", f.__name__)]
+sys.meta_path[:] = [f for f in sys.meta_path if "editable" not in str(getattr(f, "__module__", ""))]
 sys.path.insert(0, {str(ROOT)!r})
 import sparsec, sparsec.frontends.dsl, sparsec.passes.lower, sparsec.backends.cpu, sparsec.runtime.storage
 for m in (sparsec, sparsec.frontends.dsl, sparsec.passes.lower, sparsec.backends.cpu, sparsec.runtime.storage):
