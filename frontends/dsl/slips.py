@@ -1,0 +1,85 @@
+"""What is wrong with a text that does not parse: what was found, what could stand there, advice for typical slips."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from sparsec.errors import SyntaxError_, nearest
+from sparsec.frontends.dsl.lexer import Source, Token
+
+_SHOWN = {
+    "NAME": "a name", "INT": "a number", "_NL": "the end of the line", "ASSIGN": "'='", "EQUAL": "'='",
+    "__ANON_0": "'->'", "LPAR": "'('", "RPAR": "')'", "LSQB": "'['", "RSQB": "']'", "LBRACE": "'{'", "RBRACE": "'}'",
+    "COLON": "':'", "COMMA": "','", "DOT": "'.'", "FOR": "'for'", "IN": "'in'", "WHERE": "'where'", "OVER": "'over'",
+    "SLOT": "'#'", "FILL": "'fill(...)'", "VALUES": "'values(...)'", "SYMBOL": "'+'", "$END": "the end of the text",
+}  # fmt: skip
+"""Terminals of the grammar as people call them."""
+_DEFINITIONS = ("kernel", "fn", "format", "semiring", "monoid", "schedule")
+_ELSEWHERE = ("if", "for", "while", "return", "def", "lambda", "let", "var", "else")
+_COMPARISONS = ("<", "<=", ">", ">=", "==", "!=")
+
+
+def explain(source: Source, token: Token, before: Token | None, fits: set[str]) -> SyntaxError_:
+    """The error for ``token``, which does not fit behind ``before``; ``fits`` are the terminals that would."""
+    if before is not None and before.text in _ELSEWHERE and token.text != "=":
+        token, before = before, None
+    elif before is not None and _lacks_operand(before, token, fits):
+        hint = f"something must follow '{before.text}'"
+        return source.error(f"an expression is missing after '{before.text}'", before.start, before.stop, hint)
+    advice = next(_slips(source, token, before, fits), None) or _expected(fits)
+    if token.kind == "eof":
+        at = before.stop if before else 1
+        return source.error("the text ends too early", at - 1, at, advice)
+    shown = f"'{token.text}'" if token.text.strip() else "the end of the line"
+    return source.error(f"unexpected {shown}", token.start, token.stop, advice)
+
+
+def _lacks_operand(before: Token, token: Token, fits: set[str]) -> bool:
+    operator = before.kind == "symbol" and before.text not in "([{,:}])" and before.text not in ("=", "->")
+    ends = token.kind in ("eof", "end") or token.text in (")", "]", "}", ",")
+    return operator and ends and {"FLOAT", "NAME"} <= fits
+
+
+def _expected(fits: set[str]) -> str | None:
+    if "SCAN" in fits and "FLOAT" not in fits:
+        return "expected a statement, such as y[i] = x[i]"
+    words = ["an expression"] if {"FLOAT", "NAME"} <= fits else sorted(_SHOWN[t] for t in fits if t in _SHOWN)
+    if not words or len(words) > 6:
+        return None
+    return f"expected {', '.join(words[:-1])}{' or ' if len(words) > 1 else ''}{words[-1]}"
+
+
+def _slips(source: Source, token: Token, before: Token | None, fits: set[str]) -> Iterator[str]:
+    """Advice, the fittest first."""
+    word, last = token.text, "" if before is None else before.text
+    follows = source.text[token.stop :].lstrip(" ")[:1]
+    if word in ("&", "|") and last == word:
+        yield f"write '{'and' if word == '&' else 'or'}'"
+    if follows == "=" and word in ("-", "/", "%") and "ASSIGN" in fits:
+        yield f"there is no '{word}=': updates are += *= min= max= |= &="
+    if follows == "=" and word in ("min", "max") and "ASSIGN" in fits:
+        yield f"write '{word}=' without a space"
+    if word == "=" and "COMPARE" in fits:
+        yield "'==' compares; '=' defines, once in a statement"
+    if word == "==" and "ASSIGN" in fits:
+        yield "'=' defines a tensor"
+    if word in _COMPARISONS and "AND" in fits and "COMPARE" not in fits:
+        yield "comparisons do not chain: write a < b and b < c"
+    if "__ANON_0" in fits and word in ("{", ":", "="):
+        yield "a kernel names its results: kernel f(x: f64[n]) -> y: f64[n] { ... }"
+    if word in _ELSEWHERE:
+        yield f"there is no '{word}': a choice is select(c, a, b), a condition 'where', a loop an index"
+    if word == ";" and "COMMA" in fits:
+        yield "separate them by commas"
+    if word == ":" and last.isdigit():
+        yield "a range is a condition: y[i] = ... where i in 0:3"
+    if "KERNEL" in fits and before is None or (before is not None and before.text == "}" and "KERNEL" in fits):
+        near = nearest(word, _DEFINITIONS) if token.kind == "name" and word not in _DEFINITIONS else None
+        what = "kernel, fn, format, semiring, monoid and schedule"
+        yield near or f"a file holds {what} definitions; bare statements are for sp.evaluate"
+    starts = token.kind in ("name", "int", "float", "imaginary") or word == "("
+    if starts and "MUL" in fits and word not in ("fill", "values"):
+        yield "an operator is missing: a product is written with '*'"
+
+
+__all__ = ["explain"]
