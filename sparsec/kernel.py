@@ -73,6 +73,10 @@ class Kernel:
         if all(t.format is not None for t in program.operands):
             self._resolve({})
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A kernel travels as its program; what it compiled is found again in the caches."""
+        return _again, (self._resolved or self.program, self._nest, self.backend, self.threads, self._open_fills)
+
     def __repr__(self) -> str:
         operands = ", ".join(self._names)
         results = ", ".join(t.name for t in self.program.results)
@@ -325,6 +329,12 @@ class Kernel:
 
 _NOTHING = np.empty(1)
 _NOT_TORCH = ("uint16", "uint32", "uint64")
+
+
+def _again(
+    program: Program, nest: loops.Kernel | None, backend: str, threads: int | None, open_fills: bool
+) -> Kernel:
+    return Kernel(program, nest=nest, backend=backend, threads=threads, open_fills=open_fills)
 
 
 def _assigns(body: Sequence[Any]) -> Iterator[Assign]:
