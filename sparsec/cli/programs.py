@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -60,13 +59,12 @@ def guessed(text: str) -> dict[str, OperandType]:
 
 
 def _walk(node: Any) -> Iterator[Any]:
+    """The nodes of a syntax tree, which are named tuples, parents first."""
     if isinstance(node, list | tuple):
+        if hasattr(node, "_fields"):
+            yield node
         for part in node:
             yield from _walk(part)
-    elif dataclasses.is_dataclass(node):
-        yield node
-        for f in dataclasses.fields(node):
-            yield from _walk(getattr(node, f.name))
 
 
 def operand(name: str, spec: specs.Spec, seed: int, decl: TensorDecl | None = None) -> Any:

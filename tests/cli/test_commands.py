@@ -290,7 +290,7 @@ def test_wrong_programs_and_data(invoke: Invoke, matrix: Path, program: Path, tm
     for arguments, message in [
         (("run", tmp_path / "no.sp"), "cannot read the program"),
         (("run", tmp_path / "binary"), "is not a program"),
-        (("run", tmp_path / "broken.sp"), "broken.sp:3, column 1"),
+        (("run", tmp_path / "broken.sp"), "broken.sp:2, column 17"),
         (("run", tmp_path / "empty.sp"), "the text is empty"),
         (("run", program, "x=rand(3)"), "choose one: --kernel spmv | outer"),
         (("run", program, "--kernel", "spvm"), "did you mean 'spmv'?"),
