@@ -130,7 +130,17 @@ def run(kernel: Kernel, seed: int) -> None:
         assert not verdict.wrong, verdict.text
 
 
+@pytest.fixture
+def registry() -> Iterator[None]:
+    """Level types that a page defines are forgotten after it."""
+    before = dict(REGISTRY)
+    yield
+    REGISTRY.clear()
+    REGISTRY.update(before)
+
+
 @BY_PATH
+@pytest.mark.usefixtures("registry")
 def test_sessions(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     module = ModuleType("docs_page")
