@@ -15,7 +15,7 @@ from sparsec.ir.tensor import Expr, Literal, Map
 
 LITERAL, EXTENT, OPEN = "literal", "extent", "open"
 """Why an expression is weak: it is a literal; it is made of extents; its dtype is being inferred."""
-_RANK = {"b": 0, "u": 1, "i": 1, "f": 2, "c": 3}
+RANK = {"b": 0, "u": 1, "i": 1, "f": 2, "c": 3}
 
 
 class Typed(NamedTuple):
@@ -33,14 +33,14 @@ def common(args: Sequence[Typed]) -> DType:
     """The dtype in which arguments meet."""
     strong = [a.dtype for a in args if not a.weak]
     if not strong:
-        return max((a.dtype for a in args), key=lambda t: _RANK[t.kind])
+        return max((a.dtype for a in args), key=lambda t: RANK[t.kind])
     out = strong[0]
     for t in strong[1:]:
         out = promote(out, t)
     for a in args:
         if not a.weak:
             continue
-        if _RANK[a.dtype.kind] > _RANK[out.kind]:
+        if RANK[a.dtype.kind] > RANK[out.kind]:
             narrow = a.dtype.kind == "c" and out in (F16, BF16, F32)
             out = C64 if narrow else a.dtype
         elif a.weak == EXTENT and out.is_integer and out is not U64:

@@ -8,8 +8,9 @@ from sparsec.errors import ShapeError, TypeError_, UnsupportedError
 from sparsec.frontends.dsl import ast
 from sparsec.frontends.dsl.implicit import names_in
 from sparsec.frontends.dsl.names import RESERVED
+from sparsec.frontends.dsl.reads import Block
 from sparsec.frontends.dsl.scopes import Variable
-from sparsec.frontends.dsl.statements import Block, assign
+from sparsec.frontends.dsl.statements import assign
 from sparsec.frontends.dsl.targets import Body, declare
 from sparsec.ir.tensor import Assign, IndexDecl, ScanLoop
 

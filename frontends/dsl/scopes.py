@@ -112,7 +112,7 @@ class Scopes:
         """Note a use of an index variable that no reduction binds."""
         if e.id not in self.variables:
             if e.id in RESERVED:
-                raise TypeError_(f"'{e.id}' is a word of the language and cannot name an index variable", span=e.span)
+                raise reserved(e)
             self.variables[e.id] = Variable(e.id, e.span)
         if e.id not in found:
             found.append(e.id)
@@ -164,7 +164,7 @@ class Scopes:
                 hint="use another letter for the index",
             )
         if e.id in RESERVED:
-            raise TypeError_(f"'{e.id}' is a word of the language and cannot name an index variable", span=e.span)
+            raise reserved(e)
         return e
 
     # extents
@@ -233,6 +233,11 @@ class Scopes:
                 if isinstance(a, int) and isinstance(b, int):
                     return a + b if e.op == "+" else a - b if e.op == "-" else a * b
         return None
+
+
+def reserved(e: ast.Name) -> TypeError_:
+    message = f"'{e.id}' is a word of the language and cannot name an index variable"
+    return TypeError_(message, span=e.span, hint="use another letter for the index")
 
 
 def conjuncts(e: ast.Expr | None) -> list[ast.Expr]:

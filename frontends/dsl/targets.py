@@ -56,7 +56,7 @@ def find_target(body: Body, s: ast.AssignText) -> Tensor:
     t = body.tensors.get(name)
     if t is None:
         t = declare(body, s)
-    elif s.annotations and t.span is not span:
+    elif s.annotations and t.span != span:
         hint = f"its type stands at line {t.span.line}" if t.span else "its type is that of what is passed"
         raise SyntaxError_(f"'{name}' is declared already", span=s.annotations[0].span, hint=hint)
     if t.role == "in":

@@ -25,6 +25,7 @@ from sparsec.frontends.dsl.reductions import reduction
 from sparsec.frontends.dsl.symbols import Definitions, Semiring, Tensor
 from sparsec.ir import ops
 from sparsec.ir.dtypes import BOOL, BY_NAME, C128, F64, I8, I64, U64, DType, promote
+from sparsec.ir.rewrite import children
 from sparsec.ir.tensor import Access, Dim, Expr, Extent, Index, Literal, Map, Reduce, Stored
 
 INFIX = {
@@ -67,16 +68,13 @@ class Typer:
         self.monoids: set[str] = set()
         self.implicit: list[Reduce] = []
         self.nodes = 0
+        self.sizes: dict[int, tuple[Expr, int]] = {}  # by id; the expression keeps its id from being used again
 
     def expr(self, e: ast.Expr) -> Typed:
         """``e`` with its dtype; raises ``TypeError_`` and ``ShapeError`` at the part that is wrong."""
         self.nodes += 1
         if self.nodes > MAX_NODES:
-            raise TypeError_(
-                f"the statement has more than {MAX_NODES:,} operators when its functions are written out",
-                span=e.span,
-                hint="give parts of it names of their own",
-            )
+            raise self.too_large(e.span)
         match e:
             case ast.Number():
                 return number(e)
@@ -275,7 +273,24 @@ class Typer:
         out = self.expr(fn.body)
         self.arguments, self.semiring = outer
         self.calls.pop()
+        if self.size(out.expr) > MAX_NODES:
+            raise self.too_large(span)
         return out
+
+    def size(self, e: Expr) -> int:
+        """How many nodes an expression has when those that it shares are written out."""
+        known = self.sizes.get(id(e))
+        if known is None:
+            known = e, 1 + sum(self.size(child) for child in children(e))
+            self.sizes[id(e)] = known
+        return known[1]
+
+    def too_large(self, span: Span) -> TypeError_:
+        return TypeError_(
+            f"the statement has more than {MAX_NODES:,} operators when its functions are written out",
+            span=span,
+            hint="give parts of it names of their own",
+        )
 
     def stored(self, e: ast.Call) -> Typed:
         arity(e, 1)

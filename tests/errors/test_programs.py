@@ -15,8 +15,11 @@ import pytest
 
 from sparsec.errors import SparsecError
 from sparsec.frontends.dsl import OperandType, parse_format, parse_schedule, parse_source, parse_statements
+from sparsec.frontends.dsl.statements import MAX_DEPTH
 from sparsec.frontends.einsum import einsum_program
+from sparsec.ir import text
 from sparsec.ir.dtypes import F64, I64
+from sparsec.ir.tensor_verify import verify
 
 TABLE = Path(__file__).with_name("programs.txt")
 HEAD = (
@@ -128,6 +131,7 @@ HUGE = {
     "powers": HEAD + "y[i] = " + " ** ".join(["s"] * 20_000) + "\n}",
     "calls": HEAD + "y[i] = " + "abs(" * 90 + "x[i]" + ")" * 90 + "\n}",
     "doubling": "fn f0(x) = x * x\n" + "".join(f"fn f{n + 1}(x) = f{n}(x) * f{n}(x)\n" for n in range(25)),
+    "sharing": f"fn sq(x) = x * x\nkernel k(x: f64) -> y: f64 {{ y = {'sq(' * 25}x{')' * 25} }}",
     "chain": "".join(f"fn f{n}(x) = f{n + 1}(x)\n" for n in range(2000)) + "fn f2000(x) = x",
     "map": "format f = (i) -> (" + "i" + " + 1" * 20_000 + ": dense)",
     "lines": "\n" * 900_000 + "x",
@@ -148,6 +152,16 @@ def test_huge_and_strange_texts(name: str) -> None:
     with pytest.raises(SparsecError) as caught:
         parse_source(HUGE[name])
     assert len(str(caught.value)) < 2000
+
+
+def test_depth_is_that_of_tensor_ir() -> None:
+    assert MAX_DEPTH == text.MAX_DEPTH
+    deep = " + ".join(["x[i]"] * 90)
+    program = parse_source(f"kernel k(x: f32[n]) -> y: f64[n] {{ y[i] = {deep} }}").kernels["k"]
+    verify(program)
+    chain = "f(" * 28 + "x" + ")" * 28 + " + x" * 40
+    with pytest.raises(SparsecError, match="nests more than 100 deep"):
+        parse_source(f"fn f(x) = f64(f32(x)) + f64(f32(1))\nkernel k(x: f64) -> y: f64 {{ y = {chain} }}")
 
 
 def test_many_statements() -> None:
@@ -210,7 +224,7 @@ def test_mutated_einsums_never_crash() -> None:
 
 
 if __name__ == "__main__":
-    text = TABLE.read_text()
-    for program, expected in cases():
-        text = text.replace(f"{program}\n------\n{expected}\n", f"{program}\n------\n{message(program)}\n")
-    TABLE.write_text(text)
+    table = TABLE.read_text()
+    for wrong, old in cases():
+        table = table.replace(f"{wrong}\n------\n{old}\n", f"{wrong}\n------\n{message(wrong)}\n")
+    TABLE.write_text(table)

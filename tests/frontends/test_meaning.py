@@ -138,6 +138,7 @@ FOLDS: list[tuple[str, Callable[..., Any]]] = [
     ("C[i, j] = A[i, j] where top[i, j: 5](A[i, j])", lambda A: masked(A, greatest(A.reshape(1, 12), 5).reshape(3, 4))),
     ("y[i] = A[i, j] * x[j] where j < i", lambda A, x: (np.tril(A, -1) * x).sum(1)),
     ("y[i]: fill(7) = A[i, j] * x[j] where j < i", lambda A, x: np.array([7, *(np.tril(A, -1) @ x)[1:]])),
+    ("y[i] = A[i, j] where top[j: 2](A[i, j])", lambda A: np.sort(A, 1)[:, 2:].sum(1)),
     ("y[i] = min[j](A[i, j]) where j < i", lambda A: np.array([0, A[1, 0], A[2, :2].min()])),
     ("y[i]: fill(inf) = min[j](A[i, j]) where j < i", lambda A: np.array([np.inf, A[1, 0], A[2, :2].min()])),
     ("y[i] = A[i, j] where j < i and b[i] > -9", lambda A: np.tril(A, -1).sum(1)),
