@@ -110,6 +110,8 @@ def tokenize(source: Source) -> list[Token]:
             if at < 0:
                 break
             continue
+        if word in ("min=", "max=") and not (out and (out[-1].kind == "name" or out[-1].text == "]")):
+            kind, word, at = "name", word[:3], start + 3  # a tensor of that name is defined
         token = Token(kind, word, start, at)
         if word == "\n":
             if line_end is None and out and brackets.lines_count:

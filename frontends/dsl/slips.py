@@ -55,12 +55,18 @@ def _slips(source: Source, token: Token, before: Token | None, fits: set[str]) -
     follows = source.text[token.stop :].lstrip(" ")[:1]
     if word in ("&", "|") and last == word:
         yield f"write '{'and' if word == '&' else 'or'}'"
-    if follows == "=" and word in ("-", "/", "%") and "ASSIGN" in fits:
+    if follows == "=" and word in ("-", "/", "%", "//", "**", "^") and "ASSIGN" in fits:
         yield f"there is no '{word}=': updates are += *= min= max= |= &="
     if follows == "=" and word in ("min", "max") and "ASSIGN" in fits:
         yield f"write '{word}=' without a space"
     if word == "=" and "COMPARE" in fits:
         yield "'==' compares; '=' defines, once in a statement"
+    if word == "=" and last == ":":
+        yield "'=' alone defines a tensor"
+    if word == "@" and "MUL" in fits:
+        yield "products are written element by element: A[i, j] * B[j, k] sums over j"
+    if word == "." and "MUL" in fits:
+        yield "there are no attributes: a transpose is writing the indices in another order, a function is sqrt(x[i])"
     if word == "==" and "ASSIGN" in fits:
         yield "'=' defines a tensor"
     if word in _COMPARISONS and "AND" in fits and "COMPARE" not in fits:

@@ -34,6 +34,8 @@ LINES = [
     ("f(a: f64, #: a note\n b: f64)", "f ( a : f64 , b : f64 )"),
     ("a min= b", "a min= b"),
     ("argmin == b", "argmin == b"),
+    ("min=b; max= min", "min = b ; max = min"),
+    ("a[i]min=b", "a [ i ] min= b"),
     ("a = min == b", "a = min == b"),
     ("2.5e3*.5+1.j-2e-1", "2.5e3 * .5 + 1.j - 2e-1"),
     ("\ufeffa\t=\r\n b", "a = b"),
