@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from sparsec.errors import ScheduleError, SparsecError, nearest
+from sparsec.errors import ScheduleError, SparsecError, TypeError_, nearest
 from sparsec.formats.format import Format
 from sparsec.frontends.dsl import ast
 from sparsec.frontends.dsl.definitions import collect
@@ -87,3 +87,7 @@ def located(text: str, filename: str | None = None) -> Iterator[None]:
         yield
     except SparsecError as e:
         raise e.locate(text, filename) from None
+    except RecursionError:
+        # The bounds keep expressions far from Python's; a caller that is deep in its own recursion may still meet it.
+        hint = "give parts of it names of their own"
+        raise TypeError_("an expression nests too deeply", source=text, filename=filename, hint=hint) from None

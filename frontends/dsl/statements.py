@@ -21,14 +21,11 @@ from sparsec.frontends.dsl.reads import Block, check_reads
 from sparsec.frontends.dsl.scopes import Scopes, conjuncts, join
 from sparsec.frontends.dsl.symbols import Semiring, Tensor
 from sparsec.frontends.dsl.targets import Body, find_target
-from sparsec.frontends.dsl.typing import Scope, Typer
+from sparsec.frontends.dsl.typing import MAX_DEPTH, Scope, Typer
 from sparsec.frontends.dsl.values import UPDATES, assigned, target_dtype, update
 from sparsec.ir.dtypes import BOOL
 from sparsec.ir.rewrite import children
 from sparsec.ir.tensor import Access, Assign, Expr, Extent, IndexDecl, Map
-
-MAX_DEPTH = 100
-"""That of tensor IR, whose module is not loaded for it."""
 
 
 def assign(body: Body, s: ast.AssignText, block: Block | None = None) -> Assign:

@@ -37,8 +37,9 @@ OF_BOOLS = {
     "add": "or", "max": "or", "bitor": "or", "mul": "and", "min": "and", "bitand": "and", "bitxor": "ne",
 }  # fmt: skip
 MAX_NODES = 20_000
+MAX_DEPTH = 100
+"""Bounds of one statement with the file's functions written out; the second is that of tensor IR."""
 MAX_CALLS = 30
-"""Functions of the file inside one another, and operators of one statement with all of them written out."""
 
 
 @dataclass(slots=True)
@@ -68,13 +69,22 @@ class Typer:
         self.monoids: set[str] = set()
         self.implicit: list[Reduce] = []
         self.nodes = 0
-        self.sizes: dict[int, tuple[Expr, int]] = {}  # by id; the expression keeps its id from being used again
+        self.depth = 0
+        # By id; an expression that is kept keeps its id from being used again.
+        self.measured: dict[int, tuple[Expr, tuple[int, int]]] = {}
 
     def expr(self, e: ast.Expr) -> Typed:
         """``e`` with its dtype; raises ``TypeError_`` and ``ShapeError`` at the part that is wrong."""
         self.nodes += 1
-        if self.nodes > MAX_NODES:
+        self.depth += 1
+        if self.nodes > MAX_NODES or self.depth > 2 * MAX_DEPTH:
             raise self.too_large(e.span)
+        try:
+            return self.typed(e)
+        finally:
+            self.depth -= 1
+
+    def typed(self, e: ast.Expr) -> Typed:
         match e:
             case ast.Number():
                 return number(e)
@@ -273,23 +283,25 @@ class Typer:
         out = self.expr(fn.body)
         self.arguments, self.semiring = outer
         self.calls.pop()
-        if self.size(out.expr) > MAX_NODES:
+        nodes, depth = self.measure(out.expr)
+        if nodes > MAX_NODES or depth > MAX_DEPTH:
             raise self.too_large(span)
         return out
 
-    def size(self, e: Expr) -> int:
-        """How many nodes an expression has when those that it shares are written out."""
-        known = self.sizes.get(id(e))
+    def measure(self, e: Expr) -> tuple[int, int]:
+        """How many nodes an expression has when those that it shares are written out, and how deep they nest."""
+        known = self.measured.get(id(e))
         if known is None:
-            known = e, 1 + sum(self.size(child) for child in children(e))
-            self.sizes[id(e)] = known
+            below = [self.measure(child) for child in children(e)]
+            known = e, (1 + sum(n for n, _ in below), 1 + max((d for _, d in below), default=0))
+            self.measured[id(e)] = known
         return known[1]
 
     def too_large(self, span: Span) -> TypeError_:
         return TypeError_(
-            f"the statement has more than {MAX_NODES:,} operators when its functions are written out",
+            f"more than {MAX_NODES:,} operators, or {MAX_DEPTH} inside one another, when the functions are written out",
             span=span,
-            hint="give parts of it names of their own",
+            hint="give parts of the statement names of their own",
         )
 
     def stored(self, e: ast.Call) -> Typed:
