@@ -46,7 +46,7 @@ MAX_CALLS = 30
 class Scope:
     """What names mean in a statement.
 
-    ``indices`` are its index variables, ``offsets`` what is added to the value of some, ``extents`` how far they run.
+    ``indices`` says how far its index variables run, ``offsets`` what is added to the value of some.
     """
 
     tensors: Mapping[str, Tensor] = field(default_factory=dict)
