@@ -132,9 +132,7 @@ def is_unique(storage: Storage, n: int) -> bool:
 def search(b: Builder, level: Level, view: LevelView, first: Expr, end: Expr, coord: Expr) -> Expr:
     """The first position in ``first..end`` whose coordinate is at least ``coord``, by bisection."""
     assert isinstance(level, CanIterate)
-    lo = b.bisect(
-        first, end, lambda p: lt(level.coordinate(b, view, p), coord), f"search {view.tensor}.{view.number}"
-    )
+    lo = b.bisect(first, end, lambda p: lt(level.coordinate(b, view, p), coord), f"search {view.tensor}.{view.number}")
     return b.let("found_at", lo)
 
 

@@ -27,6 +27,7 @@ from sparsec.ir.rewrite import walk
 from sparsec.ir.tensor import Access, Index
 from sparsec.passes.lower.coiterate import Cases, Coiteration, make_walker, probe
 from sparsec.passes.lower.context import Context, Cursor, Env
+from sparsec.passes.lower.scatter import ScatterWriter
 from sparsec.passes.lower.simplify import prune, substitute
 from sparsec.passes.lower.sorting import ListWork
 from sparsec.passes.lower.workspaces import BitmapWork, StampWork, make_work
@@ -232,8 +233,8 @@ class Lowerer:
             self.writer = ctx.writers[s.tensor] = append
             self.stmt(s.body, env)
             append.close()
-        elif s.method == "count":
-            count = CountWriter(ctx, decl)
+        elif s.method in ("count", "scatter"):
+            count = CountWriter(ctx, decl) if s.method == "count" else ScatterWriter(ctx, decl)
             self.writer = ctx.writers[s.tensor] = count
             ctx.counting = True
             self.stmt(s.body, env)
@@ -242,7 +243,7 @@ class Lowerer:
             self.stmt(s.body, env)
             count.close()
         else:
-            raise ScheduleError(f"'{s.tensor}' cannot be assembled by '{s.method}'", hint="insert, append or count")
+            raise ScheduleError(f"'{s.tensor}' cannot be assembled by '{s.method}'", hint=", ".join(loops.METHODS))
         self.writer = None
         del ctx.writers[s.tensor]
 
@@ -360,7 +361,7 @@ class Lowerer:
             body(var)
 
     def _can_run_parallel(self) -> bool:
-        return isinstance(self.writer, InsertWriter | CountWriter)
+        return self.writer is not None and self.writer.parallel
 
     def parallel(self, f: Forall, env: Env, lo: Expr, hi: Expr) -> None:
         """Iterations handed out in chunks: of a given number, or of about equal work where entries can be counted."""

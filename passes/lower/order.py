@@ -18,6 +18,7 @@ from itertools import combinations, islice
 
 from sparsec.ir.rewrite import walk
 from sparsec.ir.tensor import Access, Expr, Extent, Index, Literal, Map, Program, Reduce, TensorDecl
+from sparsec.passes.lower.scatter import can_scatter
 
 EXTENT = 10_000.0
 FIBRE = 16.0
@@ -182,6 +183,10 @@ def _result_penalty(query: Query, order: tuple[str, ...]) -> float:
     rest = len(free) - len(result_prefix(query, order))
     if rest == 0 or (not reduced_before and tuple(free) == result_prefix(query, order)):
         return 0.0
+    levels = level_variables(query.program, query.target)
+    decl = query.program.tensor(query.target.tensor)
+    if not reduced_before and rest == len(free) and can_scatter(decl, levels, free):
+        return SCATTER
     return BITMAP if rest == 1 else LIST
 
 

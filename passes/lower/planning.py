@@ -29,6 +29,7 @@ from sparsec.ir.tensor import (
 )
 from sparsec.passes.lower.order import Choice, Query, choose_order, is_sparse, level_variables, result_prefix
 from sparsec.passes.lower.panels import Panel, find_panel
+from sparsec.passes.lower.scatter import can_scatter
 from sparsec.passes.lower.simplify import absent_value, same_value, simplify_expr
 from sparsec.passes.lower.supported import check_supported
 
@@ -304,6 +305,12 @@ class Planner:
             return Assemble(target.tensor, "insert", _mark_parallel(stmt) if parallel else stmt)
         query = self.query(target, value, extents, free_first=False)
         prefix = list(result_prefix(query, tuple(order)))
+        head = order[: len(order) - len(_trailing(order, free))]
+        levels = level_variables(self.program, target)
+        if not prefix and not set(head) - set(free) and can_scatter(decl, levels, head):
+            leaf = self.fold_tail(target, "=", order[len(head) :], body, monoid, extents)
+            self.notes.append(f"{target.tensor}: assembled by scatter: the loops bring each parent's entries in order")
+            return Assemble(target.tensor, "scatter", self.foralls(head, leaf, extents))
         stmt, how = self.into_sparse(target, order, prefix, free, body, monoid, extents)
         countable = self.countable(decl, prefix, target)
         method = "count" if countable else "append"

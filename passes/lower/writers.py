@@ -23,6 +23,7 @@ class InsertWriter:
     """Dense storage: every place exists; it begins as the fill (or the identity of what is accumulated)."""
 
     sparse = False
+    parallel = True
 
     def __init__(self, ctx: Context, decl: TensorDecl, accumulates: str | None) -> None:
         self.decl = decl
@@ -52,9 +53,13 @@ class InsertWriter:
 
 
 class SparseWriter:
-    """What appending and counting share: the views of the levels, the walk down them, publication."""
+    """What appending and counting share: the views of the levels, the walk down them, publication.
+
+    ``parallel`` says whether iterations of an outer loop may write at the same time.
+    """
 
     sparse = True
+    parallel = False
 
     def __init__(self, ctx: Context, decl: TensorDecl) -> None:
         self.ctx = ctx
@@ -229,6 +234,8 @@ class AppendWriter(SparseWriter):
 
 class CountWriter(SparseWriter):
     """Full levels above one compressed level: rows are independent, counted and then filled in parallel."""
+
+    parallel = True
 
     def __init__(self, ctx: Context, decl: TensorDecl) -> None:
         super().__init__(ctx, decl)

@@ -282,7 +282,7 @@ class Builder:
         self.emit(While(cond, Block(tuple(body)), note))
 
     def bisect(self, lo: Expr, hi: Expr, below: Callable[[Expr], Expr], note: str) -> Var:
-        """The first number of ``lo..hi`` at which ``below`` is false, ``hi`` if there is none; from there on it stays so."""
+        """The first number of ``lo..hi`` at which ``below`` is false, else ``hi``; from there on it stays so."""
         low, high = self.var("low", lo), self.var("high", hi)
         with self.while_(lt(low, high), note=note):
             mid = self.let("mid", add(low, op("shr", sub(high, low), i64(1))))

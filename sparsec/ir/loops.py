@@ -16,7 +16,7 @@ Grammar of the textual form (``loops_text.py`` prints and parses it)::
               | "chunk" "(" NAME "," INT "," extent ")"  the coordinates of chunk NAME, the last one cut at the extent
     mark     := "parallel" ["(" INT ")"] | "vector" "(" INT ")" | "unroll" | "ordered"
     kind     := ("scalar" | "dense" | "bitmap" | "list" | "registers") ["." MONOID]    what folds equal coordinates: add
-    method   := "insert" | "append" | "count"
+    method   := "insert" | "append" | "count" | "scatter"
     block    := "{" stmt* "}"
     expr     := the expressions of tensor IR without reduce, scan, softmax, top
 
@@ -130,12 +130,17 @@ class Accumulate:
     value: Expr
 
 
+METHODS = ("insert", "append", "count", "scatter")
+"""The ways to assemble."""
+
+
 @dataclass(frozen=True, slots=True)
 class Assemble:
     """``body`` defines ``tensor``, whose storage is made here.
 
     ``method``: "insert" (dense storage), "append" (in order, growing), "count" (run once to count, then once to fill:
-    rows in parallel).
+    rows in parallel), "scatter" (likewise, in one thread: loops over all levels, the last one's outermost, so that each
+    parent's entries come in order).
     """
 
     tensor: str

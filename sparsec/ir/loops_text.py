@@ -21,6 +21,7 @@ from sparsec.ir.expr_text import (
     print_expr,
 )
 from sparsec.ir.loops import (
+    METHODS,
     Accumulate,
     Assemble,
     Chunk,
@@ -40,7 +41,6 @@ from sparsec.ir.loops_scope import domain_text
 from sparsec.ir.text import MAX_LOOPS_DEPTH, Cursor, literal_text
 
 KINDS = ("scalar", "dense", "bitmap", "list", "registers")
-METHODS = ("insert", "append", "count")
 
 
 def print_kernel(k: Kernel) -> str:

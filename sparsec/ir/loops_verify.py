@@ -27,6 +27,7 @@ from collections.abc import Callable
 from typing import Any
 
 from sparsec.errors import VerifyError
+from sparsec.formats.format import Format
 from sparsec.formats.level import CanAppend, CanInsert, Planned
 from sparsec.ir import ops
 from sparsec.ir.dtypes import I32
@@ -43,6 +44,7 @@ from sparsec.ir.expr_verify import (
     updated,
 )
 from sparsec.ir.loops import (
+    METHODS,
     Accumulate,
     Assemble,
     Chunk,
@@ -62,7 +64,6 @@ from sparsec.ir.rewrite import walk
 from sparsec.ir.tensor import Access, Dim, Expr, Index, Literal, Map, Reduce, Scan, Softmax, TensorDecl, Top
 
 KINDS = ("scalar", "dense", "bitmap", "list", "registers")
-METHODS = ("insert", "append", "count")
 
 
 def verify(kernel: Kernel) -> None:
@@ -272,6 +273,8 @@ def level_order(e: Access, scope: Scope) -> Messages:
     decl = scope.decl(e.tensor)
     if decl is None or decl.format is None or e.tensor in scope.works or decl.format.is_dense:
         return
+    if any(a.tensor == e.tensor and a.method == "scatter" for a in scope.assembling):
+        return
     above: list[Index] = []
     for dim, spec in zip(decl.format.order, decl.format.levels, strict=True):
         i = e.indices[dim]
@@ -309,6 +312,32 @@ def assembly(s: Assemble, scope: Scope) -> Messages:
                 yield f"'{s.tensor}' cannot be assembled by {s.method}: level '{spec}' cannot append"
         if not any(isinstance(spec.type, CanAppend) for spec in levels):
             yield f"'{s.tensor}' is dense: assemble it by insert, not by {s.method}"
+    if s.method == "scatter" and t.format is not None:
+        yield from _scattered(s, t.format)
+
+
+def _scattered(s: Assemble, fmt: Format) -> Messages:
+    """Entries go where a count of their parents says: the loops must bring each once, a parent's in order."""
+    what = f"'{s.tensor}' cannot be assembled by scatter"
+    if len(fmt.levels) < 2 or not all(spec.type.full for spec in fmt.levels[:-1]) or fmt.levels[-1].type.full:
+        yield f"{what}: it must have full levels above one that is not"
+        return
+    nest: list[Forall] = []
+    node: Stmt = s.body
+    while isinstance(node, Forall):
+        nest.append(node)
+        node = node.body
+    while isinstance(node, Workspace):
+        node = node.consumer
+    if not isinstance(node, Accumulate) or node.target.tensor != s.tensor or node.op != "=":
+        yield f"{what}: its body must be loops around one '=' to it"
+        return
+    names = [i.name if isinstance(i, Index) else "" for i in node.target.indices]
+    last = names[fmt.order[-1]]
+    if sorted(names) != sorted(f.index for f in nest) or nest[0].index != last:
+        yield f"{what}: the loops must run over its indices, that over '{last}' outermost"
+    if any(f.parallel is not None or not isinstance(f.domain, Full) for f in nest):
+        yield f"{what} by loops that are parallel or chunked"
 
 
 def target(s: Accumulate, scope: Scope) -> Messages:

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from sparsec.passes.lower import emit
 
 from sparsec.formats.compressed import Compressed
 from sparsec.ir import buffer_interp, buffer_verify, loops_interp
 from sparsec.ir.loops import Kernel
 from sparsec.ir.loops_text import parse_kernel
 from sparsec.ir.tensor import TensorDecl
-
-sys.path.insert(0, str(Path(__file__).parent.parent / "ir"))
-from loop_kernels import NAMES
+from sparsec.passes.lower import emit
+from tests.ir.loop_kernels import NAMES
 
 Arrays = dict[str, np.ndarray[Any, Any]]
 

@@ -1,0 +1,78 @@
+"""Results whose entries arrive sorted by their last level: counted by their parents, then scattered.
+
+A transposition reads rows in order, so the entries of every column arrive in order of rows: a histogram of the columns
+says where each begins, and the second run puts every entry at its place; nothing is sorted.  (Gustavson, Two fast
+algorithms for sparse matrices: multiplication and permuted transposition, ACM TOMS 1978.)
+"""
+
+from __future__ import annotations
+
+from sparsec.formats.level import CanAppend
+from sparsec.ir.buffer import Alloc, Buffer, Const, Expr, Origin, i64
+from sparsec.ir.build import add, load, mul
+from sparsec.ir.dtypes import I64
+from sparsec.ir.tensor import Access, Index, TensorDecl
+from sparsec.ir.tensor import Expr as TExpr
+from sparsec.passes.lower.context import Context, Env
+from sparsec.passes.lower.writers import CountWriter
+
+
+def can_scatter(decl: TensorDecl, levels: tuple[str, ...], loops: list[str]) -> bool:
+    """Whether loops over ``loops``, each point of them once, bring the entries of every parent in order.
+
+    ``levels`` are the variables of the result's levels: full ones above one that appends, whose loop is outermost.
+    """
+    assert decl.format is not None
+    kinds = [spec.type for spec in decl.format.levels]
+    return (
+        len(kinds) > 1
+        and all(k.full for k in kinds[:-1])
+        and isinstance(kinds[-1], CanAppend)
+        and not kinds[-1].branchless
+        and sorted(levels) == sorted(loops)
+        and loops[0] == levels[-1]
+    )
+
+
+class ScatterWriter(CountWriter):
+    """Counts the entries of every parent, then keeps for each the position of its next entry; one thread."""
+
+    parallel = False
+
+    def __init__(self, ctx: Context, decl: TensorDecl) -> None:
+        super().__init__(ctx, decl)
+        self.next = Buffer(self.b.fresh(f"{decl.name}_next"), I64, Origin(decl.name, self.last, "next"))
+        self.b.emit(Alloc(self.next, self.parents, Const(0, I64)))
+
+    def follows(self, access: Access, index: str) -> bool:
+        return False
+
+    def start_filling(self) -> None:
+        level, view = self.appender(self.last), self.views[self.last]
+        with self.b.loop("p", i64(0), self.parents, note=f"histogram {self.decl.name}") as p:
+            level.link(self.b, view, p, load(self.next, p))
+        super().start_filling()
+        with self.b.loop("p", i64(0), self.parents) as p:
+            self.b.store(self.next, p, level.bounds(self.b, view, p, p)[0])  # type: ignore[attr-defined]
+
+    def update(self, ctx: Context, access: Access, op_name: str, value: TExpr, env: Env) -> None:
+        assert op_name == "="
+        coords = [self._coordinate(access, n, env) for n in range(len(self.levels))]
+        parent: Expr = i64(0)
+        for n in range(self.last):
+            parent = add(mul(parent, self.views[n].extent), coords[n])
+        parent = self.b.let("parent", parent)
+        at = self.b.let("at", load(self.next, parent))
+        if not self.counting:
+            v = ctx.expr(value, env)
+            self.appender(self.last).put(self.b, self.views[self.last], at, coords[-1])
+            self.b.store(self.values, at, v)
+        self.b.store(self.next, parent, add(at, 1))
+
+    def _coordinate(self, access: Access, n: int, env: Env) -> Expr:
+        e = access.indices[self.dims[n]]
+        assert isinstance(e, Index)
+        return env.indices[e.name]
+
+
+__all__ = ["ScatterWriter", "can_scatter"]

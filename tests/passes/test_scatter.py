@@ -1,0 +1,83 @@
+"""Assembly by histogram: transpositions need no sorting."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import sparsec as sp
+from sparsec.errors import VerifyError
+from sparsec.ir.loops_text import parse_kernel
+from sparsec.ir.loops_verify import verify
+from sparsec.passes.lower import explain, plan
+from tests.support.statements import Source
+
+
+def method(operands: str, result: str, statement: str) -> str:
+    kernel = plan(Source(operands, result, statement).program)
+    name = result.partition(":")[0]
+    return next(line for line in explain(kernel).splitlines() if f"{name}: assembled" in line)
+
+
+@pytest.mark.parametrize(
+    ("operands", "result", "statement", "way"),
+    [
+        ("A: f64[m, n] csr", "B: f64[m, n] csc", "B[i, j] = A[i, j]", "scatter"),
+        ("A: f64[m, n] csr", "B: f64[n, m] csr", "B[j, i] = 2 * A[i, j]", "scatter"),
+        ("A: f64[m, n] dcsr; x: f64[n]", "B: f64[m, n] csc", "B[i, j] = A[i, j] * x[j]", "scatter"),
+        ("A: f64[m, n] csr; X: f64[m, d]", "B: f64[m, n] csc", "B[i, j] = A[i, j] * X[i, k]", "scatter"),
+        ("A: f64[m, n] csr", "B: f64[m, n] csr", "B[i, j] = A[i, j]", "count"),
+        ("A: f64[m, n] csr", "B: f64[m, n] dcsc", "B[i, j] = A[i, j]", "append"),
+        ("A: f64[m, p] csr; B: f64[p, n] csr", "C: f64[m, n] csc", "C[i, j] = A[i, k] * B[k, j]", "count"),
+    ],
+)  # fmt: skip
+def test_when(operands: str, result: str, statement: str, way: str) -> None:
+    assert f"assembled by {way}" in method(operands, result, statement)
+
+
+@pytest.mark.parametrize("shape", [(0, 3), (3, 0), (1, 1), (5, 7), (40, 3)])
+def test_transposes(shape: tuple[int, int]) -> None:
+    rng = np.random.default_rng(1)
+    a = rng.integers(-2, 3, shape) * (rng.random(shape) < 0.5)
+    for source in ("csr", "dcsr", "coo"):
+        t = sp.tensor(a, format=source)
+        for b in (t.convert("csc"), sp.evaluate("B[j, i]: csr = A[i, j]", A=t)):
+            b.validate()
+            assert b.nnz == t.nnz
+        assert t.convert("csc").numpy().tolist() == a.tolist()
+        assert sp.evaluate("B[j, i]: csr = A[i, j]", A=t).numpy().tolist() == a.T.tolist()
+
+
+def test_higher_orders() -> None:
+    rng = np.random.default_rng(2)
+    a = rng.integers(-2, 3, (3, 4, 5)) * (rng.random((3, 4, 5)) < 0.4)
+    b = sp.evaluate(
+        "B[j, k, i]: (i, j, k) -> (i: dense, j: dense, k: compressed) = A[i, j, k]", A=sp.tensor(a, format="csf")
+    )
+    b.validate()
+    assert b.numpy().tolist() == a.transpose(1, 2, 0).tolist()
+
+
+TEXT = """
+kernel t {
+  in A: f64[m, n] (i, j) -> (i: dense, j: compressed[index=i32, pos=i32]) fill(0.0)
+  out B: f64[m, n] (i, j) -> (j: dense, i: compressed[index=i32, pos=i32]) fill(0.0)
+  assemble B by scatter {
+    LOOPS { B[i, j] = A[i, j] } }
+  }
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("loops", "message"),
+    [
+        ("forall j in n { forall i in m", "that over 'i' outermost"),
+        ("forall i in m parallel { forall j in n", "parallel or chunked"),
+        ("forall i in m { forall k in n", "the loops must run over its indices"),
+    ],
+)
+def test_nests_that_would_not_be_in_order_are_refused(loops: str, message: str) -> None:
+    with pytest.raises(VerifyError, match=message):
+        verify(parse_kernel(TEXT.replace("LOOPS", loops)))
+    verify(parse_kernel(TEXT.replace("LOOPS", "forall i in m { forall j in n")))
