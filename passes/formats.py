@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from sparsec.formats.format import Format
 from sparsec.formats.named import dense, named_format
+from sparsec.ir import ops
 from sparsec.ir.rewrite import walk
 from sparsec.ir.tensor import (
     Access,
@@ -96,18 +97,21 @@ def _covered(e: Expr, sparse: Mapping[Expr, Expr]) -> set[str]:
     match e:
         case Access():
             return {i.name for i in e.indices if isinstance(i, Index)} if e in sparse else set()
-        case Map(op="mul" | "and" | "bitand"):
-            return set().union(*(_covered(a, sparse) for a in e.args))
-        case Map(op="div" | "floordiv" | "mod"):
-            return _covered(e.args[0], sparse)
-        case Map(args=(only,)):
-            return _covered(only, sparse)
         case Map():
-            terms = [_covered(a, sparse) for a in e.args if not isinstance(a, Literal)]
-            return set.intersection(*terms) if terms else set()
+            terms = [(n, a, _covered(a, sparse)) for n, a in enumerate(e.args) if not isinstance(a, Literal)]
+            deciding = [names for n, a, names in terms if _decides(e.op, n, a, sparse)]
+            if deciding:
+                return set().union(*deciding)
+            return set.intersection(*(names for _, _, names in terms)) if terms else set()
         case Reduce():
             return _covered(e.body, sparse)
     return set()
+
+
+def _decides(op: str, place: int, e: Expr, sparse: Mapping[Expr, Expr]) -> bool:
+    """Whether ``op`` is decided by its argument ``e`` where that has no entry."""
+    value = absent_value(e, sparse)
+    return isinstance(value, Literal) and value.fill and ops.forced(op, place, value.value) is not None
 
 
 def _assigns(body: tuple[Stmt, ...]) -> list[Assign]:

@@ -13,12 +13,14 @@ products.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import combinations, islice
 
+from sparsec.ir import ops
 from sparsec.ir.rewrite import walk
 from sparsec.ir.tensor import Access, Expr, Extent, Index, Literal, Map, Program, Reduce, TensorDecl
 from sparsec.passes.lower.scatter import can_scatter
+from sparsec.passes.lower.simplify import absent_value
 
 EXTENT = 10_000.0
 FIBRE = 16.0
@@ -67,11 +69,19 @@ class Query:
     extents: dict[str, Extent]
     free_first: bool  # every reduced variable inside all free ones
     may_convert: bool = True  # a copy that is itself a conversion may not ask for another
+    gone: dict[int, tuple[Expr, Expr]] = field(default_factory=dict)  # what ``absent`` found, by identity
 
     @property
     def variables(self) -> tuple[str, ...]:
         free = [e.name for e in self.target.indices if isinstance(e, Index)]
         return tuple(dict.fromkeys([*free, *self.reduced]))
+
+    def absent(self, e: Expr) -> Expr:
+        """What ``e`` is where no sparse access has an entry."""
+        if id(e) not in self.gone:
+            fills = {a: Literal(self.program.tensor(a.tensor).fill, a.dtype, fill=True) for a in self.sparse}
+            self.gone[id(e)] = e, absent_value(e, fills)
+        return self.gone[id(e)][1]
 
     @property
     def sparse(self) -> list[Access]:
@@ -203,23 +213,20 @@ def _entries(query: Query, access: Access) -> float:
 
 
 def _count(query: Query, e: Expr, v: str, position: dict[str, int], converted: Sequence[Access]) -> float:
-    """Assumed number of coordinates of ``v`` at which ``e`` is not its absent value."""
+    """Assumed number of coordinates of ``v`` at which ``e`` is not what it is without entries."""
     full = extent_of(query, v)
     match e:
         case Access():
             return _fibre(query, e, v, position, converted)
-        case Map(op="mul" | "and" | "bitand"):
-            return min(_count(query, a, v, position, converted) for a in e.args)
-        case Map(op="div" | "floordiv" | "mod"):
-            return _count(query, e.args[0], v, position, converted)
-        case Map(op="add" | "sub" | "min" | "max" | "or" | "bitor" | "bitxor" | "ne"):
-            return min(full, sum(_count(query, a, v, position, converted) for a in e.args))
-        case Map(op="neg" | "abs" | "sqrt" | "sin" | "tan" | "relu" | "sign" | "cast" | "expm1" | "tanh"):
-            return _count(query, e.args[0], v, position, converted)
         case Reduce():
             return _count(query, e.body, v, position, converted)
-        case Literal():
-            return 0.0 if not e.value else full
+        case Map():
+            parts = [(n, a) for n, a in enumerate(e.args) if not isinstance(a, Literal)]
+            counts = [_count(query, a, v, position, converted) for _, a in parts]
+            absent = [(n, query.absent(a)) for n, a in parts]
+            if any(isinstance(a, Literal) and ops.forced(e.op, n, a.value) is not None for n, a in absent):
+                return min(counts)
+            return min(full, sum(counts)) if isinstance(query.absent(e), Literal) else full
     return full
 
 

@@ -3,8 +3,7 @@
 Rules by name (``Z`` is a literal marked ``fill``: the value of an unstored entry)::
 
     fold          op(literals)        => literal                  (marked fill if an argument is)
-    annihilate    mul(Z0, e)          => Z0                       (any annihilator, left or right; even against inf)
-    dividend      div(Z0, e)          => Z0
+    annihilate    mul(Z0, e)          => Z0             (what ``ops.forced`` says, even against inf and NaN)
     identity      add(0, e)           => e                        (floats: only from a fill, 0 + -0.0 is 0)
     select        select(literal,...) => the branch chosen
     accumulate    t add= identity     => nothing
@@ -61,13 +60,8 @@ def simplify_map(e: Map) -> Expr:
         values = tuple(a.dtype.np.type(a.value) for a in args)  # type: ignore[union-attr]
         value = ops.evaluate(e.op, values, e.dtype).item()
         fill = any(_absent(a) for a in args)
-        if op.annihilator is not None or op.left_annihilator is not None:
-            for a in args:
-                if _absent(a) and _is(a, op.annihilator):
-                    value = e.dtype.np.type(op.annihilator).item()
-            if _absent(args[0]) and _is(args[0], op.left_annihilator):
-                value = e.dtype.np.type(op.left_annihilator).item()
-        return Literal(value, e.dtype, fill=fill)
+        decided = _forced(e)
+        return decided if decided is not None else Literal(value, e.dtype, fill=fill)
     if e.op == "select" and isinstance(args[0], Literal):
         return args[1] if args[0].value else args[2]
     if e.op == "cast" and args[0].dtype == e.dtype:
@@ -76,11 +70,11 @@ def simplify_map(e: Map) -> Expr:
         return e
     a, b = args
     exact = not (e.dtype.is_float or e.dtype.kind == "c")
-    for x in (a, b):
-        if _is(x, op.annihilator) and (_absent(x) or exact):
-            return Literal(e.dtype.np.type(op.annihilator).item(), e.dtype, fill=_absent(x))
-    if _is(a, op.left_annihilator) and _absent(a):
-        return Literal(e.dtype.np.type(op.left_annihilator).item(), e.dtype, fill=True)
+    decided = _forced(e)
+    if decided is not None:
+        return decided
+    if exact and any(_is(x, op.annihilator) for x in (a, b)):
+        return Literal(e.dtype.np.type(op.annihilator).item(), e.dtype)
     if e.dtype == a.dtype and _neutral(a, op.identity, exact):
         return b
     if e.dtype == a.dtype and (_neutral(b, op.identity, exact) or _neutral(b, op.right_identity, exact)):
@@ -92,6 +86,16 @@ def simplify_map(e: Map) -> Expr:
         if _is(b, bound):
             return a
     return e
+
+
+def _forced(e: Map) -> Literal | None:
+    """The value that an unstored argument decides, the first of them if there are several."""
+    for n, a in enumerate(e.args):
+        if isinstance(a, Literal) and a.fill:
+            value = ops.forced(e.op, n, a.value)
+            if value is not None:
+                return Literal(e.dtype.np.type(value).item(), e.dtype, fill=True)
+    return None
 
 
 def _neutral(x: Expr, identity: object, exact: bool) -> bool:

@@ -275,12 +275,11 @@ class _Machine:
         raise UnsupportedError(f"loop nest IR has no '{type(e).__name__}'")
 
     def _apply(self, name: str, args: tuple[Expr, ...], dtype: DType) -> Outcome:
-        op = ops.OPS[name]
         outcomes = [self.evaluate(a) for a in args]
         for n, (value, absent) in enumerate(outcomes):
-            zero = op.annihilator if op.annihilator is not None or n else op.left_annihilator
-            if absent and zero is not None and _same(value, zero):
-                return _np(dtype).type(zero), True
+            decided = ops.forced(name, n, value) if absent else None
+            if decided is not None:
+                return _np(dtype).type(decided), True
         _np(dtype)  # refuses bf16
         result = ops.evaluate(name, tuple(v for v, _ in outcomes), dtype)
         gone = [absent for _, absent in outcomes]

@@ -192,6 +192,21 @@ def admits(name: str, t: DType) -> bool:
     return t.kind in kinds and not (t is BOOL and name in _NO_BOOL) and not (t.kind == "c" and name in _NO_COMPLEX)
 
 
+def forced(name: str, place: int, value: object) -> object | None:
+    """What an operator gives when its argument ``place`` is an entry that is not stored and reads as ``value``.
+
+    None where the other arguments matter.  A zero annihilates products, and an infinity sums: it is the zero of
+    min-plus and max-plus algebras, where ``+`` multiplies.
+    """
+    op = OPS[name]
+    zero = op.annihilator if op.annihilator is not None or place else op.left_annihilator
+    if zero is not None and value == zero:
+        return zero
+    if name == "add" and isinstance(value, float | np.floating) and np.isinf(value):
+        return float(value)
+    return None
+
+
 def result_dtype(name: str, args: tuple[DType, ...]) -> DType:
     """The type of ``name`` applied to arguments of these (already equal) types."""
     rule = OPS[name].rule

@@ -13,7 +13,7 @@ What the node's docstrings leave open:
   the admitted points, and a result point that has none is outside.
 - A result begins as its fill if the first statement that writes it is ``=``, else as the operator's identity (or as
   the array the caller passed under its name).
-- With ``stored`` an entry that is not stored annihilates (0 under ``mul`` and as a dividend) even against inf and NaN.
+- With ``stored`` an entry that is not stored annihilates even against inf and NaN (``ops.forced``).
 - A user's monoid is folded left to right, its literals and operators taken in the type of the reduction's body.
 - f16 computes in f16, bf16 in f32 with a rounding after every operator; arrays of bf16 hold their bits in uint16.
 """
@@ -416,16 +416,18 @@ class Machine:
         self._bound(np.broadcast_shapes(*(a.shape for a in args)))
         value = apply(e.op, args, e.dtype)
         if self.patterns:
-            value = np.where(self._annihilated(e, args), held(e.dtype).type(0), value)
+            for where, decided in reversed(self._forced(e, args)):
+                value = np.where(where, held(e.dtype).type(decided), value)
         return value
 
-    def _annihilated(self, e: Map, args: tuple[Array, ...]) -> Array:
-        """Where an argument that is not stored decides the value; 0 is the only such value with formats' fills."""
-        op, out = ops.OPS[e.op], self._constant(False)
+    def _forced(self, e: Map, args: tuple[Array, ...]) -> list[tuple[Array, Any]]:
+        """Where an argument that is not stored decides the value, and the value; the first of several counts."""
+        out = []
         for n, (a, value) in enumerate(zip(e.args, args, strict=True)):
-            zero = op.annihilator if op.annihilator is not None or n else op.left_annihilator
-            if zero is not None and not isinstance(zero, bool):
-                out = out | (self.absent(a) & (value == zero))
+            for candidate in (0, np.inf, -np.inf) if value.dtype.kind == "f" else (0,):
+                decided = ops.forced(e.op, n, candidate)
+                if decided is not None and not isinstance(decided, bool):
+                    out.append((self.absent(a) & (value == candidate), decided))
         return out
 
     def absent(self, e: Expr) -> Array:
@@ -447,7 +449,9 @@ class Machine:
         some, every = self._constant(False), self._constant(True)
         for a, g in zip(e.args, gone, strict=True):
             some, every = some | g, every & (g | isinstance(a, Literal | Dim))
-        return (some & every) | self._annihilated(e, tuple(self.eval(a) for a in e.args))
+        for where, _ in self._forced(e, tuple(self.eval(a) for a in e.args)):
+            every, some = every | where, some | where
+        return some & every
 
     # folds
 

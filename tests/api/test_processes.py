@@ -85,12 +85,12 @@ def test_a_fork_while_another_thread_compiles() -> None:
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of Unix")
 def test_ctrl_c_during_a_kernel_is_not_lost() -> None:
     out = run(
-        f"""
+        """
         import os, signal, threading, time
         import numpy as np
         import sparsec as sp
 
-        k = sp.compile("kernel f(x: f64[n]) -> s: f64 {{ s = sum[i, j](sin(x[i]) * cos(x[j])) }}")
+        k = sp.compile("kernel f(x: f64[n]) -> s: f64 { s = sum[i, j](sin(x[i]) * cos(x[j])) }")
         x = np.linspace(0, 1, 12_000)
         k(x[:4])
         threading.Timer(0.2, lambda: os.kill(os.getpid(), signal.SIGINT)).start()

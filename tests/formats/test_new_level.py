@@ -1,7 +1,7 @@
 """Adding a level type is one class and no change elsewhere: two defined here run through the whole compiler.
 
-``mirrored`` stores a compressed coordinate as its distance from the end (read and written); ``bytemap`` keeps a byte for every
-coordinate that says whether there is an entry (read by probing, it cannot be walked).
+``mirrored`` stores a compressed coordinate as its distance from the end (read and written); ``bytemap`` keeps a byte
+for every coordinate that says whether there is an entry (read by probing, it cannot be walked).
 """
 
 from __future__ import annotations
@@ -100,7 +100,8 @@ def test_bytemap_is_probed(other: str) -> None:
         (Assign(Access("y", (Index("i"),), F64), "=", Reduce("add", ("j",), product, F64), tuple(SHAPE.values())),),
     )
     y = np.full(3, 99.0)
-    args = {"A_map1": (DENSE != 0).astype(np.uint8).ravel(), "A_vals": DENSE.ravel(), "y_vals": y, "dim_m": 3, "dim_n": 4}
+    args = {"A_map1": (DENSE != 0).astype(np.uint8).ravel(), "A_vals": DENSE.ravel(), "y_vals": y}
+    args |= {"dim_m": 3, "dim_n": 4}
     args |= {"B_vals": DENSE.ravel()} if other == "dense" else {"B_pos1": POS, "B_crd1": CRD, "B_vals": VALS}
     run(emit(plan(program)), args)
     assert y.tolist() == (DENSE * DENSE).sum(1).tolist()

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from sparsec.ir import buffer_text, buffer_verify, loops_text, loops_verify, tensor_text, tensor_verify
-from sparsec.ir.tensor import Program
+from sparsec.ir.rewrite import walk
+from sparsec.ir.tensor import Access, Program
 from tests.support.campaign import Campaign, long_run
 from tests.support.differential import check, execute, expected, lower, walk_loops
 from tests.support.native import Native
@@ -40,8 +41,14 @@ def stages(program: Program, sets: list[Data]) -> None:
             # The buffer IR stores what the loops do, and more only where presence hangs on data or on empty ranges.
             least, stored = expand(t.format, slow[t.name][1]), got[t.name][1]
             assert not (least & ~stored).any(), f"'{t.name}' lacks entries at {np.argwhere(least & ~stored).tolist()}"
-            if "select" not in repr(program) and 0 not in d.dims.values():
+            if "select" not in repr(program) and 0 not in d.dims.values() and not repeats_an_index(program):
                 assert (least == stored).all(), f"'{t.name}' stores more: {np.argwhere(~least & stored).tolist()}"
+
+
+def repeats_an_index(program: Program) -> bool:
+    """Whether an access is to a diagonal: an upper entry then stands for ones that may be missing."""
+    accesses = (n for n in walk(program) if isinstance(n, Access))
+    return any(len(set(a.indices)) < len(a.indices) for a in accesses)
 
 
 def machine_code(program: Program, sets: list[Data]) -> None:

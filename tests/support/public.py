@@ -38,7 +38,7 @@ def call(kernel: Any, program: Program, data: Data) -> dict[str, Array]:
 def result(t: TensorDecl, value: Any) -> Array:
     """The dense array of a result, which must be of the kind that its declaration says."""
     assert t.format is not None
-    if t.format.is_dense and t.format.order == tuple(range(t.ndim)):
+    if t.format.is_dense:
         assert isinstance(value, np.ndarray if t.ndim else np.generic), type(value)
         return np.asarray(value)
     assert isinstance(value, sp.Tensor), type(value)

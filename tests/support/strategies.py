@@ -261,13 +261,11 @@ def constant(e: Expr, decls: dict[str, TensorDecl]) -> tuple[Any, bool] | None:
             return (d.dtype.np.type(d.fill), True) if d.format is not None and not d.format.is_dense else None
         case Map():
             args = [constant(a, decls) for a in e.args]
-            op = ops.OPS[e.op]
-            exact = e.dtype.kind not in "fc"
+            exact = e.dtype.kind not in "fc" and ops.OPS[e.op].annihilator is not None
             for n, a in enumerate(args):
-                zero = op.annihilator if op.annihilator is not None or n else op.left_annihilator
-                decides = a is not None and zero is not None and a[0] == zero
-                if decides and a is not None and (a[1] or (exact and op.annihilator is not None)):
-                    return e.dtype.np.type(zero), a[1]
+                decided = None if a is None else ops.forced(e.op, n, a[0])
+                if decided is not None and a is not None and (a[1] or exact):
+                    return e.dtype.np.type(decided), a[1]
             if e.op == "select" and args[0] is not None:
                 return args[1] if args[0][0] else args[2]
             if e.op in ("min", "max"):
