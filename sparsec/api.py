@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import re
 import threading
 from collections import OrderedDict
@@ -103,16 +104,9 @@ def _kernels(
         verify(nest)
         program = Program(nest.name, nest.tensors, ())
         return {nest.name: Kernel(program, nest=nest, backend=backend, threads=threads)}
-    from sparsec.frontends.dsl import parse_source
-
-    unit = parse_source(text, filename)
-    if not unit.kernels:
-        raise TypeError_("the text defines no kernel", hint="kernel f(x: f64[n]) -> y: f64[n] { y[i] = 2 * x[i] }")
-    if unit.schedules:
-        raise UnsupportedError(f"the schedule for '{next(iter(unit.schedules))}' cannot run yet")
     unused = set(formats)
     out = {}
-    for name, program in unit.kernels.items():
+    for name, program in _programs(text, filename).items():
         unused -= {t.name for t in program.tensors}
         out[name] = Kernel(with_formats(program, formats), backend=backend, threads=threads)
     if unused:
@@ -120,8 +114,29 @@ def _kernels(
     return out
 
 
+def _programs(text: str, filename: str | None) -> dict[str, Program]:
+    """The kernels of a source text; what was parsed by an earlier process comes from the disk, without the frontend."""
+    from sparsec.runtime.cache import disk_cache
+
+    cache, key = disk_cache(), f"programs\0{text}"
+    found = cache.get(key)
+    if found is not None:
+        return pickle.loads(found[0])  # type: ignore[no-any-return]  # the folder is ours: its machine code is run, too
+    from sparsec.frontends.dsl import parse_source
+
+    unit = parse_source(text, filename)
+    if not unit.kernels:
+        raise TypeError_("the text defines no kernel", hint="kernel f(x: f64[n]) -> y: f64[n] { y[i] = 2 * x[i] }")
+    if unit.schedules:
+        raise UnsupportedError(f"the schedule for '{next(iter(unit.schedules))}' cannot run yet")
+    cache.put(key, pickle.dumps(unit.kernels), {})
+    return unit.kernels
+
+
 def with_formats(program: Program, formats: Mapping[str, str]) -> Program:
     """The program with the formats of some tensors replaced; "auto" opens one."""
+    if not formats:
+        return program
     from sparsec.frontends.dsl import parse_format
 
     tensors = []

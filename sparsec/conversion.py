@@ -40,17 +40,15 @@ def convert(storage: Storage, format: Format) -> Storage:
         return convert(from_dense(storage, target), format)
     if format.is_dense:
         return _dense(scatter(convert(storage, coo(len(storage.shape)))), storage, target)
-    try:
-        return _copy(storage, target)
-    except Stopped as e:
-        if e.reason != "width":
-            raise
-        wide = with_widths(format, storage.shape, wide=True)
-        if wide == target:
-            raise FormatError(
-                f"the tensor has more entries than the positions of '{format}' can count", hint="declare pos=i64"
-            ) from None
-        return _copy(storage, wide)
+    for candidate in (target, with_widths(format, storage.shape, wide=True)):
+        try:
+            return _copy(storage, candidate)
+        except Stopped as e:
+            if e.reason != "width":
+                raise
+    raise FormatError(
+        f"the tensor has more entries than the positions of '{format}' can count", hint="declare pos=i64"
+    )
 
 
 def fits(have: Format, want: Format) -> bool:
@@ -94,24 +92,32 @@ def _dense(array: np.ndarray, like: Storage, target: Format) -> Storage:
 def _copy(storage: Storage, target: Format) -> Storage:
     """The same entries in other levels."""
     raw = _RAW.get(storage.values.dtype.itemsize)
-    if raw is None:  # 16 bytes: move the places, then the values
-        places = replace(storage, dtype=dtypes.U64, fill=0, values=np.arange(len(storage.values), dtype=np.uint64))
-        moved = _copy(places, target)
-        return replace(moved, dtype=storage.dtype, fill=storage.fill, values=storage.values[moved.values])
-    bits = replace(storage, dtype=raw, fill=0, values=storage.values.view(raw.np))
-    program = _copy_program(storage.format, target, raw)
+    if raw is None:  # 16 bytes: move the places, that of the fill first, then the values
+        places = np.arange(1, len(storage.values) + 1, dtype=np.uint64)
+        moved = _copy(replace(storage, dtype=dtypes.U64, fill=0, values=places), target)
+        values = np.append(np.array([storage.fill_value], storage.values.dtype), storage.values)[moved.values]
+        return replace(moved, dtype=storage.dtype, fill=storage.fill, values=values)
+    fill = int(np.array([storage.fill_value]).view(raw.np)[0]) if _pads(target) else 0
+    bits = replace(storage, dtype=raw, fill=fill, values=storage.values.view(raw.np))
+    program = _copy_program(storage.format, target, raw, fill)
     kernel = compiled(program)
     dims = dict(zip(target.normal().dims, storage.shape, strict=True))
     made = kernel.run(Call([bits.addresses], [bits.buffers], dims))["B"]
     return replace(made, dtype=storage.dtype, fill=storage.fill, values=made.values.view(storage.values.dtype))
 
 
-def _copy_program(source: Format, target: Format, t: dtypes.DType) -> Program:
+def _pads(format: Format) -> bool:
+    """Whether the format stores places without an entry: beneath a level that is not full stands one that is."""
+    full = [spec.type.full for spec in format.levels]
+    return any(below and not above for above, below in zip(full, full[1:], strict=False))
+
+
+def _copy_program(source: Format, target: Format, t: dtypes.DType, fill: int) -> Program:
     dims = target.normal().dims
     index = tuple(Index(d) for d in dims)
     return Program(
         "convert",
-        (TensorDecl("A", t, dims, source, 0, "in"), TensorDecl("B", t, dims, target, 0, "out")),
+        (TensorDecl("A", t, dims, source, fill, "in"), TensorDecl("B", t, dims, target, fill, "out")),
         (Assign(Access("B", index, t), "=", Access("A", index, t), tuple(IndexDecl(d, d) for d in dims)),),
     )
 

@@ -118,22 +118,20 @@ class Kernel:
         program = self._resolve(dict(zip(self._names, operands, strict=True)))
         bounds = self._bind(program, operands)
         dims = extents(program, [b.shape for b in bounds], sizes)
-        variant = self._variant(program, bounds, dims)
-        try:
-            result = self._run(variant, bounds, dims, operands, out)
-        except Stopped as e:
-            if e.reason != "width" or self._nest is not None:
-                raise
-        else:
+        for wide in (False, True):
+            variant = self._variant(program, bounds, dims, wide)
+            try:
+                result = self._run(variant, bounds, dims, operands, out)
+            except Stopped as e:
+                if e.reason != "width" or self._nest is not None:
+                    raise
+                continue
             simple = out is None and sizes is None and self.backend == "cpu"
             self._memo = remember(variant, bounds, dims, operands, self.threads) if simple else None
             return result
-        wide = self._variant(program, bounds, dims, wide=True)
-        if wide is variant:
-            raise FormatError(
-                "a result has more entries than the position type of its format can count", hint="leave its width open"
-            ) from None
-        return self._run(wide, bounds, dims, operands, out)
+        raise FormatError(
+            "a result has more entries than the position type of its format can count", hint="leave its width open"
+        )
 
     def _bind(self, program: Program, operands: Sequence[Any]) -> list[Bound]:
         contiguous = self.backend != "cpu" or self._nest is not None

@@ -93,6 +93,7 @@ class Compressed(Level, CanIterate, CanLocate, CanAppend):
         b.store(v.arrays["crd"], pos, coord)
 
     def link(self, b: Builder, v: LevelView, parent: Expr, count: Expr) -> None:
+        self._check_width(b, v, count)
         b.store(v.arrays["pos"], b.add(parent, 1), count)
 
     def seal(self, b: Builder, v: LevelView, parents: Expr) -> None:
@@ -102,9 +103,13 @@ class Compressed(Level, CanIterate, CanLocate, CanAppend):
         with b.loop("p", b.const(0), parents, note=f"prefix sum {v.tensor}.{v.number}") as p:
             b.set(total, b.add(total, b.load_index(pos, b.add(p, 1))))
             b.store(pos, b.add(p, 1), total)
-        largest = int(np.iinfo(pos.dtype.np).max)
+        self._check_width(b, v, total)
+
+    def _check_width(self, b: Builder, v: LevelView, count: Expr) -> None:
+        """Stop where ``pos`` cannot say ``count``."""
+        largest = int(np.iinfo(v.arrays["pos"].dtype.np).max)
         if largest < 2**63 - 1:
-            b.abort_if(b.lt(b.const(largest), total), "width")
+            b.abort_if(b.lt(b.const(largest), count), "width")
 
     def publish(self, b: Builder, v: LevelView, parents: Expr, size: Expr) -> None:
         b.publish(f"{v.tensor}_pos{v.number}_out", v.arrays["pos"], b.add(parents, 1))

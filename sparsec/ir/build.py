@@ -261,7 +261,18 @@ class Builder:
 
     def abort_if(self, cond: Expr, code: str) -> None:
         """Leave the function with one of ``ABORT_CODES``."""
-        self.emit(If(cond, Block((Abort(code),))))
+        with self.if_(cond):
+            self.emit(Abort(code))
+
+    def product(self, hint: str, *extents: Expr) -> Expr:
+        """The product of numbers that are not negative; the function is left with "overflow" where it passes 2**63."""
+        out: Expr = i64(1)
+        for n in extents:
+            if not _is(out, 1):
+                most = op("floordiv", i64(2**63 - 1), op("max", out, i64(1)))
+                self.abort_if(lt(most, n), "overflow")
+            out = self.let(hint, mul(out, n))
+        return out
 
     def comment(self, text: str) -> None:
         self.emit(Comment(text))
