@@ -24,7 +24,7 @@ from sparsec.ir.loops import (
     Workspace,
 )
 from sparsec.ir.rewrite import walk
-from sparsec.ir.tensor import Access, Index
+from sparsec.ir.tensor import Access, Index, Literal
 from sparsec.passes.lower.coiterate import Cases, Coiteration, make_walker, probe
 from sparsec.passes.lower.context import Context, Cursor, Env
 from sparsec.passes.lower.scatter import ScatterWriter
@@ -188,6 +188,7 @@ class Lowerer:
             and target.tensor == w.decl.name
             and w.follows(target, f.index)
             and w.depth == w.last
+            and prune(replace(f.body, value=Literal(s.init, s.dtype)), self.start) is None
         )
 
     def _counted_workspace(self, s: Workspace, env: Env) -> None:

@@ -61,9 +61,7 @@ class DenseWork:
     def __init__(self, ctx: Context, w: Workspace) -> None:
         self.w = w
         self.sizes = [domain_size(ctx, x.domain) for x in w.indices]
-        self.size: Expr = i64(1)
-        for s in self.sizes:
-            self.size = mul(self.size, s)
+        self.size = ctx.b.product("size", *self.sizes)
         self.buffer = Buffer(ctx.b.fresh(w.name), w.dtype, Origin(w.name, -1, "workspace"))
         initial = Const(w.init, w.dtype)
         if w.kind == "registers":

@@ -29,12 +29,9 @@ class InsertWriter:
         self.decl = decl
         self.complete = accumulates is None
         self.initial = ops.MONOIDS[accumulates].identity(decl.dtype) if accumulates else decl.fill
-        size: Expr = i64(1)
-        for d in decl.dims:
-            size = mul(size, ctx.extent(d))
-        self.size = size
+        self.size = ctx.b.product("size", *(ctx.extent(d) for d in decl.dims))
         if decl.role == "local":
-            values = ctx.b.alloc(f"{decl.name}_vals", decl.dtype, size, origin=(decl.name, -1, "vals"))
+            values = ctx.b.alloc(f"{decl.name}_vals", decl.dtype, self.size, origin=(decl.name, -1, "vals"))
             ctx.storages[decl.name] = Storage(decl, ctx.levels(decl), ctx.order(decl), ctx.views(decl), values)
         self.storage = ctx.storages[decl.name]
 
@@ -84,11 +81,10 @@ class SparseWriter:
 
     def dense_run(self, start: int) -> tuple[Expr, int]:
         """Product of the extents of the full levels from ``start`` on, and the number of the level after them."""
-        product: Expr = i64(1)
-        while start < len(self.levels) and self.levels[start].full:
-            product = mul(product, self.views[start].extent)
-            start += 1
-        return product, start
+        end = start
+        while end < len(self.levels) and self.levels[end].full:
+            end += 1
+        return self.b.product("places", *(v.extent for v in self.views[start:end])), end
 
     def enter(self, index: str) -> None:
         """A loop over the next level begins."""
@@ -126,11 +122,12 @@ class AppendWriter(SparseWriter):
         self.values = self.b.alloc(f"{decl.name}_vals", decl.dtype, i64(0), origin=(decl.name, -1, "vals"))
         self.values_room = self.b.var(f"{decl.name}_vals_cap", i64(0))
         self.begins: list[Expr] = []
+        self.runs = [self.dense_run(n + 1) if not level.full else None for n, level in enumerate(self.levels)]
         parents: Expr | None = i64(1)
         for n, level in enumerate(self.levels):
             view = self.views[n]
             if level.full:
-                parents = mul(parents, view.extent) if parents is not None else None
+                parents = self.b.product("places", parents, view.extent) if parents is not None else None
                 self.sizes.append(i64(0) if parents is None else parents)
                 continue
             self.appender(n).open(self.b, view, i64(0) if parents is None else parents)
@@ -160,7 +157,9 @@ class AppendWriter(SparseWriter):
         else:
             p = self.b.let("at", self.sizes[n])
             self.positions.append(p)
-            product, child = self.dense_run(n + 1)
+            run = self.runs[n]
+            assert run is not None
+            product, child = run
             first, needed = self.b.let("first", mul(p, product)), self.b.let("needed", mul(add(p, 1), product))
             if child < len(self.levels):
                 self.appender(child).reserve_parents(self.b, self.views[child], first, needed)
