@@ -119,10 +119,11 @@ class Storage:
                 first = n
             if n == first or (n + 1 < len(self.levels) and self.format.levels[n + 1].type.branchless):
                 continue
-            tied = np.ones(max(0, len(self.levels[n]["crd"]) - 1), bool)
+            size = int(self.levels[first]["pos"][-1])  # arrays may be longer
+            tied = np.ones(max(0, size - 1), bool)
             wrong = np.zeros_like(tied)
             for arrays in self.levels[first : n + 1]:
-                before, after = arrays["crd"][:-1], arrays["crd"][1:]
+                before, after = arrays["crd"][: max(0, size - 1)], arrays["crd"][1:size]
                 wrong |= tied & (after < before)
                 tied &= after == before
             if spec.type.unique:

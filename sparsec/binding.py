@@ -37,10 +37,8 @@ class Bound:
     keep: Storage | np.ndarray
 
     def arrays(self) -> list[np.ndarray]:
-        """The buffers in slot order."""
-        if isinstance(self.keep, Storage):
-            return self.keep.buffers
-        return [self.keep.reshape(-1)]
+        """The buffers in slot order; a dense one in its own shape, for a flat one might be a copy."""
+        return self.keep.buffers if isinstance(self.keep, Storage) else [self.keep]
 
 
 def bind(t: TensorDecl, given: Any, *, contiguous: bool = False) -> Bound:

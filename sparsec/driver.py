@@ -168,7 +168,7 @@ class Compiled:
             name = p.buffer.name if hasattr(p, "buffer") else p.var.name
             match slot.kind:
                 case "in":
-                    args[name] = next(given)
+                    args[name] = next(given).reshape(-1)
                 case "out":
                     args[name] = call.outs[slot.tensor].reshape(-1)
                 case "dim":

@@ -22,7 +22,7 @@ from sparsec.ir.tensor import Assign, Program, TensorDecl
 from sparsec.knobs import knobs
 from sparsec.memo import Memo, remember
 from sparsec.passes.lower.supported import check_supported
-from sparsec.results import as_array, check_nan, place, torch_of
+from sparsec.results import as_array, check_nan, check_tensor, place, torch_of
 from sparsec.runtime.outside import operand_storage
 from sparsec.runtime.storage import Storage
 from sparsec.tensors import Tensor
@@ -146,7 +146,10 @@ class Kernel:
         for t in results:
             assert t.format is not None
             if t.format.is_dense:
-                outs[t.name] = place(t, dims, given.get(t.name), (a for b in bounds for a in b.arrays()))
+                taken = [*(a for b in bounds for a in b.arrays()), *outs.values()]
+                outs[t.name] = place(t, dims, given.get(t.name), taken)
+            elif t.name in given:
+                check_tensor(t, dims, given[t.name])
         call = Call([b.numbers for b in bounds], [b.arrays() for b in bounds], dims, outs)
         made = variant.run(call, self.threads)
         if knobs().checks("nan"):
@@ -179,8 +182,6 @@ class Kernel:
             target = given.get(t.name)
             if target is None:
                 return Tensor(made[t.name])
-            if not isinstance(target, Tensor):
-                raise TypeError_(f"out for the sparse result '{t.name}' is a Tensor, not {type(target).__name__}")
             target.storage = made[t.name]
             return target
         array = outs[t.name]

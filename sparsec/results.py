@@ -12,6 +12,7 @@ from sparsec.errors import BackendError, ShapeError, TypeError_
 from sparsec.ir.tensor import TensorDecl
 from sparsec.runtime.outside import dense_array
 from sparsec.runtime.storage import Storage
+from sparsec.tensors import Tensor
 
 
 def place(t: TensorDecl, dims: Mapping[str, int], given: Any, operands: Iterable[np.ndarray]) -> np.ndarray:
@@ -36,6 +37,17 @@ def place(t: TensorDecl, dims: Mapping[str, int], given: Any, operands: Iterable
         raise BackendError(
             f"result '{t.name}' of shape {shape} does not fit in memory", hint="declare it with a sparse format"
         ) from None
+
+
+def check_tensor(t: TensorDecl, dims: Mapping[str, int], given: Any) -> None:
+    """Raise ``TypeError_`` or ``ShapeError`` if the sparse result ``t`` cannot go into what the caller passed."""
+    if not isinstance(given, Tensor):
+        raise TypeError_(f"out for the sparse result '{t.name}' is a Tensor, not {type(given).__name__}")
+    shape, storage = shape_of(t, dims), given.storage
+    if storage.shape != shape or storage.dtype is not t.dtype:
+        raise ShapeError(
+            f"out for '{t.name}' has shape {storage.shape} and dtype {storage.dtype}, expected {shape} and {t.dtype}"
+        )
 
 
 def fits(array: np.ndarray, shape: tuple[int, ...], dtype: np.dtype) -> bool:
@@ -78,4 +90,4 @@ def check_nan(results: Sequence[TensorDecl], outs: Mapping[str, np.ndarray], mad
             raise BackendError(f"result '{t.name}' is NaN {place}", hint="SPARSEC_CHECK=nan asked for this check")
 
 
-__all__ = ["as_array", "check_nan", "fits", "overlap", "place", "torch_of"]
+__all__ = ["as_array", "check_nan", "check_tensor", "fits", "overlap", "place", "torch_of"]

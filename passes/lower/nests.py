@@ -175,19 +175,28 @@ class Lowerer:
         self.stmt(s.consumer, env)
         del ctx.works[s.name], self.starts[s.name]
 
+    def _counts(self, body: loops.Stmt | None, index: str) -> bool:
+        """Whether all that ``body`` does at a coordinate of ``index`` is to count one entry of the result."""
+        w = self.writer
+        return (
+            self.ctx.counting
+            and isinstance(body, Accumulate)
+            and isinstance(w, CountWriter)
+            and body.target.tensor == w.decl.name
+            and w.follows(body.target, index)
+            and w.depth == w.last
+        )
+
     def _only_counts(self, s: Workspace) -> bool:
         """Whether the consumer hands every coordinate that was written to the result, and does nothing else."""
-        f, w = s.consumer, self.writer
-        if not (isinstance(f, Forall) and isinstance(f.body, Accumulate) and isinstance(w, CountWriter)):
+        f = s.consumer
+        if len(s.indices) != 1 or not isinstance(f, Forall) or not isinstance(f.body, Accumulate):
             return False
-        target, value = f.body.target, f.body.value
+        value = f.body.value
         return (
-            len(s.indices) == 1
-            and isinstance(value, Access)
+            isinstance(value, Access)
             and value == Access(s.name, (Index(f.index),), value.dtype)
-            and target.tensor == w.decl.name
-            and w.follows(target, f.index)
-            and w.depth == w.last
+            and self._counts(f.body, f.index)
             and prune(replace(f.body, value=Literal(s.init, s.dtype)), self.start) is None
         )
 
@@ -477,6 +486,9 @@ class Lowerer:
             co.every(walkers, lo, hi)
         else:
             self._mark_incomplete(f.body)
+            if len(walkers) == 2 and all(w.unique for w in walkers) and self._counts(cases[frozenset(used)], f.index):
+                assert isinstance(self.writer, CountWriter)
+                co.skip_equal(walkers, self.writer.add)
             co.merge(walkers, live)
 
     def _mark_incomplete(self, s: loops.Stmt) -> None:

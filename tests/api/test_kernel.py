@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -111,11 +112,45 @@ def test_out_takes_dense_results() -> None:
         k(a, x, out=y)
 
 
+@pytest.mark.parametrize("layout", [lambda a: a[::-1], lambda a: a.T, lambda a: a[::-1, ::-1], lambda a: a])
+def test_out_may_be_the_memory_of_an_operand_of_any_layout(layout: Any) -> None:
+    k = sp.compile("kernel f(X: f64[n, n]) -> Y: f64[n, n] { Y[i, j] = X[i, j] + X[j, i] / 2 }")
+    for _ in range(2):
+        a = np.arange(100.0 * 100).reshape(100, 100)
+        want = layout(a) + layout(a).T / 2
+        assert k(layout(a), out=a) is a and np.array_equal(a, want)
+
+
+def test_results_may_share_their_memory() -> None:
+    k = sp.compile("kernel f(x: f64[n]) -> y: f64[n], z: f64[n] {\ny[i] = x[i] + 1\nz[i] = 2 * sum[j](y[j] + 0 * x[i])}")
+    out = np.zeros(3)
+    y, z = k(np.ones(3), out={"y": out, "z": out})
+    assert y is out and z is out and out.tolist() == [12.0] * 3, "the last result stays"
+
+
+def test_strided_operands_are_not_copied() -> None:
+    k = sp.compile("kernel f(X: f64[m, n]) -> s: f64 { s = X[i, j] }")
+    x = np.ones((2000, 2000))
+    for view in (x.T, x[::2, ::-1]):
+        k(view)
+        tracemalloc.start()
+        k._memo = None
+        k(view)
+        assert tracemalloc.get_traced_memory()[1] < 1 << 20
+        tracemalloc.stop()
+
+
 def test_out_takes_sparse_results() -> None:
     k, a, b = sp.compile(SPGEMM), matrix(), matrix(5, 6, 1)
     c = k(a, b)
     assert k(a, matrix(5, 6, 2), out=c) is c
     assert c.numpy().tolist() == (a @ matrix(5, 6, 2)).toarray().tolist()
+    with pytest.raises(sp.ShapeError, match="out for 'C' has shape"):
+        k(a, matrix(5, 7, 2), out=c)
+    with pytest.raises(sp.ShapeError, match="dtype"):
+        k(a, matrix(5, 6, 2), out=c.astype("f32"))
+    with pytest.raises(sp.TypeError_, match="is a Tensor"):
+        k(a, matrix(5, 6, 2), out=np.zeros((7, 6)))
 
 
 def test_several_results_and_scalars() -> None:

@@ -75,6 +75,13 @@ def test_what_the_levels_mean_is_valid(fmt: Format) -> None:
         assert wide.format == fmt.concrete(I64, I64)
 
 
+def test_coordinates_of_a_list_may_be_followed_by_others() -> None:
+    pos, rows, columns = np.array([0, 2]), np.array([0, 1, 1]), np.array([0, 1, 2, 0])
+    adopt(named_format("coo", 2), (3, 3), 0, [{"pos": pos, "crd": rows}, {"crd": columns}], np.ones(2))
+    deep = [{"pos": pos, "crd": rows}, {"crd": columns}, {"crd": rows[:2]}]
+    adopt(named_format("coo", 3), (3, 3, 3), 0, deep, np.ones(2))
+
+
 def test_arrays_are_shared_where_they_fit() -> None:
     pos, crd, values = np.array([0, 1, 2]), np.array([1, 0], np.uint16), np.array([1, 2], np.float32)
     s = adopt(CSR, (2, 2), 0, [{}, {"crd": crd, "pos": pos}], values)
