@@ -244,7 +244,8 @@ def compiled(program: Program, backend: str = "cpu", nest: loops.Kernel | None =
     """
     _guard_forks()
     settings = knobs()
-    key = (nest or program, backend, settings.check, settings.cache_dir)
+    # As text, for in code -0.0 is not 0.0 and NaN is NaN.
+    key = (repr(nest or program), backend, settings.check, settings.cache_dir)
     with _LOCK:
         found = _COMPILED.get(key)
         if found is None:

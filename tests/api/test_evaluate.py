@@ -96,3 +96,9 @@ def test_einsum_takes_a_format() -> None:
     assert isinstance(c, sp.Tensor) and c.format == "csc"
     with pytest.raises(sp.SparsecError):
         sp.einsum("ik,kj->iq", A, A)
+
+
+def test_programs_that_differ_in_the_sign_of_a_zero() -> None:
+    one = np.ones(1)
+    signs = [np.signbit(sp.evaluate(f"y[i] = x[i] * {zero}", x=one))[0] for zero in ("-0.0", "0.0", "-0.0")]
+    assert signs == [True, False, True]

@@ -122,7 +122,8 @@ def test_out_may_be_the_memory_of_an_operand_of_any_layout(layout: Any) -> None:
 
 
 def test_results_may_share_their_memory() -> None:
-    k = sp.compile("kernel f(x: f64[n]) -> y: f64[n], z: f64[n] {\ny[i] = x[i] + 1\nz[i] = 2 * sum[j](y[j] + 0 * x[i])}")
+    text = "kernel f(x: f64[n]) -> y: f64[n], z: f64[n] {\ny[i] = x[i] + 1\nz[i] = 2 * sum[j](y[j] + 0 * x[i])\n}"
+    k = sp.compile(text)
     out = np.zeros(3)
     y, z = k(np.ones(3), out={"y": out, "z": out})
     assert y is out and z is out and out.tolist() == [12.0] * 3, "the last result stays"
