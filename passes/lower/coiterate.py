@@ -15,7 +15,7 @@ from itertools import combinations
 
 from sparsec.errors import ScheduleError
 from sparsec.formats.level import CanIterate, Level, LevelView
-from sparsec.ir.buffer import FALSE, Block, Expr, If, Set, Stmt, Var, i64
+from sparsec.ir.buffer import FALSE, TRUE, Block, Expr, If, Set, Stmt, Var, i64
 from sparsec.ir.build import Builder, add, both, eq, lt, op
 from sparsec.ir.loops import Forall
 from sparsec.ir.loops import Stmt as LStmt
@@ -25,6 +25,9 @@ from sparsec.passes.lower.simplify import Start, prune, substitute
 
 MAX_WALKERS = 8
 """More sparse operands than this at one loop would mean more than 256 cases: a limit, not a wish."""
+
+STRIDE = 8
+"""Coordinates compared at a time where operands may have one pattern."""
 
 Subset = frozenset[Access]
 
@@ -213,6 +216,31 @@ class Coiteration:
             for k in range(len(others) + 1)
             for c in combinations(others, k)
         )
+
+    def skip_equal(self, walkers: list[Walker], passed: Callable[[Expr], None]) -> None:
+        """Pass over the coordinates with which all walkers begin alike, ``STRIDE`` at a time.
+
+        For counting, where what stands at a coordinate does not matter: operands of one pattern are then compared, not
+        merged.
+        """
+        b = self.b
+        for w in walkers:
+            w.lo = b.var(f"p_{w.access.tensor}", w.lo)
+        alike = b.var("alike", TRUE)
+        room = [op("le", add(w.lo, STRIDE), w.end) for w in walkers]
+        with b.while_(both(alike, *room), note="alike"):
+            first, *others = walkers
+            same = [
+                eq(first.coordinate(b, add(first.lo, k)), w.coordinate(b, add(w.lo, k)))
+                for w in others
+                for k in range(STRIDE)
+            ]
+            b.set(alike, both(*same))
+            with b.if_(alike):
+                for w in walkers:
+                    assert isinstance(w.lo, Var)
+                    b.set(w.lo, add(w.lo, STRIDE))
+                passed(i64(STRIDE))
 
     def merge(self, walkers: list[Walker], live: list[Subset]) -> None:
         """Loops over the lattice points; no coordinate without an entry matters."""
