@@ -79,7 +79,9 @@ class Query:
     def absent(self, e: Expr) -> Expr:
         """What ``e`` is where no sparse access has an entry."""
         if id(e) not in self.gone:
-            fills = {a: Literal(self.program.tensor(a.tensor).fill, a.dtype, fill=True) for a in self.sparse}
+            fills: dict[Expr, Expr] = {
+                a: Literal(self.program.tensor(a.tensor).fill, a.dtype, fill=True) for a in self.sparse
+            }
             self.gone[id(e)] = e, absent_value(e, fills)
         return self.gone[id(e)][1]
 

@@ -6,12 +6,15 @@ import math
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 
+import numpy as np
+
 from sparsec.errors import FormatError
 from sparsec.formats.compressed import Compressed
 from sparsec.formats.format import Format
 from sparsec.formats.level import CanAppend
 from sparsec.formats.named import dense, dim_names, from_levels, named_format
 from sparsec.ir import loops, ops
+from sparsec.ir.dtypes import I32, I64, DType
 from sparsec.ir.loops import Accumulate, Assemble, Chunk, Chunks, Forall, Full, Kernel, Sequence, WorkIndex, Workspace
 from sparsec.ir.rewrite import map_children, walk
 from sparsec.ir.tensor import (
@@ -162,10 +165,26 @@ class Planner:
         names = [e.name for e in free if e.name in used]
         dims = tuple(extents[v] for v in names)
         sparse = is_sparse(self.program.tensor(s.target.tensor)) and self.annihilates(r)
-        fmt = sparse_like(len(names)) if sparse and names else dense(len(names))
+        fmt = self.sparse_format(names, r) if sparse and names else dense(len(names))
         fill = ops.MONOIDS[r.monoid].identity(r.dtype)
-        decl = self.local("t", TensorDecl("t", r.dtype, dims, fmt.concrete(), fill, "local"))  # type: ignore[arg-type]
+        decl = self.local("t", TensorDecl("t", r.dtype, dims, fmt, fill, "local"))  # type: ignore[arg-type]
         return decl, Access(decl.name, tuple(Index(v) for v in names), r.dtype)
+
+    def sparse_format(self, names: list[str], value: Expr) -> Format:
+        """The format of a sparse temporary for ``value`` over ``names``, its indices as wide as any of the program's.
+
+        It is csr for a matrix whose rows some operand stores all of, so that they are paid for; else compressed.
+        """
+        paid = set()
+        for a in walk(value):
+            if isinstance(a, Access):
+                fmt = self.program.tensor(a.tensor).format
+                assert fmt is not None
+                variables = level_variables(self.program, a)
+                paid |= {v for v, spec in zip(variables, fmt.levels, strict=True) if spec.type.full}
+        kind = "csr" if len(names) == 2 and names[0] in paid else "sparse"
+        width = widest(self.program)
+        return named_format(kind, len(names)).concrete(width, width)
 
     def annihilates(self, r: Reduce) -> bool:
         """Is ``r`` its identity wherever no sparse operand has an entry?"""
@@ -241,7 +260,7 @@ class Planner:
         fill = absent_value(part, self.fills(part))
         assert isinstance(fill, Literal)
         dims = tuple(extents[v] for v in names)
-        fmt = sparse_like(len(names)).concrete() if names else dense(0)
+        fmt = self.sparse_format(names, part) if names else dense(0)
         decl = self.local("t", TensorDecl("t", part.dtype, dims, fmt, fill.value, "local"))  # type: ignore[arg-type]
         access = Access(decl.name, tuple(Index(v) for v in names), part.dtype)
         self.notes.append(
@@ -267,7 +286,7 @@ class Planner:
             order = tuple(sorted(range(t.ndim), key=lambda d: rank[variables[d]]))
             key = (t.name, order)
             if key not in done:
-                fmt = reordered(t.format, order)
+                fmt = reordered(t.format, order, widest(self.program))
                 done[key] = self.local(f"{t.name}_{''.join(map(str, order))}", replace(t, format=fmt))
                 self.notes.append(
                     f"'{t.name}' is converted to {fmt}: the loop order {', '.join(choice.order)} "
@@ -384,7 +403,7 @@ class Planner:
             leaf = self.fold_tail(target, "=", rest, body, monoid, extents)
             return self.foralls(prefix, leaf, extents), ""
         names = [v for v in level_variables(self.program, target) if v not in prefix]
-        kind = "bitmap" if len(names) == 1 else "list"
+        kind = "bitmap" if len(names) == 1 and not self.is_long(target) else "list"
         fold = monoid or "add"
         init = ops.MONOIDS[fold].identity(target.dtype) if monoid else self.program.tensor(target.tensor).fill
         work = self.fresh_work()
@@ -397,6 +416,13 @@ class Planner:
         windex = tuple(WorkIndex(v, Full(extents[v])) for v in names)
         stmt = Workspace(work, target.dtype, windex, kind, init, producer, consumer, fold)  # type: ignore[arg-type]
         return self.foralls(prefix, stmt, extents), f", through a {kind} workspace over {', '.join(names)}"
+
+    def is_long(self, target: Access) -> bool:
+        """Whether the last level of a result has 64-bit coordinates: a workspace with a place for each may not fit."""
+        fmt = self.program.tensor(target.tensor).format
+        assert fmt is not None
+        crd = fmt.levels[-1].type.arrays().get("crd")
+        return crd is not None and crd.bits == 64
 
     def fresh_work(self) -> str:
         taken = {t.name for t in self.program.tensors}
@@ -461,13 +487,15 @@ class Planner:
         )
 
 
-def sparse_like(order: int) -> Format:
-    """The format of a sparse temporary: csr-like, or compressed throughout for vectors."""
-    return named_format("csr" if order >= 2 else "sparse", order)
+def widest(program: Program) -> DType:
+    """i32, or i64 where a level of the program counts in more: extents and entries may then be past 2**31."""
+    formats = [t.format for t in program.tensors if t.format is not None]
+    arrays = [a for fmt in formats for spec in fmt.levels for a in spec.type.arrays().values()]
+    return I32 if all(np.iinfo(a.np).max <= np.iinfo(np.int32).max for a in arrays) else I64
 
 
-def reordered(fmt: Format, order: tuple[int, ...]) -> Format:
-    """A format like ``fmt`` whose levels store the dimensions in ``order``."""
+def reordered(fmt: Format, order: tuple[int, ...], width: DType) -> Format:
+    """A format like ``fmt`` whose levels store the dimensions in ``order``; new levels count in ``width``."""
     kinds = [s.type for s in fmt.levels]
     below = False
     for k in kinds:
@@ -475,7 +503,7 @@ def reordered(fmt: Format, order: tuple[int, ...]) -> Format:
             kinds = [Compressed()] * len(kinds)
             break
         below = below or not k.full
-    return from_levels(None, tuple(kinds), order).concrete()
+    return from_levels(None, tuple(kinds), order).concrete(width, width)
 
 
 def factor(e: Expr) -> Expr:
