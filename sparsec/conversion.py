@@ -66,11 +66,11 @@ def fits(have: Format, want: Format) -> bool:
 
 
 def with_widths(format: Format, shape: tuple[int, ...], wide: bool) -> Format:
-    """``format`` with its open widths set: 32 bits, or 64 where ``wide`` or where an extent needs them.
+    """``format`` with its open widths set: 32 bits, or 64 (positions where ``wide``, indices where an extent asks).
 
     Raises ``FormatError`` where a coordinate of ``shape`` does not fit in a width that is written.
     """
-    index = dtypes.I64 if wide or any(n > 2**31 - 1 for n in shape) else dtypes.I32
+    index = dtypes.I64 if any(n > 2**31 - 1 for n in shape) else dtypes.I32
     out = format.concrete(index, dtypes.I64 if wide else dtypes.I32)
     for spec, d in zip(out.levels, out.order, strict=True):
         crd = spec.type.arrays().get("crd")

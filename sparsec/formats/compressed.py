@@ -69,6 +69,7 @@ class Compressed(Level, CanIterate, CanLocate, CanAppend):
     # writing
 
     def open(self, b: Builder, v: LevelView, parents: Expr) -> None:
+        check_index(b, v, self.arrays()["crd"])
         room = b.let("room", b.add(parents, 1))
         v.arrays["pos"] = b.alloc(
             f"{v.tensor}_pos{v.number}", self.arrays()["pos"], room, b.const(0, self.arrays()["pos"]),
@@ -152,6 +153,13 @@ class Compressed(Level, CanIterate, CanLocate, CanAppend):
         return size
 
 
+def check_index(b: Builder, v: LevelView, index: DType) -> None:
+    """Stop where coordinates of the level's extent do not fit in ``index``."""
+    largest = int(np.iinfo(index.np).max)
+    if largest < 2**63 - 1:
+        b.abort_if(b.lt(b.const(largest), b.sub(v.extent, 1)), "width")
+
+
 def check_coordinates(crd: np.ndarray, extent: int, where: str) -> None:
     """Raise ``FormatError`` if a coordinate is outside ``0..extent``."""
     if crd.size == 0:
@@ -165,4 +173,4 @@ def check_coordinates(crd: np.ndarray, extent: int, where: str) -> None:
             )
 
 
-__all__ = ["Compressed", "check_coordinates"]
+__all__ = ["Compressed", "check_coordinates", "check_index"]

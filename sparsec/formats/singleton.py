@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from sparsec.errors import FormatError
-from sparsec.formats.compressed import check_coordinates
+from sparsec.formats.compressed import check_coordinates, check_index
 from sparsec.formats.level import CanAppend, CanIterate, Level, LevelView, register
 from sparsec.ir.dtypes import I32, DType
 
@@ -55,6 +55,7 @@ class Singleton(Level, CanIterate, CanAppend):
         return b.load_index(v.arrays["crd"], pos)
 
     def open(self, b: Builder, v: LevelView, parents: Expr) -> None:
+        check_index(b, v, self.arrays()["crd"])
         v.arrays["crd"] = b.alloc(
             f"{v.tensor}_crd{v.number}", self.arrays()["crd"], parents, origin=(v.tensor, v.number, "crd")
         )

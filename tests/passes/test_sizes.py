@@ -62,3 +62,27 @@ def test_a_local_whose_fill_is_not_the_computed_one() -> None:
     rng = np.random.default_rng(0)
     a, b = (rng.random((50, 60)) < 0.05) * 1.0, (rng.random((60, 70)) < 0.05) * 1.0
     assert np.allclose(kernel(sp.tensor(a, "csr"), sp.tensor(b, "csr")), 2 * a @ b)
+
+
+HUGE = 2**40
+
+
+def test_products_along_huge_dimensions() -> None:
+    """No workspace has a place for every column."""
+    A = sp.from_coo([[0, 1, 2], [5, 2**39, 7]], [1.0, 2, 3], (3, HUGE), "csr")
+    B = sp.from_coo([[5, 2**39], [2**38, 9]], [1.0, 2], (HUGE, HUGE), "dcsr")
+    coords, values = sp.evaluate("C[i, j] = A[i, k] * B[k, j]", A=A, B=B).coo()
+    assert coords.tolist() == [[0, 1], [2**38, 9]] and values.tolist() == [1, 4]
+    coords, values = sp.evaluate("C[i, j]: dcsr = B[i, j] + B[i, k] * B[k, j]", B=B).coo()
+    assert coords.tolist() == [[5, 2**39], [2**38, 9]] and values.tolist() == [1, 2]
+
+
+def test_temporaries_have_indices_as_wide_as_the_operands() -> None:
+    """So many operands that a part of the sum goes first, into a temporary."""
+    names = "ABDEFGHK"
+    places = [[0, 0, 1, 2], [5, 2**39, 2**38 + 1, 7]]
+    operands = {x: sp.from_coo(places, np.arange(4.0) + n, (3, HUGE), "csr") for n, x in enumerate(names)}
+    left, right = ("(" + " + ".join(f"{x}[i, j]" for x in part) + ")" for part in (names[:4], names[4:]))
+    coords, values = sp.evaluate(f"C[i, j]: csr = {left} * {right}", **operands).coo()
+    assert coords.tolist() == places
+    assert values.tolist() == [(4 * v + 6) * (4 * v + 22) for v in range(4)]
