@@ -125,12 +125,6 @@ def dense_source(obj: Any, name: str = "the operand") -> tuple[np.ndarray, DType
     return array, from_numpy(array.dtype)
 
 
-def operand_dtype(obj: Any) -> DType:
-    """The dtype in the language of an array or number, of a dense torch tensor, of a ``Tensor`` or sparse object."""
-    storage = operand_storage(obj)
-    return storage.dtype if storage is not None else dense_source(obj)[1]
-
-
 def _no_array(obj: Any, name: str, why: Exception | None = None) -> TypeError_:
     if why is not None and "device" in str(why):
         return UnsupportedError(f"{name} lies on another device: {why}", hint="move it to the CPU first")  # type: ignore[return-value]
@@ -143,5 +137,5 @@ def _no_array(obj: Any, name: str, why: Exception | None = None) -> TypeError_:
 
 
 __all__ = [
-    "Known", "dense_array", "dense_source", "operand_dtype", "operand_storage", "register", "remember", "remembered",
+    "Known", "dense_array", "dense_source", "operand_storage", "register", "remember", "remembered",
 ]

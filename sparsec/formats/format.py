@@ -171,6 +171,8 @@ class Format:
             if isinstance(spec.type, Planned):
                 what = "" if spec.type.type == self.label else f": level type '{spec.type.type}'"
                 raise UnsupportedError(f"format '{self.label}'{what} cannot run yet")
+            if not spec.type.ordered:
+                raise UnsupportedError(f"format '{self.label}': level '{spec}', which is not ordered, cannot run yet")
         _ = self.order
 
 

@@ -21,13 +21,11 @@ from contextlib import contextmanager
 
 from sparsec.ir import ops
 from sparsec.ir.buffer import (
-    FALSE,
     TRUE,
     Abort,
     Alloc,
     Block,
     Buffer,
-    Comment,
     Const,
     Decl,
     Expr,
@@ -38,7 +36,6 @@ from sparsec.ir.buffer import (
     Load,
     Op,
     Origin,
-    ParallelFor,
     Publish,
     Set,
     Stmt,
@@ -132,14 +129,6 @@ def both(*conditions: Expr) -> Expr:
     out: Expr = TRUE
     for c in conditions:
         out = op("and", out, c)
-    return out
-
-
-def either(*conditions: Expr) -> Expr:
-    """The disjunction; false of none."""
-    out: Expr = FALSE
-    for c in conditions:
-        out = op("or", out, c)
     return out
 
 
@@ -274,9 +263,6 @@ class Builder:
             out = self.let(hint, mul(out, n))
         return out
 
-    def comment(self, text: str) -> None:
-        self.emit(Comment(text))
-
     # control flow
 
     @contextmanager
@@ -324,13 +310,6 @@ class Builder:
         else:
             self.emit(If(cond, Block(tuple(then)), Block(tuple(orelse)), note))
 
-    @contextmanager
-    def parallel(self, hint: str, lo: Expr, hi: Expr, grain: Expr, setup: list[Stmt], note: str = "") -> Iterator[Var]:
-        var = Var(self.fresh(hint), I64)
-        with self.collect() as body:
-            yield var
-        self.emit(ParallelFor(var, lo, hi, grain, Block(tuple(setup)), Block(tuple(body)), note))
-
 
 __all__ = [
     "BOOL",
@@ -338,7 +317,6 @@ __all__ = [
     "add",
     "both",
     "cast",
-    "either",
     "eq",
     "load",
     "load_index",
