@@ -166,7 +166,7 @@ class Maker:
             inner = self.expr(depth - 1, scope, t, need)
             if t.is_integer:
                 return Map(self.pick("floordiv", "mod"), (inner, Literal(self.pick(2, 3, -2), t)), t)
-            return Map("div", (inner, self.pick(Access("s", (), t), Literal(4.0, t))), t)
+            return Map("div", (inner, self.pick(self.scalar(t), Literal(4.0, t))), t)
         if what == "select":
             half = self.draw(st.integers(0, len(need)))
             condition = self.binary(self.pick("lt", "ge", "ne"), min(depth, 1), scope, t, need[:half])
