@@ -7,6 +7,7 @@ every array into the form that kernels take (1-d, contiguous, native, of the lev
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -235,7 +236,8 @@ def as_fill(value: Any, dtype: DType) -> Scalar:
             return complex(item)
         if kind == "f" and not isinstance(item, complex):
             try:
-                return float(item)
+                # One NaN for all: programs are looked up by their fills, and a NaN equals but itself.
+                return float(item) if item == item else math.nan
             except OverflowError:
                 pass
         if kind == "b" and item in (0, 1):

@@ -46,9 +46,7 @@ def convert(storage: Storage, format: Format) -> Storage:
         except Stopped as e:
             if e.reason != "width":
                 raise
-    raise FormatError(
-        f"the tensor has more entries than the positions of '{format}' can count", hint="declare pos=i64"
-    )
+    raise FormatError(f"the tensor has more entries than the positions of '{format}' can count", hint="declare pos=i64")
 
 
 def fits(have: Format, want: Format) -> bool:

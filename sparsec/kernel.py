@@ -330,9 +330,7 @@ _NOTHING = np.empty(1)
 _NOT_TORCH = ("uint16", "uint32", "uint64")
 
 
-def _again(
-    program: Program, nest: loops.Kernel | None, backend: str, threads: int | None, open_fills: bool
-) -> Kernel:
+def _again(program: Program, nest: loops.Kernel | None, backend: str, threads: int | None, open_fills: bool) -> Kernel:
     return Kernel(program, nest=nest, backend=backend, threads=threads, open_fills=open_fills)
 
 

@@ -41,6 +41,4 @@ def backends(as_json: bool) -> None:
     out.table(["name", "state", "what it is"], rows, indent=0)
     out.text()
     out.fields([(name, str(found or "none")) for name, found in machine.items()], indent=0)
-    out.report(
-        {"backends": [{"name": n, "state": s, "about": about} for n, s, about in rows], "machine": machine}
-    )
+    out.report({"backends": [{"name": n, "state": s, "about": about} for n, s, about in rows], "machine": machine})

@@ -152,9 +152,7 @@ def _time(
         out.heading("compiled", "in " + words.duration(sum(steps.values()) / 1e3))
         out.fields([(step, words.duration(ms / 1e3)) for step, ms in steps.items()])
         out.fields([("first call", words.duration(first) + "   (compiling included)")])
-    report["calls"] = {
-        n: {"minimum_s": t.minimum, "median_s": t.median, "calls": t.calls} for n, t in timings.items()
-    }
+    report["calls"] = {n: {"minimum_s": t.minimum, "median_s": t.median, "calls": t.calls} for n, t in timings.items()}
     out.text()
     out.table(["calls", ">minimum", ">median", ">calls", ">to sparsec"], [_row(n, timings) for n in timings])
     if without:

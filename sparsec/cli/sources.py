@@ -16,6 +16,7 @@ from sparsec.errors import FileError, SparsecError, TypeError_, nearest
 
 K = TypeVar("K")
 
+
 @dataclass(frozen=True, slots=True)
 class Source:
     """Program text; ``statements`` means that it is the text of ``-e``, declared by its operands."""

@@ -21,9 +21,7 @@ def version(as_json: bool) -> None:
     versions = {name: _version(name) for name in ("sparsec", *WITH)}
     out.heading(f"sparsec {versions.pop('sparsec') or '(not installed)'}", f"Python {platform.python_version()}")
     out.fields([(name, found or "not installed") for name, found in versions.items()])
-    out.report(
-        {"sparsec": _version("sparsec"), "python": platform.python_version(), "libraries": versions}
-    )
+    out.report({"sparsec": _version("sparsec"), "python": platform.python_version(), "libraries": versions})
 
 
 def _version(name: str) -> str | None:

@@ -72,7 +72,10 @@ class Compressed(Level, CanIterate, CanLocate, CanAppend):
         check_index(b, v, self.arrays()["crd"])
         room = b.let("room", b.add(parents, 1))
         v.arrays["pos"] = b.alloc(
-            f"{v.tensor}_pos{v.number}", self.arrays()["pos"], room, b.const(0, self.arrays()["pos"]),
+            f"{v.tensor}_pos{v.number}",
+            self.arrays()["pos"],
+            room,
+            b.const(0, self.arrays()["pos"]),
             origin=(v.tensor, v.number, "pos"),
         )
         v.capacity["pos"] = b.var(f"{v.tensor}_pos{v.number}_cap", room)

@@ -84,8 +84,23 @@ FORMATS: dict[str, tuple[int, Callable[[int], Format]]] = {
 }
 """Name -> (least order of the tensor, maker)."""
 
-PLANNED_FORMATS = ("bsr", "bsc", "dia", "ell", "sell", "nm", "bitmap", "hash", "rle", "band", "sym", "csb", "lowrank",
-                   "blockdiag", "perm")
+PLANNED_FORMATS = (
+    "bsr",
+    "bsc",
+    "dia",
+    "ell",
+    "sell",
+    "nm",
+    "bitmap",
+    "hash",
+    "rle",
+    "band",
+    "sym",
+    "csb",
+    "lowrank",
+    "blockdiag",
+    "perm",
+)
 
 
 def named_format(name: str, order: int, args: tuple[int, ...] = ()) -> Format:

@@ -304,8 +304,26 @@ class Comment:
 
 
 Stmt = (
-    Let | Decl | Set | Store | For | ParallelFor | While | If | Alloc | Grow | Free | Publish | Abort | Prefetch
-    | Barrier | AtomicAdd | Call | Tile | Comment | Block
+    Let
+    | Decl
+    | Set
+    | Store
+    | For
+    | ParallelFor
+    | While
+    | If
+    | Alloc
+    | Grow
+    | Free
+    | Publish
+    | Abort
+    | Prefetch
+    | Barrier
+    | AtomicAdd
+    | Call
+    | Tile
+    | Comment
+    | Block
 )
 
 

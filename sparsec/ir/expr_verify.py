@@ -112,8 +112,10 @@ def updated(target: Access, op: str, value: Expr) -> Messages:
 def constant_index(e: Access, dims: tuple[int | str, ...]) -> Messages:
     """An index that is a number lies inside."""
     for i, d in zip(e.indices, dims, strict=False):
-        if isinstance(i, Literal) and isinstance(i.value, int) and (
-            i.value < 0 or (isinstance(d, int) and i.value >= d)
+        if (
+            isinstance(i, Literal)
+            and isinstance(i.value, int)
+            and (i.value < 0 or (isinstance(d, int) and i.value >= d))
         ):
             yield f"index {i.value} of '{e.tensor}' lies outside of its extent {d}"
 

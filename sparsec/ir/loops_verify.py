@@ -412,6 +412,7 @@ RULES: tuple[tuple[Any, Callable[[Any, Scope], Messages]], ...] = (
     (Kernel, complete),
 )
 
+
 def _names(loops: tuple[tuple[str, int], ...]) -> tuple[str, ...]:
     return tuple(n for n, _ in loops)
 

@@ -24,9 +24,7 @@ def _fields(cls: type) -> tuple[str, ...]:
 
 
 def is_node(value: object) -> bool:
-    return (
-        dataclasses.is_dataclass(value) and not isinstance(value, type) and type(value).__name__ not in _LEAVES
-    )
+    return dataclasses.is_dataclass(value) and not isinstance(value, type) and type(value).__name__ not in _LEAVES
 
 
 def children(node: Node) -> Iterator[Node]:

@@ -343,9 +343,7 @@ def _sample(op: str, values: tuple[Array, ...], parts: tuple[Magnitude, ...], t:
     center = np.asarray(ops.evaluate(op, wide, into))
     worst = np.zeros(center.shape)
     for signs in product(*((-1, 1) if d is not None else (0,) for d in tolerances)):
-        moved = tuple(
-            v if d is None else v + s * d for v, d, s in zip(wide, tolerances, signs, strict=True)
-        )
+        moved = tuple(v if d is None else v + s * d for v, d, s in zip(wide, tolerances, signs, strict=True))
         there = np.asarray(ops.evaluate(op, moved, into))
         if t.kind not in "fc":
             worst = np.maximum(worst, there != center)

@@ -552,9 +552,7 @@ class Machine:
     def _result(self, m: MonoidDef, state: tuple[Array, ...], t: DType) -> Array:
         return self.monoid_expr(m.value, dict(zip(m.states, state, strict=True)), t)
 
-    def step(
-        self, m: MonoidDef, t: DType, state: tuple[Array, ...], x: Array, mask: Array | None
-    ) -> tuple[Array, ...]:
+    def step(self, m: MonoidDef, t: DType, state: tuple[Array, ...], x: Array, mask: Array | None) -> tuple[Array, ...]:
         """The state with one more point."""
         lifted = tuple(self.monoid_expr(e, {m.lift_arg: x}, t) for e in m.lift)
         names = dict(zip(m.left, state, strict=True)) | dict(zip(m.right, lifted, strict=True))

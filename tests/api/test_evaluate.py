@@ -102,3 +102,16 @@ def test_programs_that_differ_in_the_sign_of_a_zero() -> None:
     one = np.ones(1)
     signs = [np.signbit(sp.evaluate(f"y[i] = x[i] * {zero}", x=one))[0] for zero in ("-0.0", "0.0", "-0.0")]
     assert signs == [True, False, True]
+
+
+def test_operands_with_nan_as_fill_are_compiled_once() -> None:
+    from sparsec import driver
+
+    def run() -> None:
+        a = sp.from_coo([[0], [1]], [2.0], (2, 2), fill_value=float("nan"))
+        assert np.isnan(sp.evaluate("y[i] = A[i, j]", A=a)).all()
+
+    run()
+    before = len(driver._COMPILED)
+    run()
+    assert len(driver._COMPILED) == before
