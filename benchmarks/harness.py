@@ -82,10 +82,16 @@ class Outcome:
 
     def ratio(self, figure: str) -> float | None:
         """Best peer over ours by "minimum", "median" or "after_idle"; above 1 we are faster."""
-        peers = [getattr(t, figure) for n, t in self.timings.items() if n != OURS]
+        return self._over(figure, [n for n in self.timings if n != OURS])
+
+    def over_reference(self) -> float | None:
+        """The reference (SciPy, or NumPy where SciPy has no such thing) over ours, by minimum."""
+        return self._over("minimum", [n for n, _ in self.case.makers[:1] if n in self.timings])
+
+    def _over(self, figure: str, peers: Sequence[str]) -> float | None:
         if OURS not in self.timings or not peers:
             return None
-        return float(min(peers) / getattr(self.timings[OURS], figure))
+        return float(min(getattr(self.timings[n], figure) for n in peers) / getattr(self.timings[OURS], figure))
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,6 +46,13 @@ def kernels(outcomes: Sequence[Outcome]) -> str:
         if known:
             mean = math.exp(sum(map(math.log, known)) / len(known))
             parts += ["", f"Geometric mean of the ratios (minimum): {mean:.2f}; least {min(known):.2f}."]
+        first = [(r, o) for o in rows if (r := o.over_reference()) is not None]
+        if first:
+            mean = math.exp(sum(math.log(r) for r, _ in first) / len(first))
+            least, where = min(first, key=lambda pair: pair[0])
+            parts.append(
+                f"Over {where.case.makers[0][0]} alone: geometric mean {mean:.2f}; least {least:.2f} ({where.case.data})."
+            )
         reasons = {f"{n}: {why}" for o in rows for n, why in o.struck.items()}
         parts += ["", *(f"- not measured: {r}" for r in sorted(reasons)), ""] if reasons else [""]
     return "\n".join(parts)
