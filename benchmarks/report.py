@@ -51,7 +51,8 @@ def kernels(outcomes: Sequence[Outcome]) -> str:
             mean = math.exp(sum(math.log(r) for r, _ in first) / len(first))
             least, where = min(first, key=lambda pair: pair[0])
             parts.append(
-                f"Over {where.case.makers[0][0]} alone: geometric mean {mean:.2f}; least {least:.2f} ({where.case.data})."
+                f"Over {where.case.makers[0][0]} alone: geometric mean {mean:.2f}; "
+                f"least {least:.2f} ({where.case.data})."
             )
         reasons = {f"{n}: {why}" for o in rows for n, why in o.struck.items()}
         parts += ["", *(f"- not measured: {r}" for r in sorted(reasons)), ""] if reasons else [""]
