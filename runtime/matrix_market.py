@@ -1,8 +1,13 @@
-"""Matrix Market files through SciPy's reader, which is compiled and parallel; checked before it allocates anything."""
+"""Matrix Market files through SciPy's reader, which is compiled and parallel.
+
+The header is checked before anything is allocated.  The body is checked for what that reader passes over: it takes the
+longest number that a word begins with, so ``3,5`` would be 3 and ``1D3`` would be 1.
+"""
 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import IO
@@ -18,27 +23,61 @@ from sparsec.runtime.storage import Storage, as_fill
 _LINE = re.compile(r"Line (\d+): (.*)", re.DOTALL)
 _RATIO = 1100
 """No compression of text does better."""
+_REAL = b"0123456789+-.eE \t\r\n"
+_PLAIN = {"pattern": b"0123456789 \t\r\n", "integer": b"0123456789+- \t\r\n", "real": _REAL, "complex": _REAL}
+"""By field, what the lines of a file are made of; nan and inf are rare enough to be looked at again."""
+_WHOLE = re.compile(rb"[+-]?\d+")
+_NUMBER = re.compile(rb"[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?|nan|inf|infinity)", re.IGNORECASE)
+
+
+@dataclass(slots=True)
+class _Body:
+    """A stream that notes whether anything behind the first ``skip`` bytes is not ``plain``."""
+
+    stream: IO[bytes]
+    plain: bytes
+    skip: int
+    odd: bool = False
+
+    def read(self, size: int = -1) -> bytes:
+        data = self.stream.read(size)
+        if self.skip or not self.odd:
+            self.odd |= bool(data[self.skip :].translate(None, self.plain))
+            self.skip = max(0, self.skip - len(data))
+        return data
 
 
 def read(path: Path) -> Storage:
     """A coordinate list (symmetric halves completed, duplicates summed, patterns as 1.0) or a dense matrix."""
     from scipy.io import mmread
 
-    _check_header(path)
-    try:
-        found = mmread(path)
-    except (ValueError, OverflowError) as e:
-        raise _located(path, str(e)) from None
+    field, start, line = _check_header(path)
+    with compressed(path, "rb") as stream:
+        body = _Body(stream, _PLAIN.get(field, _REAL), start)
+        try:
+            if path.suffix in (".gz", ".bz2"):
+                found = mmread(body)  # decompressed once
+            else:
+                found = mmread(path)  # faster than through our stream, even with a second look
+                while not body.odd and body.read(1 << 20):
+                    pass
+        except (ValueError, OverflowError) as e:
+            raise _located(path, str(e)) from None
+    if body.odd:
+        _check_words(path, field, start, line)
     if isinstance(found, np.ndarray):
         return dense_storage(found)
     dtype = from_numpy(found.data.dtype)
     return canonical(found.coords, found.data, found.shape, (0, 1), dtype, as_fill(0, dtype))[0]
 
 
-def _check_header(path: Path) -> None:
-    """The extents line, as far as it can be told from it that the file cannot hold what it says."""
-    with compressed(path, "rt") as stream:
-        banner = stream.readline(1024).lower().split()
+def _check_header(path: Path) -> tuple[str, int, int]:
+    """The extents line, as far as it can be told from it that the file cannot hold what it says.
+
+    Gives the field (real, integer, ...), and the byte and the number of the line at which the body begins.
+    """
+    with compressed(path, "rb") as stream:
+        banner = stream.readline(1024).decode("latin-1").lower().split()
         if not banner or banner[0] != "%%matrixmarket":
             raise FileError(
                 f"'{path}', line 1: this is no Matrix Market file",
@@ -46,11 +85,13 @@ def _check_header(path: Path) -> None:
             )
         number, line = 1, "%"
         while line.startswith("%") or (line and not line.strip()):
-            number, line = number + 1, stream.readline(1 << 20)
+            number, line = number + 1, stream.readline(1 << 20).decode("latin-1")
+        start = stream.tell()
+    field = banner[3].removeprefix("unsigned-") if len(banner) > 3 else ""
     layout = banner[2] if len(banner) > 2 else ""
     names = ("rows", "columns", "entries") if layout == "coordinate" else ("rows", "columns")
     if layout not in ("coordinate", "array"):
-        return  # SciPy says what is wrong
+        return field, start, number + 1  # SciPy says what is wrong
     words = line.split()
     if len(words) != len(names) or not all(re.fullmatch(r"[+-]?\d+", w) for w in words):
         shown = f"{line.strip()!r:.60}" if line.strip() else "the end of the file"
@@ -69,6 +110,24 @@ def _check_header(path: Path) -> None:
             f"'{path}', line {number}: {entries:,} entries are announced, more than a file of this size can hold",
             hint="the file is truncated, or the line is wrong",
         )
+    return field, start, number + 1
+
+
+def _check_words(path: Path, field: str, start: int, line: int) -> None:
+    """Raise ``FileError`` at the first word of the body that is no number of this field."""
+    plain, form = _PLAIN.get(field, _REAL), _WHOLE if field in ("integer", "pattern") else _NUMBER
+    kind = "whole number" if form is _WHOLE else "number"
+    with compressed(path, "rb") as stream:
+        stream.seek(start)
+        while lines := stream.readlines(1 << 20):
+            if b"".join(lines).translate(None, plain):
+                for number, text in enumerate(lines, line):
+                    for word in text.split() if text.translate(None, plain) else ():
+                        if not form.fullmatch(word):
+                            shown, whole = word.decode("latin-1"), text.decode("latin-1").strip()
+                            what = f"{shown!r:.30} is no {kind}"
+                            raise FileError(f"'{path}', line {number}: {what}: {whole!r:.60}")
+            line += len(lines)
 
 
 def _located(path: Path, message: str) -> FileError:

@@ -56,14 +56,33 @@ MATRIX_MARKET = [
     (REAL + "2 2 3\n1 1 1\n", "'a.mtx': truncated file. Expected another 2 lines"),
     (BANNER + "array real general\n2 2\n1\n2\n3\n", "'a.mtx': truncated file. Expected another 1 lines"),
     (BANNER + "coordinate integer general\n1 1 1\n1 1 99999999999999999999\n", "line 3: integer out of range"),
+    (REAL + "2 2 2\n1 1 1\n2 2 1D3\n", "'a.mtx', line 4: '1D3' is no number: '2 2 1D3'"),
+    (REAL + "% c\n\n2 2 1\n1 1 3,5\n", "line 5: '3,5' is no number: '1 1 3,5'"),
+    (REAL + "2 2 1\r\n1 1 0x10\r\n", "line 3: '0x10' is no number: '1 1 0x10'"),
+    (REAL + "2 2 2\n1 1 nan\n2 2 3.5abc\n", "line 4: '3.5abc' is no number: '2 2 3.5abc'"),
+    (REAL + "2 2 1\n1 1 1f\n", "line 3: '1f' is no number: '1 1 1f'"),
+    (BANNER + "array real general\n2 1\n1\n1;5\n", "line 4: '1;5' is no number: '1;5'"),
+    (BANNER + "coordinate complex general\n2 2 1\n1 1 1 2j\n", "line 3: '2j' is no number: '1 1 1 2j'"),
+    (BANNER + "coordinate integer general\n2 2 1\n1 1 1.5\n", "line 3: '1.5' is no whole number: '1 1 1.5'"),
+    (BANNER + "coordinate integer general\n2 2 1\n1 1 1e3\n", "line 3: '1e3' is no whole number: '1 1 1e3'"),
+    (BANNER + "coordinate pattern general\n2 2 1\n1 1.0\n", "line 3: '1.0' is no whole number: '1 1.0'"),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("text", "says"), MATRIX_MARKET)
 def test_matrix_market(tmp_path: Path, text: str, says: str) -> None:
     path = tmp_path / "a.mtx"
-    path.write_text(text)
+    path.write_bytes(text.encode())
     assert says in message(path)
+
+
+@pytest.mark.parametrize("suffix", [".gz", ".bz2"])
+def test_matrix_market_words_in_compressed_files(tmp_path: Path, suffix: str) -> None:
+    rows = "".join(f"{n} {n} {n}.5\n" for n in range(1, 300_000))
+    text = f"{REAL}300000 300000 300000\n{rows}300000 300000 1D3\n".encode()
+    path = tmp_path / f"a.mtx{suffix}"
+    path.write_bytes((gzip if suffix == ".gz" else bz2).compress(text))
+    assert f"'a.mtx{suffix}', line 300002: '1D3' is no number" in message(path)
 
 
 FROSTT = [

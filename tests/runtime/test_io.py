@@ -79,6 +79,7 @@ BANNER = "%%MatrixMarket matrix "
         ("coordinate pattern symmetric\n2 2 1\n2 1\n", "f8", [[0, 1], [1, 0]]),
         ("coordinate real general\n2 2 3\n1 1 1\n1 1 2\n2 2 4\n", "f8", [[3, 0], [0, 4]]),
         ("coordinate real general\n0 5 0\n", "f8", np.zeros((0, 5))),
+        ("coordinate real general\n1 2 2\r\n1 1 -INF\r\n1 2\t.5E+2\n\n", "f8", [[-np.inf, 50]]),
     ],
 )
 @pytest.mark.parametrize("suffix", [".mtx", ".mtx.gz"])
