@@ -30,7 +30,7 @@ COLUMNS = 32
 MOST_PRODUCTS = 50_000_000
 """Multiplications of the sparse product beyond which it is left out."""
 MOST_NUMBERS = 200_000_000
-"""Numbers in a dense operand, or in what NumPy gathers for SDDMM, beyond which a kernel is left out."""
+"""Rows or columns, numbers in a dense operand, or in what NumPy gathers for SDDMM, beyond which it is left out."""
 
 SPMV = """\
 kernel spmv(A: f64[m, n] csr, x: f64[n]) -> y: f64[m] {
@@ -94,6 +94,11 @@ def load(path: Path) -> tuple[Csr, str, str]:
     read = sp.read(path)
     if read.ndim != 2:
         raise sp.ShapeError(f"the demo is about matrices; {path} holds a tensor of order {read.ndim}")
+    if max(read.shape) > MOST_NUMBERS:
+        raise sp.ShapeError(
+            f"{path} holds a matrix of {words.shape(read.shape)}, too large for the demo's peers",
+            hint=f"SciPy's csr has a number for each row, the vectors one for each column: {MOST_NUMBERS:,} at most",
+        )
     values = read.coo()[1]
     if values.dtype.kind == "c":
         raise sp.TypeError_(f"the demo's kernels are real; {path} holds complex numbers")

@@ -17,8 +17,9 @@ def read(
     """The tensor in a file.
 
     Its suffix says the kind: ``.mtx`` (Matrix Market) and ``.tns`` (FROSTT), also with ``.gz`` and ``.bz2``, or
-    ``.npz`` (of ``sp.write``, or SciPy's).  Without a ``format`` lists of entries become csr or csf, and ``.npz`` files
-    keep the format they have.  ``shape`` is for FROSTT files, which need not tell it.
+    ``.npz`` (of ``sp.write``, or SciPy's).  Without a ``format`` lists of entries become csr, dcsr or csf
+    (see ``from_coo``), and ``.npz`` files keep the format they have.  ``shape`` is for FROSTT files, which need not
+    tell it.
 
     Raises ``FileError`` naming the file and the line, ``UnsupportedError`` for binsparse (``.bsp.h5``).
     """

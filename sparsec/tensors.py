@@ -118,7 +118,7 @@ class Tensor(Operators):
         """
         target = as_format(format, self.ndim)
         if target is None:
-            target = self.storage.format if self.storage.format.is_dense else automatic(self.ndim)
+            target = self.storage.format if self.storage.format.is_dense else automatic(self.shape, self.nnz)
         from sparsec.conversion import convert
 
         storage = convert(self.storage, target)
@@ -154,7 +154,9 @@ class Tensor(Operators):
         return Tensor(convert(left, self.storage.format))
 
     def scipy(self) -> Any:
-        """A SciPy sparse array: over the same memory for csr, csc and coo; others are converted to csr (2-d) or coo.
+        """A SciPy sparse array: over the same memory for csr, csc and coo; others are converted to csr or coo.
+
+        Coo it is where the order is not 2, or csr would hold little but empty rows (see ``from_coo``).
 
         Raises ``FormatError`` for a fill other than 0, ``TypeError_`` for dtypes that SciPy lacks.
         """
@@ -163,7 +165,7 @@ class Tensor(Operators):
         return to_scipy(self._foreign())
 
     def torch(self) -> Any:
-        """A torch tensor: dense, coo, csr and csc of the same layout; others are converted to csr (2-d) or coo.
+        """A torch tensor: dense, coo, csr and csc of the same layout; others are converted as for SciPy.
 
         Memory is shared where torch can.  Raises ``FormatError`` for a sparse tensor with a fill other than 0.
         """
@@ -180,7 +182,8 @@ class Tensor(Operators):
             raise ShapeError("a scalar has no sparse form elsewhere", hint="A.numpy()[()] is its value")
         if kind(self.storage) is not None:
             return self.storage
-        return convert(self.storage, named_format("csr" if self.ndim == 2 else "coo", self.ndim))
+        csr = self.ndim == 2 and automatic(self.shape, self.nnz) == named_format("csr", 2)
+        return convert(self.storage, named_format("csr" if csr else "coo", self.ndim))
 
     def validate(self) -> None:
         """Check the arrays of every level; raises ``FormatError`` naming the level and the place."""
@@ -270,8 +273,8 @@ def from_coo(
 ) -> Tensor:
     """A ``Tensor`` from its entries: ``coords`` (ndim, nnz) of integers in any order, ``values`` (nnz) or one for all.
 
-    Without a ``format`` a matrix becomes csr, other orders csf.  Entries with equal coordinates are summed (bools: or);
-    ``duplicates`` may also be "last" or "error".
+    Without a ``format`` a matrix becomes csr (dcsr where it has many rows, mostly empty), other orders csf.  Entries
+    with equal coordinates are summed (bools: or); ``duplicates`` may also be "last" or "error".
 
     Raises ``ShapeError`` naming an entry outside the shape, ``FormatError`` for refused duplicates.
 
@@ -279,15 +282,28 @@ def from_coo(
     >>> sp.from_coo([[1, 0, 1], [0, 1, 0]], [1.0, 2.0, 3.0], (2, 2)).coo()[1]
     array([2., 4.])
     """
-    order = len(as_shape(shape))
-    target = automatic(order) if format is None else as_format(format, order) or automatic(order)
-    target.require_runnable()
-    return Tensor(entries.from_coo(coords, values, shape, target, fill_value, duplicates)).convert(target)
+    target = None if format is None else as_format(format, len(as_shape(shape)))
+    if target is not None:
+        target.require_runnable()
+    listed = Tensor(entries.from_coo(coords, values, shape, target, fill_value, duplicates))
+    return listed.convert(automatic(listed.shape, listed.nnz) if target is None else target)
 
 
-def automatic(order: int) -> Format:
-    """The format of sparse things that no one chose."""
-    return named_format("csr", 2) if order == 2 else named_format("sparse" if order else "dense", order)
+MANY_ROWS = 1 << 24
+"""Rows whose positions in csr, 64 MB, are worth a thought."""
+FEW_ENTRIES = 64
+"""Rows to an entry from which on nearly all rows are empty."""
+
+
+def automatic(shape: tuple[int, ...], nnz: int) -> Format:
+    """The format of sparse things that no one chose: csr for a matrix, csf for other orders.
+
+    A matrix of many rows that are mostly empty becomes dcsr, which is csf too: csr would hold a position a row.
+    """
+    order = len(shape)
+    if order == 2 and not (shape[0] > MANY_ROWS and shape[0] > FEW_ENTRIES * nnz):
+        return named_format("csr", 2)
+    return named_format("sparse" if order else "dense", order)
 
 
 def as_format(format: str | Format, order: int) -> Format | None:

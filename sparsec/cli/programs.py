@@ -85,8 +85,7 @@ def operand(name: str, spec: specs.Spec, seed: int, decl: TensorDecl | None = No
         case specs.Generated():
             made = specs.generate(spec, name, seed, dtype)
             if isinstance(made, specs.Coordinates):
-                fmt = "csr" if len(made.shape) == 2 else "sparse"
-                return sp.from_coo(made.coords, made.values, made.shape, format=fmt)
+                return sp.from_coo(made.coords, made.values, made.shape)
             return made
 
 

@@ -61,25 +61,34 @@ class Values:
 
 def lengths(coordinate: Array, extent: int) -> Lengths:
     """Of the slices that ``coordinate`` numbers, 0 to ``extent``."""
-    sizes = np.bincount(coordinate, minlength=extent)
     if not extent:
         return Lengths(0, 0, 0, 0.0, 0.0, 0, 0.0, ())
+    # Slices without entries are counted and never listed: there may be more of them than memory.
+    few = extent > 4 * len(coordinate) + 4096
+    sizes = np.unique(coordinate, return_counts=True)[1] if few else np.bincount(coordinate)
+    sizes = np.sort(sizes[sizes > 0])
+    empty, mean = extent - len(sizes), len(coordinate) / extent
+
+    def at(place: int) -> int:
+        return 0 if place < empty else int(sizes[place - empty])
+
+    spread = float(np.square(sizes - mean).sum()) + empty * mean**2
     return Lengths(
         extent,
-        int((sizes == 0).sum()),
-        int(sizes.min()),
-        float(np.median(sizes)),
-        float(sizes.mean()),
-        int(sizes.max()),
-        float(sizes.std()),
-        _histogram(sizes),
+        empty,
+        at(0),
+        (at((extent - 1) // 2) + at(extent // 2)) / 2,
+        mean,
+        at(extent - 1),
+        math.sqrt(spread / extent),
+        _histogram(sizes, empty),
     )
 
 
-def _histogram(sizes: Array) -> tuple[tuple[int, int, int], ...]:
+def _histogram(sizes: Array, empty: int) -> tuple[tuple[int, int, int], ...]:
     """Bins 0, 1, 2, 3-4, 5-8, ... (powers of two) from the first to the last that is not empty."""
-    binned = np.where(sizes > 0, 1 + np.ceil(np.log2(np.maximum(sizes, 1))).astype(np.int64), 0)
-    numbers = np.bincount(binned)
+    numbers = np.bincount(1 + np.ceil(np.log2(sizes)).astype(np.int64), minlength=1)
+    numbers[0] = empty
     first = int(np.flatnonzero(numbers)[0])
     return tuple((*_bin(n), int(numbers[n])) for n in range(first, len(numbers)))
 

@@ -26,6 +26,7 @@ def test_lengths_and_pattern(shape: tuple[int, int]) -> None:
         if shape[axis]:
             assert (got.least, got.most) == (sizes.min(), sizes.max())
             assert got.median == np.median(sizes) and got.mean == pytest.approx(sizes.mean())
+            assert got.deviation == pytest.approx(sizes.std())
         assert sum(n for _, _, n in got.histogram) == shape[axis]
         for low, high, number in got.histogram:
             assert number == ((sizes >= low) & (sizes <= high)).sum()
@@ -34,6 +35,13 @@ def test_lengths_and_pattern(shape: tuple[int, int]) -> None:
     assert p.lower == max([0, *(i - j)]) and p.upper == max([0, *(j - i)])
     assert p.diagonal == (i == j).sum() and p.diagonals == len(set((j - i).tolist()))
     assert (p.symmetric is None) == (shape[0] != shape[1])
+
+
+def test_lengths_of_slices_that_no_memory_holds() -> None:
+    got = statistics.lengths(np.array([7, 10**15, 7]), 10**16)
+    assert (got.empty, got.least, got.median, got.most) == (10**16 - 2, 0, 0, 2)
+    assert got.mean == pytest.approx(3e-16) and got.deviation == pytest.approx((5e-16) ** 0.5)
+    assert got.histogram == ((0, 0, 10**16 - 2), (1, 1, 1), (2, 2, 1))
 
 
 @pytest.mark.parametrize(

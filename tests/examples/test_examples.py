@@ -74,6 +74,7 @@ def test_demo_on(name: str, tmp_path: Path) -> None:
         ("t.tns", "1 1 1 1.0\n", "the demo is about matrices"),
         ("b.mtx", "garbage", "b.mtx"),
         ("no.mtx", None, "no.mtx"),
+        ("huge.mtx", HEAD.format("real") + "3000000000 3000000000 1\n1 1 1\n", "too large for the demo's peers"),
     ],
 )
 def test_demo_refuses(name: str, text: str | None, message: str, tmp_path: Path) -> None:

@@ -32,6 +32,15 @@ def test_the_module_leaves_the_function_its_name() -> None:
     assert callable(sp.tensor) and sp.tensor(1.0).ndim == 0
 
 
+def test_many_empty_rows_take_no_memory() -> None:
+    huge = sp.from_coo([[2_999_999_999], [5]], [1.5], (3_000_000_000, 3_000_000_000))
+    assert huge.format == "dcsr" and huge.nbytes < 100
+    assert huge.convert("coo").convert("auto").format == "dcsr" and huge.scipy().format == "coo"
+    assert sp.from_coo([[1], [1]], [1.0], (1 << 24, 2)).format == "csr"
+    assert sp.from_coo([[1], [1]], [1.0], ((1 << 24) + 1, 2), format="auto").format == "dcsr"
+    assert sp.from_coo([[1], [1]], [1.0], (2, 1 << 40)).format == "csr"
+
+
 # what a Tensor says
 
 
