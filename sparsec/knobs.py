@@ -19,18 +19,19 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cache
+from operator import index
 from pathlib import Path
 from typing import Any
 
-from sparsec.errors import SparsecError
+from sparsec.errors import SparsecError, nearest
 
 CHECKS = ("nan", "bounds", "verify")
 
 
 class KnobError(SparsecError):
-    """An environment variable holds something that its knob does not take."""
+    """An environment variable, or a ``scope``, holds something that its knob does not take."""
 
     code = "knob"
 
@@ -64,21 +65,23 @@ def _checks(text: str) -> frozenset[str]:
 
 
 def _size(text: str) -> int:
-    number, unit = text.strip().upper().removesuffix("B"), 1
+    number, unit = text.upper().removesuffix("B"), 1
     for suffix, factor in (("K", 1 << 10), ("M", 1 << 20), ("G", 1 << 30)):
         if number.endswith(suffix):
             number, unit = number[:-1], factor
-    value = int(float(number) * unit)
+    try:
+        value = int(float(number) * unit)
+    except (ValueError, OverflowError):
+        value = -1
     if value < 0:
-        raise ValueError("a size is not negative")
+        raise ValueError("this is no size")
     return value
 
 
 def _threads(text: str) -> int:
-    value = int(text)
-    if not 1 <= value <= 1024:
-        raise ValueError("threads are 1 to 1024")
-    return value
+    if not text.isdecimal() or not 1 <= int(text) <= 1024:
+        raise ValueError("this is no number of threads")
+    return int(text)
 
 
 _READERS: dict[str, tuple[str, Callable[[str], Any]]] = {
@@ -87,6 +90,15 @@ _READERS: dict[str, tuple[str, Callable[[str], Any]]] = {
     "SPARSEC_CACHE_DIR": ("cache_dir", lambda text: Path(text).expanduser()),
     "SPARSEC_CACHE_SIZE": ("cache_size", _size),
     "SPARSEC_THREADS": ("threads", _threads),
+}
+
+
+_EXPECTED = {
+    "logs": "names of loggers such as cache, lower; or all",
+    "check": f"{', '.join(CHECKS)} or all",
+    "cache_dir": "a folder",
+    "cache_size": "a number of bytes, or with a suffix K, M, G as in 256M; 0 turns the cache off",
+    "threads": "a number from 1 to 1024",
 }
 
 
@@ -99,9 +111,44 @@ def read(environment: Mapping[str, str]) -> Knobs:
             continue
         try:
             values[field] = reader(text)
-        except (ValueError, RuntimeError, OverflowError) as problem:
-            raise KnobError(f"{variable}={text!r}: {problem}", hint="sparsec/knobs.py lists the knobs") from None
+        except (ValueError, RuntimeError) as problem:  # RuntimeError: a home folder that is not known
+            raise KnobError(f"{variable}={text!r:.60}: {problem}", hint=f"expected {_EXPECTED[field]}") from None
     return Knobs(**values)
+
+
+def _checked(changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Changes by a program, as ``Knobs`` holds them; raises ``KnobError`` naming the knob."""
+    known = [f.name for f in fields(Knobs)]
+    out = {}
+    for field, value in changes.items():
+        if field not in known:
+            hint = nearest(field, known) or f"the knobs are {', '.join(known)}"
+            raise KnobError(f"there is no knob '{field}'", hint=hint)
+        try:
+            out[field] = _held(field, value)
+        except (ValueError, TypeError):
+            of_words = field in ("logs", "check")
+            hint = f"expected {'a set of words: ' if of_words else ''}{_EXPECTED[field]}"
+            raise KnobError(f"the knob '{field}' cannot be {value!r:.60}", hint=hint) from None
+    return out
+
+
+def _held(field: str, value: Any) -> Any:
+    """One such change; raises ``ValueError`` or ``TypeError``."""
+    match field:
+        case "logs" | "check":
+            words = frozenset(value)
+            if isinstance(value, str) or not all(isinstance(w, str) for w in words):
+                raise TypeError
+            return _checks(",".join(words)) if field == "check" else words
+        case "cache_dir":
+            return None if value is None else Path(value)
+    if field == "threads" and value is None:
+        return None
+    number = index(value)
+    if isinstance(value, bool) or number < 0 or (field == "threads" and not 1 <= number <= 1024):
+        raise ValueError
+    return number
 
 
 _BASE: list[Knobs] = []
@@ -132,8 +179,8 @@ def knobs() -> Knobs:
 
 
 def change(**changes: Any) -> None:
-    """Change knobs for the rest of the process; a ``scope`` that is open keeps its own."""
-    _BASE[:] = [replace(_base(), **changes)]
+    """Change knobs for the rest of the process; a ``scope`` that is open keeps its own.  Raises ``KnobError``."""
+    _BASE[:] = [replace(_base(), **_checked(changes))]
 
 
 def show_logs() -> None:
@@ -149,13 +196,11 @@ def show_logs() -> None:
 
 @contextmanager
 def scope(**changes: Any) -> Iterator[Knobs]:
-    """Change knobs inside a ``with`` block: ``with scope(threads=1, check={"bounds"}): ...``."""
-    for field in ("logs", "check"):
-        if field in changes:
-            changes[field] = frozenset(changes[field])
-    if changes.get("cache_dir") is not None:
-        changes["cache_dir"] = Path(changes["cache_dir"])
-    token = _OVERRIDE.set(replace(knobs(), **changes))
+    """Change knobs inside a ``with`` block: ``with scope(threads=1, check={"bounds"}): ...``.
+
+    Raises ``KnobError`` naming the knob.
+    """
+    token = _OVERRIDE.set(replace(knobs(), **_checked(changes)))
     try:
         yield knobs()
     finally:
