@@ -98,7 +98,8 @@ def _covered(e: Expr, sparse: Mapping[Expr, Expr]) -> set[str]:
         case Access():
             return {i.name for i in e.indices if isinstance(i, Index)} if e in sparse else set()
         case Map():
-            terms = [(n, a, _covered(a, sparse)) for n, a in enumerate(e.args) if not isinstance(a, Literal)]
+            chosen = e.args if e.op != "select" else e.args[1:]  # its condition only chooses
+            terms = [(n, a, _covered(a, sparse)) for n, a in enumerate(chosen) if not isinstance(a, Literal)]
             deciding = [names for n, a, names in terms if _decides(e.op, n, a, sparse)]
             if deciding:
                 return set().union(*deciding)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from functools import partial, reduce
 
 from sparsec.errors import ScheduleError, UnsupportedError
-from sparsec.formats.level import CanIterate, CanLocate, LevelView
-from sparsec.ir import loops
-from sparsec.ir.buffer import Block, Comment, Expr, Function, Module, ParallelFor, Tile, Var, i64
+from sparsec.formats.level import CanIterate, CanLocate
+from sparsec.ir import loops, ops
+from sparsec.ir.buffer import Block, Comment, Expr, Function, Module, Tile, Var, i64
 from sparsec.ir.build import add, lt, mul, op, sub
 from sparsec.ir.dtypes import I64
 from sparsec.ir.loops import (
@@ -25,19 +24,14 @@ from sparsec.ir.loops import (
 )
 from sparsec.ir.rewrite import walk
 from sparsec.ir.tensor import Access, Index, Literal
-from sparsec.passes.lower.coiterate import Cases, Coiteration, make_walker, probe
+from sparsec.passes.lower import parallel
+from sparsec.passes.lower.coiterate import Cases, Coiteration, Subset, Walker, make_walker, probe
 from sparsec.passes.lower.context import Context, Cursor, Env
 from sparsec.passes.lower.scatter import ScatterWriter
 from sparsec.passes.lower.simplify import prune, substitute
 from sparsec.passes.lower.sorting import ListWork
 from sparsec.passes.lower.workspaces import BitmapWork, StampWork, make_work
 from sparsec.passes.lower.writers import AppendWriter, CountWriter, InsertWriter, SparseWriter
-
-CHUNKS = 256
-"""Chunks of a parallel loop, at most: enough for balance, few enough to hand out cheaply."""
-
-LEAST = 8192
-"""Steps of work that are worth a chunk: a few microseconds, what it costs to wake a thread that just fell asleep."""
 
 
 def emit(kernel: Kernel) -> Module:
@@ -375,99 +369,25 @@ class Lowerer:
 
     def parallel(self, f: Forall, env: Env, lo: Expr, hi: Expr) -> None:
         """Iterations handed out in chunks: of a given number, or of about equal work where entries can be counted."""
-        before = [] if f.parallel else self._counters(f, env)
+
+        def body(var: Expr) -> None:
+            self.leaf(f.index, f.body, env.bind(f.index, var))
+
+        reads = self.sparse_reads(f.body)
+        rows = [(a, env.cursors.get(a, Cursor(0, i64(0)))) for a in reads if self.next_index(a, env) == f.index]
+        before = [] if f.parallel else parallel.counters(self.ctx, rows)
         if before:
-            self._balanced(f, env, lo, hi, before)
+            parallel.balanced(self.ctx, f.index, lo, hi, before, parallel.inner_trips(self.ctx, f, reads), body)
         else:
-            self._in_parallel(f, lo, hi, lambda var: self.leaf(f.index, f.body, env.bind(f.index, var)))
+            self._in_parallel(f, lo, hi, body)
 
     def _in_parallel(self, f: Forall, lo: Expr, hi: Expr, body: Callable[[Expr], None]) -> None:
-        grain = i64(f.parallel) if f.parallel else self._grain(f, sub(hi, lo))
-        self._chunks(f.index, lo, hi, grain, body)
-
-    def _chunks(self, name: str, lo: Expr, hi: Expr, grain: Expr, body: Callable[[Expr], None]) -> None:
-        outer, self.ctx.setup = self.ctx.setup, []
-        var = Var(self.b.fresh(name), I64)
-        with self.b.collect() as stmts:
-            body(var)
-        setup, self.ctx.setup = self.ctx.setup, outer
-        self.b.emit(ParallelFor(var, lo, hi, grain, Block(tuple(setup)), Block(tuple(stmts))))
-
-    def _grain(self, f: Forall, trips: Expr) -> Expr:
-        """Iterations of a chunk: a ``CHUNKS``-th of them, but no less work than ``LEAST``."""
-        least = op("floordiv", i64(LEAST), self._inner_trips(f))
-        share = op("floordiv", trips, i64(CHUNKS))
-        return self.b.let("grain", op("max", i64(1), op("max", least, share)))
-
-    def _inner_trips(self, f: Forall) -> Expr:
-        """About how many dense iterations one of ``f`` contains: the extents of loops that no operand restricts."""
-        bound = {
-            e.name
-            for a in self.sparse_reads(f.body)
-            for level, e in zip(self.ctx.storages[a.tensor].levels, self._indices_by_level(a), strict=True)
-            if not level.full and isinstance(e, Index)
-        }
-        trips: Expr = i64(1)
-        for node in walk(f.body):
-            if not isinstance(node, Forall) or node.index in bound:
-                continue
-            match node.domain:
-                case Chunk(size=size):
-                    trips = mul(trips, size)
-                case Chunks(extent=extent, size=size):
-                    trips = mul(trips, op("max", i64(1), op("floordiv", self.ctx.extent(extent), i64(size))))
-                case domain:
-                    trips = mul(trips, op("max", i64(1), self.ctx.extent(domain.extent)))
-        return trips
-
-    def _indices_by_level(self, access: Access) -> list[object]:
-        return [access.indices[d] for d in self.ctx.storages[access.tensor].dims]
-
-    def _counters(self, f: Forall, env: Env) -> list[Callable[[Expr], Expr]]:
-        """For each operand whose next levels are full, over ``f``'s index, and compact: how many entries precede i."""
-        out: list[Callable[[Expr], Expr]] = []
-        for access in self.sparse_reads(f.body):
-            if self.next_index(access, env) != f.index:
-                continue
-            storage = self.ctx.storages[access.tensor]
-            cursor = env.cursors.get(access, Cursor(0, i64(0)))
-            n = cursor.done
-            above, below = storage.levels[n], storage.levels[n + 1] if n + 1 < len(storage.levels) else None
-            if above.full and isinstance(above, CanLocate) and isinstance(below, CanIterate) and below.compact:
-                out.append(partial(self._entries_before, above, below, storage.views[n : n + 2], cursor.lo))
-        return out
-
-    def _entries_before(
-        self, above: CanLocate, below: CanIterate, views: Sequence[LevelView], parent: Expr, i: Expr
-    ) -> Expr:
-        position, _ = above.locate(self.b, views[0], parent, i)
-        return below.bounds(self.b, views[1], position, position)[0]
-
-    def _balanced(self, f: Forall, env: Env, lo: Expr, hi: Expr, before: list[Callable[[Expr], Expr]]) -> None:
-        """Chunks of iterations whose number and entries together are about equal: a long row has one to itself."""
-        b = self.b
-
-        def work(i: Expr) -> Expr:
-            return reduce(add, (count(i) for count in before), i)
-
-        start = b.let("start", work(lo))
-        total = b.let("work", sub(work(hi), start))
-        least = op("max", i64(1), op("floordiv", i64(LEAST), self._inner_trips(f)))
-        share = b.let("share", op("max", least, add(op("floordiv", total, i64(CHUNKS)), 1)))
-        chunks = b.let("chunks", op("floordiv", add(total, sub(share, 1)), share))
-
-        def first(chunk: Expr) -> Expr:
-            """The first iteration of a chunk, by bisection."""
-            wanted = b.let("wanted", add(start, mul(chunk, share)))
-            low = b.bisect(lo, hi, lambda i: lt(work(i), wanted), f"share {f.index}")
-            return b.let("bound", low)
-
-        def body(chunk: Expr) -> None:
-            begin, end = first(chunk), first(add(chunk, 1))
-            with b.loop(f.index, begin, end) as var:
-                self.leaf(f.index, f.body, env.bind(f.index, var))
-
-        self._chunks(f"{f.index}_chunk", i64(0), chunks, i64(1), body)
+        if f.parallel:
+            grain: Expr = i64(f.parallel)
+        else:
+            inner = parallel.inner_trips(self.ctx, f, self.sparse_reads(f.body))
+            grain = parallel.equal_grain(self.ctx, sub(hi, lo), inner)
+        parallel.in_chunks(self.ctx, f.index, lo, hi, grain, body)
 
     def coiterate(self, f: Forall, env: Env, accesses: list[Access]) -> None:
         """Walk the stored entries of ``accesses`` together."""
@@ -480,7 +400,10 @@ class Lowerer:
         used = [a for a in accesses if any(a in case for case in live)]
         walkers = [make_walker(self.ctx, a, env, lo, hi, whole) for a in used]
         co = Coiteration(self.ctx, f, env, cases, lambda body, inner: self.leaf(f.index, body, inner))
-        if frozenset() in live:
+        complete = bool(used) and len(live) == 2 ** len(used)
+        if complete and self._once_is_enough(f, env, cases[frozenset()]):
+            self._absent_once(f, env, co, walkers, live, sub(hi, lo))
+        elif frozenset() in live:
             if len(live) < 2 ** len(accesses):
                 self._mark_incomplete(f.body)
             co.every(walkers, lo, hi)
@@ -490,6 +413,49 @@ class Lowerer:
                 assert isinstance(self.writer, CountWriter)
                 co.skip_equal(walkers, self.writer.add)
             co.merge(walkers, live)
+
+    def _once_is_enough(self, f: Forall, env: Env, body: loops.Stmt | None) -> bool:
+        """Whether ``body``, which stands for the coordinates without entries, does the same however often it runs.
+
+        So does folding one value into one place by a monoid in which it is idempotent: ``max`` over a sparse row takes
+        in the zeros between its entries once.
+        """
+        if not isinstance(body, Accumulate) or body.op == "=" or f.parallel is not None:
+            return False
+        monoid = ops.MONOIDS[body.op]
+        nodes = [*walk(body.value), *body.target.indices]
+        if any(isinstance(n, Index) and n.name == f.index for n in nodes):
+            return False
+        storages = self.ctx.storages
+        for n in nodes:
+            if not isinstance(n, Access) or n.tensor not in storages or storages[n.tensor].is_dense:
+                continue
+            if n not in env.cursors or env.cursors[n].done < len(storages[n.tensor].levels):
+                return False
+        if monoid.idempotent:
+            return True
+        if monoid.op is None or not isinstance(body.value, Literal):
+            return False
+        value = body.value.dtype.np.type(body.value.value)
+        return bool(ops.evaluate(monoid.op, (value, value), body.value.dtype) == value)
+
+    def _absent_once(
+        self, f: Forall, env: Env, co: Coiteration, walkers: list[Walker], live: list[Subset], extent: Expr
+    ) -> None:
+        """Walk the entries alone, then do once what coordinates without any ask for, if there are some."""
+        seen = self.b.var("seen", i64(0))
+        leaf = co.leaf
+
+        def counted(body: loops.Stmt, inner: Env) -> None:
+            self.b.set(seen, add(seen, 1))
+            leaf(body, inner)
+
+        co.leaf = counted
+        co.merge(walkers, [case for case in live if case])
+        body = co.cases[frozenset()]
+        assert body is not None
+        with self.b.if_(lt(seen, extent)):
+            self.stmt(body, env)
 
     def _mark_incomplete(self, s: loops.Stmt) -> None:
         """Some places of a dense result may not be written: it must be initialised."""

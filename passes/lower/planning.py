@@ -507,7 +507,7 @@ def reordered(fmt: Format, order: tuple[int, ...], width: DType) -> Format:
 
 
 def factor(e: Expr) -> Expr:
-    """Pull out of sums of products the factors that the summed variables do not touch, and merge nested sums.
+    """Pull out of sums of products what the summed variables do not touch, part independent sums, merge nested ones.
 
     ``sum[k](s * x[k])`` becomes ``s * sum[k](x[k])``: what the implicit sum of ``S[i,j] * X[i,k] * Y[j,k]`` means.
     """
@@ -518,14 +518,33 @@ def factor(e: Expr) -> Expr:
         return factor(replace(new, indices=(*new.indices, *new.body.indices), body=new.body.body))
     if new.monoid != "add":
         return new
-    factors = _factors(new.body)
-    bound = set(new.indices)
-    inside = [f for f in factors if bound & {n.name for n in walk(f) if isinstance(n, Index)}]
-    outside = [f for f in factors if f not in inside]
-    if not outside or not inside:
+    outside, groups = _independent(_factors(new.body), set(new.indices))
+    if not groups or len(groups) + bool(outside) < 2:
         return new
-    reduced: Expr = replace(new, body=_product(inside))
-    return Map("mul", (_product(outside), reduced), new.dtype)
+    sums: list[Expr] = []
+    left = list(new.indices)  # a variable that nothing uses multiplies by its extent: the first sum keeps it
+    for n, inside in enumerate(reversed(groups), 1):
+        used = {i.name for f in inside for i in walk(f) if isinstance(i, Index)}
+        indices = tuple(v for v in left if v in used or n == len(groups))
+        left = [v for v in left if v not in indices]
+        sums.insert(0, factor(replace(new, indices=indices, body=_product(inside))))
+    return _product([*outside, *sums])
+
+
+def _independent(factors: list[Expr], bound: set[str]) -> tuple[list[Expr], list[list[Expr]]]:
+    """The factors that no bound variable touches, and the others in groups that share no bound variable."""
+    outside: list[Expr] = []
+    groups: list[tuple[set[str], list[Expr]]] = []
+    for f in factors:
+        names = bound & {n.name for n in walk(f) if isinstance(n, Index)}
+        if not names:
+            outside.append(f)
+            continue
+        touched = [g for g in groups if g[0] & names]
+        groups = [g for g in groups if not g[0] & names]
+        names = names.union(*(g[0] for g in touched))
+        groups.append((names, [*(e for g in touched for e in g[1]), f]))
+    return outside, [g[1] for g in groups]
 
 
 def _factors(e: Expr) -> list[Expr]:

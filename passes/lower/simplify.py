@@ -6,6 +6,7 @@ Rules by name (``Z`` is a literal marked ``fill``: the value of an unstored entr
     annihilate    mul(Z0, e)          => Z0             (what ``ops.forced`` says, even against inf and NaN)
     identity      add(0, e)           => e                        (floats: only from a fill, 0 + -0.0 is 0)
     select        select(literal,...) => the branch chosen
+    select_same   select(c, v, v)     => v
     accumulate    t add= identity     => nothing
     define        r = fill of r       => nothing                  (r begins as its fill)
     empty_loop    forall of nothing   => nothing
@@ -64,6 +65,10 @@ def simplify_map(e: Map) -> Expr:
         return decided if decided is not None else Literal(value, e.dtype, fill=fill)
     if e.op == "select" and isinstance(args[0], Literal):
         return args[1] if args[0].value else args[2]
+    if e.op == "select" and isinstance(args[1], Literal) and isinstance(args[2], Literal):
+        absent = args[1].fill or args[2].fill
+        if same_value(args[1].value, args[2].value) and (absent or repr(args[1].value) == repr(args[2].value)):
+            return replace(args[1], fill=absent)
     if e.op == "cast" and args[0].dtype == e.dtype:
         return args[0]
     if len(args) != 2:

@@ -1,0 +1,119 @@
+"""Parallel loops: iterations handed to the team of threads in chunks.
+
+Where the entries beneath an iteration can be counted (rows of a compressed level), chunks hold about equal numbers of
+iterations and entries together, found by bisection: one long row has a chunk to itself.  Else they hold equal numbers
+of iterations.  Neither depends on the number of threads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial, reduce
+
+from sparsec.formats.level import CanIterate, CanLocate, LevelView
+from sparsec.ir.buffer import Block, Expr, ParallelFor, Var, i64
+from sparsec.ir.build import add, lt, mul, op, sub
+from sparsec.ir.dtypes import I64
+from sparsec.ir.loops import Chunk, Chunks, Forall
+from sparsec.ir.rewrite import walk
+from sparsec.ir.tensor import Access, Index
+from sparsec.passes.lower.context import Context, Cursor
+
+CHUNKS = 256
+"""Chunks of a parallel loop, at most: enough for balance, few enough to hand out cheaply."""
+
+LEAST = 8192
+"""Steps of work that are worth a chunk: a few microseconds, what it costs to wake a thread that just fell asleep."""
+
+Body = Callable[[Expr], None]
+"""Emits what happens at one iteration."""
+
+Count = Callable[[Expr], Expr]
+"""How many entries of an operand precede iteration ``i``."""
+
+
+def in_chunks(ctx: Context, name: str, lo: Expr, hi: Expr, grain: Expr, body: Body) -> None:
+    """``body`` for ``lo..hi``, ``grain`` iterations at a time; what it allocates is allocated once a worker."""
+    outer, ctx.setup = ctx.setup, []
+    var = Var(ctx.b.fresh(name), I64)
+    with ctx.b.collect() as stmts:
+        body(var)
+    setup, ctx.setup = ctx.setup, outer
+    ctx.b.emit(ParallelFor(var, lo, hi, grain, Block(tuple(setup)), Block(tuple(stmts))))
+
+
+def equal_grain(ctx: Context, trips: Expr, inner: Expr) -> Expr:
+    """Iterations of a chunk: a ``CHUNKS``-th of them, but no less work than ``LEAST`` at ``inner`` steps each."""
+    least = op("floordiv", i64(LEAST), inner)
+    share = op("floordiv", trips, i64(CHUNKS))
+    return ctx.b.let("grain", op("max", i64(1), op("max", least, share)))
+
+
+def balanced(ctx: Context, name: str, lo: Expr, hi: Expr, before: Sequence[Count], inner: Expr, body: Body) -> None:
+    """``body`` for ``lo..hi`` in chunks of about equal work: iterations and the entries beneath them."""
+    b = ctx.b
+
+    def work(i: Expr) -> Expr:
+        return reduce(add, (count(i) for count in before), i)
+
+    start = b.let("start", work(lo))
+    total = b.let("work", sub(work(hi), start))
+    least = op("max", i64(1), op("floordiv", i64(LEAST), inner))
+    share = b.let("share", op("max", least, add(op("floordiv", total, i64(CHUNKS)), 1)))
+    chunks = b.let("chunks", op("floordiv", add(total, sub(share, 1)), share))
+
+    def first(chunk: Expr) -> Expr:
+        """The first iteration of a chunk."""
+        wanted = b.let("wanted", add(start, mul(chunk, share)))
+        return b.let("bound", b.bisect(lo, hi, lambda i: lt(work(i), wanted), f"share {name}"))
+
+    def one(chunk: Expr) -> None:
+        begin, end = first(chunk), first(add(chunk, 1))
+        with b.loop(name, begin, end) as var:
+            body(var)
+
+    in_chunks(ctx, f"{name}_chunk", i64(0), chunks, i64(1), one)
+
+
+def counters(ctx: Context, accesses: Iterable[tuple[Access, Cursor]]) -> list[Count]:
+    """A count for each access whose next level is full and has a compact one beneath it."""
+    out: list[Count] = []
+    for access, cursor in accesses:
+        storage, n = ctx.storages[access.tensor], cursor.done
+        above, below = storage.levels[n], storage.levels[n + 1] if n + 1 < len(storage.levels) else None
+        if above.full and isinstance(above, CanLocate) and isinstance(below, CanIterate) and below.compact:
+            out.append(partial(_entries_before, ctx, above, below, storage.views[n : n + 2], cursor.lo))
+    return out
+
+
+def _entries_before(
+    ctx: Context, above: CanLocate, below: CanIterate, views: Sequence[LevelView], parent: Expr, i: Expr
+) -> Expr:
+    position, _ = above.locate(ctx.b, views[0], parent, i)
+    return below.bounds(ctx.b, views[1], position, position)[0]
+
+
+def inner_trips(ctx: Context, f: Forall, accesses: Iterable[Access]) -> Expr:
+    """About how many steps one iteration of ``f`` takes: the extents of inner loops that no sparse access restricts."""
+    bound = set()
+    for a in accesses:
+        storage = ctx.storages[a.tensor]
+        for level, d in zip(storage.levels, storage.dims, strict=True):
+            e = a.indices[d]
+            if not level.full and isinstance(e, Index):
+                bound.add(e.name)
+    trips: Expr = i64(1)
+    for node in walk(f.body):
+        if not isinstance(node, Forall) or node.index in bound:
+            continue
+        match node.domain:
+            case Chunk(size=size):
+                trips = mul(trips, size)
+            case Chunks(extent=extent, size=size):
+                trips = mul(trips, op("max", i64(1), op("floordiv", ctx.extent(extent), i64(size))))
+            case domain:
+                trips = mul(trips, op("max", i64(1), ctx.extent(domain.extent)))
+    return trips
+
+
+__all__ = ["balanced", "counters", "equal_grain", "in_chunks", "inner_trips"]
