@@ -353,10 +353,24 @@ def dense_view(storage: Storage) -> np.ndarray:
     return array.transpose([order.index(d) for d in range(storage.ndim)])
 
 
+MOST_DIMENSIONS = 64
+"""Of a NumPy array."""
+
+
+def check_dense(storage: Storage) -> None:
+    """Raise ``ShapeError`` if no NumPy array can hold the tensor: said before anything is converted for it."""
+    if storage.ndim > MOST_DIMENSIONS:
+        raise ShapeError(
+            f"a NumPy array has {MOST_DIMENSIONS} dimensions at most, this tensor has {storage.ndim}",
+            hint="coo() gives coordinates and values",
+        )
+    if math.prod(storage.shape) * storage.dtype.nbytes >= 2**63:
+        raise ShapeError(f"a dense array of shape {storage.shape} is too large")
+
+
 def scatter(entries: Storage) -> np.ndarray:
     """A new dense array of the entries of a coordinate list, the fill elsewhere; raises ``ShapeError`` if too large."""
-    if math.prod(entries.shape) * entries.dtype.nbytes >= 2**63:
-        raise ShapeError(f"a dense array of shape {entries.shape} is too large")
+    check_dense(entries)
     try:
         out = np.full(entries.shape, entries.fill_value, entries.dtype.np)
     except MemoryError:
@@ -366,7 +380,6 @@ def scatter(entries: Storage) -> np.ndarray:
 
 
 __all__ = [
-    "DUPLICATES", "Arrangement", "arrange", "canonical", "coo_format", "dense_storage", "dense_view", "from_coo",
-    "from_dense", "index_width", "inside", "is_fill", "listed", "scatter",
-    "shared_list",
+    "DUPLICATES", "Arrangement", "arrange", "canonical", "check_dense", "coo_format", "dense_storage", "dense_view",
+    "from_coo", "from_dense", "index_width", "inside", "is_fill", "listed", "scatter", "shared_list",
 ]

@@ -145,10 +145,13 @@ def _same(a: Any, b: Any) -> bool:
 def extents(program: Program, shapes: Sequence[tuple[int, ...]], sizes: Mapping[str, int] | None) -> dict[str, int]:
     """The extent of every named dimension, from the operands' shapes and ``sizes``.
 
-    Raises ``ShapeError`` that names both operands where they disagree, and for a dimension that nothing says.
+    Raises ``ShapeError`` that names both operands where they disagree, and for a dimension that nothing says;
+    ``TypeError_`` if ``sizes`` is no mapping.
     """
     dims: dict[str, int] = {}
     said: dict[str, str] = {}
+    if not isinstance(sizes, Mapping | None):
+        raise TypeError_(f"sizes is a mapping of extents, not {sizes!r:.60}", hint="pass sizes={'n': 100}, say")
     for name, n in (sizes or {}).items():
         if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 0:
             raise ShapeError(f"sizes['{name}'] is {n!r}, not a number of elements")
@@ -175,7 +178,8 @@ def extents(program: Program, shapes: Sequence[tuple[int, ...]], sizes: Mapping[
         )
     if extra := set(dims) - known:
         raise ShapeError(
-            f"the program has no dimension '{min(extra)}'", hint=f"its dimensions are {', '.join(sorted(known))}"
+            f"the program has no dimension '{min(extra, key=str)}'",
+            hint=f"its dimensions are {', '.join(sorted(known))}",
         )
     return dims
 

@@ -12,7 +12,7 @@ from sparsec.formats.format import Format
 from sparsec.formats.named import coo
 from sparsec.ir import dtypes
 from sparsec.ir.tensor import Access, Assign, Index, IndexDecl, Program, TensorDecl
-from sparsec.runtime.entries import dense_view, from_dense, scatter
+from sparsec.runtime.entries import check_dense, dense_view, from_dense, scatter
 from sparsec.runtime.storage import Storage
 
 _RAW = {1: dtypes.U8, 2: dtypes.U16, 4: dtypes.U32, 8: dtypes.U64}
@@ -24,7 +24,7 @@ def convert(storage: Storage, format: Format) -> Storage:
     Open widths of ``format`` become those that the positions need.  Values travel as plain bits, so that one kernel
     serves every dtype of a size.  A dense storage becomes sparse by leaving out what equals its fill.
 
-    Raises ``FormatError`` where orders differ or a width is too narrow.
+    Raises ``FormatError`` where orders differ or a width is too narrow, ``ShapeError`` where dense it is too large.
     """
     if format.ndim != len(storage.shape):
         raise FormatError(
@@ -39,6 +39,7 @@ def convert(storage: Storage, format: Format) -> Storage:
             return _dense(dense_view(storage), storage, target)
         return convert(from_dense(storage, target), format)
     if format.is_dense:
+        check_dense(storage)
         return _dense(scatter(convert(storage, coo(len(storage.shape)))), storage, target)
     for candidate in (target, with_widths(format, storage.shape, wide=True)):
         try:

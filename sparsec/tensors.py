@@ -108,6 +108,7 @@ class Tensor(Operators):
         """
         if self.storage.format.is_dense:
             return self._plain(entries.dense_view(self.storage))
+        entries.check_dense(self.storage)
         return self._plain(entries.scatter(self._entries()))
 
     def convert(self, format: str | Format) -> Tensor:

@@ -179,6 +179,9 @@ def test_sizes_give_extents_that_no_operand_has() -> None:
     ):
         with pytest.raises(sp.ShapeError, match=match):
             k(np.arange(2.0), sizes=sizes)
+    for odd in ("abc", 3, [("p", 3)]):
+        with pytest.raises(sp.TypeError_, match="sizes is a mapping"):
+            k(np.arange(2.0), sizes=odd)
 
 
 def test_dense_results_in_column_major_order_are_plain_arrays() -> None:

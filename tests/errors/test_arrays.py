@@ -154,6 +154,10 @@ class Strange:
         raise RuntimeError("no")
 
 
+def wide() -> sp.Tensor:
+    return sp.from_coo(np.zeros((65, 1), int), [1.0], (2,) * 65, format="coo")
+
+
 OBJECTS: list[tuple[Callable[[], Any], type[sp.SparsecError], str]] = [
     (lambda: sp.tensor("text"), sp.TypeError_, "sp.tensor: no tensor can be made of 'text' (str)"),
     (lambda: sp.tensor(None), sp.TypeError_, "no tensor can be made of None (NoneType)"),
@@ -162,6 +166,8 @@ OBJECTS: list[tuple[Callable[[], Any], type[sp.SparsecError], str]] = [
     (lambda: sp.tensor(Strange()), sp.TypeError_, "no tensor can be made of"),
     (lambda: sp.tensor(10**30), sp.TypeError_, "no tensor can be made of 1000000000000000000000000000000 (int)"),
     (lambda: sp.tensor([[1, 2], [3]]), sp.ShapeError, "sp.tensor: the nested lists are ragged"),
+    (lambda: wide().numpy(), sp.ShapeError, "a NumPy array has 64 dimensions at most, this tensor has 65"),
+    (lambda: sp.tensor(wide(), "dense"), sp.ShapeError, "a NumPy array has 64 dimensions at most"),
     (lambda: sp.tensor([1, "a"]), sp.TypeError_, "no tensor can be made of [1, 'a'] (list)"),
     (lambda: sp.tensor(np.array(["a"])), sp.TypeError_, "NumPy dtype '<U1' has no counterpart"),
     (lambda: sp.tensor(np.array([1], "M8[s]")), sp.TypeError_, "NumPy dtype 'datetime64[s]' has no counterpart"),
