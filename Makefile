@@ -30,7 +30,7 @@ $(VENV)/.lint: pyproject.toml | $(BIN)/python
 	@touch $@
 
 demo: $(VENV)/.demo ## compile four kernels, run them on a real matrix beside SciPy (MATRIX=file.mtx for another)
-	$(BIN)/python examples/demo.py $(MATRIX)
+	$(BIN)/python examples/demo.py "$(MATRIX)"
 
 test: $(VENV)/.test ## install what the tests need and run them
 	$(BIN)/python -m pytest -q -n 2

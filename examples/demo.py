@@ -7,6 +7,7 @@ times it beside; shows one kernel at every level of the compiler; draws the matr
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -83,6 +84,10 @@ def main() -> int:
     try:
         A, name, dtype = load(options.matrix)
         demonstrate(out, A, name, dtype, options.picture, options.seconds)
+        sys.stdout.flush()
+    except BrokenPipeError:  # `| head` has seen enough; what Python still flushes at exit goes nowhere
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
     except sp.SparsecError as problem:
         print(f"demo: {problem}", file=sys.stderr)
         return 1
@@ -153,7 +158,7 @@ def contest(c: Contest, seconds: float) -> tuple[tuple[str, ...], sp.Kernel]:
     """Compile, check, time: a row of the table, and the kernel."""
     (kernel, prepared), compiling = once(lambda: _compile(c))
     ours = c.answer(kernel(**prepared))
-    agree(ours, c.rival())
+    agree(kernel.name, ours, c.rival())
     times = race({"ours": lambda: kernel(**prepared), "rival": c.rival}, seconds)
     mine, theirs = times["ours"].minimum, times["rival"].minimum
     cells = (
@@ -177,24 +182,35 @@ def _compile(c: Contest) -> tuple[Any, dict[str, Any]]:
     return kernel, prepared
 
 
-def agree(ours: Any, theirs: Any) -> None:
-    """Raise ``SparsecError`` unless the results are the same, within rounding.
+def agree(kernel: str, ours: Any, theirs: Any) -> None:
+    """Raise ``SparsecError`` unless the results of ``kernel`` are the same, within rounding; NaN equals NaN.
 
     SciPy's product drops entries whose sum is exactly zero, ours keeps them; so sparse results may differ there.
     """
     if ours.shape != theirs.shape:
-        raise sp.SparsecError(f"a result has shape {ours.shape}, the peer's {theirs.shape}")
+        raise sp.SparsecError(f"{kernel}: the result has shape {ours.shape}, the peer's {theirs.shape}")
     sparse = scipy.sparse.issparse(theirs)
     if sparse and not ours.has_canonical_format:
-        raise sp.SparsecError("a sparse result is not sorted, or has duplicates")
+        raise sp.SparsecError(f"{kernel}: the sparse result is not sorted, or has duplicates")
     values = theirs.data if sparse else theirs
     scale = max(1.0, float(np.abs(values).max(initial=0.0, where=np.isfinite(values))))
     if sparse:
-        same = np.abs((ours - theirs).data).max(initial=0.0) <= 1e-9 * scale
-    else:
-        same = np.allclose(ours, theirs, rtol=1e-9, atol=1e-9 * scale, equal_nan=True)
-    if not same:
-        raise sp.SparsecError("a result differs from the peer's")
+        ours, theirs = side_by_side(ours, theirs)
+    if not np.allclose(ours, theirs, rtol=1e-9, atol=1e-9 * scale, equal_nan=True):
+        raise sp.SparsecError(f"{kernel}: the result differs from the peer's")
+
+
+def side_by_side(one: Csr, other: Csr) -> tuple[Any, Any]:
+    """The values of two canonical matrices where either has an entry; 0 where it has none.
+
+    Their difference would not do: it is NaN where both are NaN, or the same infinity.
+    """
+    keys = [np.repeat(np.arange(m.shape[0]) * m.shape[1], np.diff(m.indptr)) + m.indices for m in (one, other)]
+    places = np.union1d(*keys)
+    values = np.zeros((2, len(places)))
+    for row, key, m in zip(values, keys, (one, other), strict=True):
+        row[np.searchsorted(places, key)] = m.data
+    return values[0], values[1]
 
 
 def dense(rows: int, columns: int | None = None, seed: int = 0) -> Any:

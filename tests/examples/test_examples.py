@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import runpy
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+import scipy.sparse
+
+import sparsec as sp
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
@@ -53,6 +58,7 @@ SMALL = {
     "one": HEAD.format("pattern") + "1 1 1\n1 1\n",
     "integers": HEAD.format("integer") + "3 2 2\n1 1 4\n3 2 -7\n",
     "symmetric": "%%MatrixMarket matrix coordinate real symmetric\n3 3 3\n1 1 1.0\n2 1 2.0\n3 2 3.0\n",
+    "nan": HEAD.format("real") + "3 3 4\n1 1 nan\n1 2 1.0\n2 2 inf\n3 1 2.0\n",
     "array": "%%MatrixMarket matrix array real general\n2 2\n1.0\n0.0\n3.0\n4.0\n",
 }
 
@@ -82,3 +88,28 @@ def test_demo_refuses(name: str, text: str | None, message: str, tmp_path: Path)
         (tmp_path / name).write_text(text)
     done = run("demo.py", tmp_path / name, cwd=tmp_path)
     assert done.returncode == 1 and message in done.stderr and "Traceback" not in done.stderr
+
+
+def test_demo_names_the_kernel_that_differs() -> None:
+    demo = runpy.run_path(str(EXAMPLES / "demo.py"))
+    a = scipy.sparse.csr_array([[0, np.nan], [np.inf, 2.0]])
+    demo["agree"]("mine", a, a.copy())
+    demo["agree"]("mine", np.array([np.nan, 1.0]), np.array([np.nan, 1.0]))
+    for theirs in ([[0, 1.0], [np.inf, 2.0]], [[np.nan, np.nan], [np.inf, 2.0]], [[0, np.nan], [-np.inf, 2.0]]):
+        with pytest.raises(sp.SparsecError, match="mine: the result differs"):
+            demo["agree"]("mine", a, scipy.sparse.csr_array(theirs))
+
+
+def test_demo_is_quiet_when_its_reader_leaves(tmp_path: Path) -> None:
+    (tmp_path / "a.mtx").write_text(SMALL["wide"])
+    command = f"'{sys.executable}' '{EXAMPLES / 'demo.py'}' a.mtx --picture p.png --seconds 0.01 | true"
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, cwd=tmp_path, timeout=300, check=False)
+    assert not done.stderr
+
+
+def test_make_demo_takes_names_with_spaces() -> None:
+    done = subprocess.run(
+        ["make", "-n", "demo", "MATRIX=my matrix.mtx"],
+        capture_output=True, text=True, cwd=EXAMPLES.parent, check=True,
+    )  # fmt: skip
+    assert 'examples/demo.py "my matrix.mtx"' in done.stdout
