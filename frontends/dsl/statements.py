@@ -21,7 +21,7 @@ from sparsec.frontends.dsl.reads import Block, check_reads
 from sparsec.frontends.dsl.scopes import Scopes, conjuncts, join
 from sparsec.frontends.dsl.symbols import Semiring, Tensor
 from sparsec.frontends.dsl.targets import Body, find_target
-from sparsec.frontends.dsl.typing import MAX_DEPTH, Scope, Typer
+from sparsec.frontends.dsl.typing import MAX_DEPTH, Scope, Typer, check_order, tensor_of
 from sparsec.frontends.dsl.values import UPDATES, assigned, target_dtype, update
 from sparsec.ir.dtypes import BOOL
 from sparsec.ir.rewrite import children
@@ -38,6 +38,7 @@ def assign(body: Body, s: ast.AssignText, block: Block | None = None) -> Assign:
         scopes.variables[block.variable.name] = block.variable
     parts = resolve(scopes, s, [] if block is None else [block.variable.name])
     check_reads(body, scopes, s, block)
+    check_extents(body, scopes, parts)
     semiring = semiring_of(body, s)
     scope = scope_of(body, scopes, parts, semiring)
     value = with_sums(parts, s, scope, body.source)
@@ -108,7 +109,7 @@ def labelled(
 
 
 def resolve(scopes: Scopes, s: ast.AssignText, free: list[str]) -> Parts:
-    """Find the index variables and what each runs over; raises ``ShapeError`` for one that nothing bounds."""
+    """Find the index variables and what each runs over."""
     found: list[str] = []
     indices = scopes.indices(s.target.name, s.target.indices, {}, free)
     on_left = set(scopes.maybe)
@@ -140,15 +141,25 @@ def resolve(scopes: Scopes, s: ast.AssignText, free: list[str]) -> Parts:
             hint="use another letter for the index",
         )
     where = scopes.ranges(where, [*free, *implicit, *root])
+    return Parts(indices, value, where, free, implicit, root)
+
+
+def check_extents(body: Body, scopes: Scopes, parts: Parts) -> None:
+    """Raise ``ShapeError`` for an index variable that nothing bounds, unless a read that should is wrong itself."""
     for n, v in scopes.variables.items():
         if v.extent is None:
+            known = dict.fromkeys(scopes.variables, 0)
+            scope = Scope(body.tensors, known, {}, body.dims, body.definitions, None, body.declared)
+            for read in scopes.reads:
+                if isinstance(read, ast.Subscript):
+                    check_order(tensor_of(read, scope), read)
             what = "stands only in affine indices" if not n.partition(".")[2] else "indexes no dimension alone"
+            where = "where" if n in parts.implicit or n in parts.free else "... where"
             raise ShapeError(
                 f"nothing says how far the index '{v.name}' runs: it {what}",
                 span=v.span,
-                hint=f"give it a range: {'where' if n in implicit or n in free else '... where'} {v.name} in 0:3",
+                hint=f"give it a range: {where} {v.name} in 0:3",
             )
-    return Parts(indices, value, where, free, implicit, root)
 
 
 def scope_of(body: Body, scopes: Scopes, parts: Parts, semiring: Semiring | None) -> Scope:
@@ -162,7 +173,7 @@ def scope_of(body: Body, scopes: Scopes, parts: Parts, semiring: Semiring | None
         extents[n] = body.extents.find(v.extent)
         if v.offset:
             offsets[n] = v.offset
-    return Scope(body.tensors, extents, offsets, body.dims, body.definitions, semiring)
+    return Scope(body.tensors, extents, offsets, body.dims, body.definitions, semiring, body.declared)
 
 
 # sums and conditions

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
 
-from sparsec.errors import ShapeError, Span, TypeError_
+from sparsec.errors import ShapeError, Span, TypeError_, nearest
 from sparsec.frontends.dsl import ast
 from sparsec.frontends.dsl.names import FUNCTIONS, REDUCTIONS, counted, listed, unknown
 from sparsec.frontends.dsl.promotion import (
@@ -46,7 +46,8 @@ MAX_CALLS = 30
 class Scope:
     """What names mean in a statement.
 
-    ``indices`` says how far its index variables run, ``offsets`` what is added to the value of some.
+    ``indices`` says how far its index variables run, ``offsets`` what is added to the value of some; not ``declared``
+    are bare statements, whose operands are what is passed.
     """
 
     tensors: Mapping[str, Tensor] = field(default_factory=dict)
@@ -55,6 +56,37 @@ class Scope:
     dims: frozenset[str] = frozenset()
     definitions: Definitions = field(default_factory=Definitions)
     semiring: Semiring | None = None
+    declared: bool = True
+
+
+def tensor_of(e: ast.Subscript, s: Scope) -> Tensor:
+    """The tensor that is indexed; raises ``TypeError_`` if there is none."""
+    if e.name in s.tensors:
+        return s.tensors[e.name]
+    hint = f"tensors here are {listed(s.tensors)}" if s.declared else f"pass it: {e.name}=..."
+    if e.name in s.indices:
+        hint = f"'{e.name}' is an index variable"
+    elif e.name in s.definitions.reductions or e.name in REDUCTIONS:
+        raise unknown("tensor", e.name, (), e.span, f"the reduction '{e.name}' needs what to reduce: {e.name}[i](...)")
+    if s.declared:
+        raise unknown("tensor", e.name, s.tensors, e.span, hint)
+    raise TypeError_(f"there is no operand '{e.name}'", span=e.span, hint=nearest(e.name, s.tensors) or hint)
+
+
+def spelled(t: Tensor) -> str:
+    """An access as it might be written."""
+    return f"{t.name}[{', '.join('ijklmnop'[: t.ndim])}]" if t.ndim else t.name
+
+
+def check_order(t: Tensor, e: ast.Subscript) -> None:
+    """Raise ``ShapeError`` unless there is an index for each dimension."""
+    if t.ndim == len(e.indices):
+        return
+    example = f"write {spelled(t)}" if t.ndim < 9 else None
+    message = f"'{t.name}' has {counted(t.ndim, 'dimension')}, and here {counted(len(e.indices), 'index')}"
+    if t.ndim == 0:
+        message = f"'{t.name}' is a scalar and has no indices"
+    raise ShapeError(message, span=e.span, hint=example)
 
 
 class Typer:
@@ -128,6 +160,8 @@ class Typer:
         plain = [n for n in s.indices if "." not in n]
         scalars = [n for n, t in s.tensors.items() if not t.ndim]
         hint = f"it is no scalar, index variable or dimension; those here are {listed([*scalars, *plain, *s.dims])}"
+        if not s.declared:
+            hint = f"a scalar is passed, {e.id}=...; other names here are {listed([*scalars, *plain])}"
         raise unknown("name", e.id, [*s.tensors, *plain, *s.dims, *CONSTANTS], e.span, hint)
 
     def subscript(self, e: ast.Subscript) -> Typed:
@@ -137,25 +171,15 @@ class Typer:
                 span=e.span,
                 hint=f"pass the element: {self.calls[-1]}({e.name}[...])",
             )
-        s = self.scope
-        if e.name not in s.tensors:
-            hint: str | None = f"'{e.name}' is an index variable" if e.name in s.indices else None
-            if e.name in s.definitions.reductions or e.name in REDUCTIONS:
-                hint = f"the reduction '{e.name}' needs what to reduce: {e.name}[i](...)"
-            raise unknown("tensor", e.name, s.tensors, e.span, hint or f"tensors here are {listed(s.tensors)}")
-        return self.read(s.tensors[e.name], e.indices, e.span)
+        t = tensor_of(e, self.scope)
+        check_order(t, e)
+        return self.read(t, e.indices, e.span)
 
     def read(self, t: Tensor, indices: tuple[ast.Expr, ...], span: Span) -> Typed:
         """An access to a tensor, or to a scalar by its name alone."""
         if t.ndim != len(indices):
-            example = f"write {t.name}[{', '.join('ijklmnop'[: t.ndim])}]" if 0 < t.ndim < 9 else None
-            if not indices:
-                message = f"'{t.name}' has {counted(t.ndim, 'dimension')} and stands here without indices"
-            elif t.ndim == 0:
-                message, example = f"'{t.name}' is a scalar and has no indices", f"write {t.name}"
-            else:
-                message = f"'{t.name}' has {counted(t.ndim, 'dimension')}, and here {counted(len(indices), 'index')}"
-            raise ShapeError(message, span=span, hint=example)
+            message = f"'{t.name}' has {counted(t.ndim, 'dimension')} and stands here without indices"
+            raise ShapeError(message, span=span, hint=f"write {spelled(t)}" if t.ndim < 9 else None)
         where = tuple(self.index(i, t, n) for n, i in enumerate(indices))
         return Typed(Access(t.name, where, t.dtype or I64, span=span), "" if t.dtype else OPEN)
 

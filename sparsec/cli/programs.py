@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -135,6 +135,9 @@ def bind_program(request: Request) -> tuple[Kernel, dict[str, Any]]:
     """The kernel and its operands; raises ``TypeError_`` for operands that are missing or that it has not."""
     given, seed = request.given, request.seed
     if request.source.statements:
+        if not given and (missing := guessed(request.source.text)):
+            hint = "add " + " ".join(_example(name, t.ndim) for name, t in missing.items())
+            raise TypeError_(_missing(missing), hint=hint)
         operands = {name: operand(name, spec, seed) for name, spec in given.items()}
         return kernel_of(request, {n: type_of(x) for n, x in operands.items()}), operands
     kernel = kernel_of(request)
@@ -143,10 +146,20 @@ def bind_program(request: Request) -> tuple[Kernel, dict[str, Any]]:
         if name not in decls:
             raise TypeError_(f"{kernel.name} has no operand '{name}'", hint=f"its operands are {', '.join(decls)}")
     operands = {name: operand(name, spec, seed, decls[name]) for name, spec in given.items()}
-    if missing := [t for t in decls.values() if t.name not in operands]:
-        hint = "add " + " ".join(_suggest(t, decls, operands) for t in missing)
-        raise TypeError_(f"{kernel.name}: operand '{missing[0].name}' is missing", hint=hint)
+    if absent := [t for t in decls.values() if t.name not in operands]:
+        hint = "add " + " ".join(_suggest(t, decls, operands) for t in absent)
+        raise TypeError_(f"{kernel.name}: {_missing([t.name for t in absent])}", hint=hint)
     return kernel, operands
+
+
+def _missing(names: Collection[str]) -> str:
+    quoted = ", ".join(f"'{name}'" for name in names)
+    return f"operand {quoted} is missing" if len(names) == 1 else f"operands {quoted} are missing"
+
+
+def _example(name: str, order: int) -> str:
+    """An operand of this order as it might be passed."""
+    return {0: f"{name}=1", 1: f"'{name}=rand(100)'", 2: f"{name}=matrix.mtx"}.get(order, f"{name}=tensor.tns")
 
 
 def look_at(request: Request) -> Kernel:
