@@ -175,6 +175,15 @@ def test_depth_is_that_of_tensor_ir() -> None:
         parse_source(f"fn f(x) = f64(f32(x)) + f64(f32(1))\nkernel k(x: f64) -> y: f64 {{ y = {chain} }}")
 
 
+def test_limits_are_those_of_the_page() -> None:
+    def total(terms: int) -> None:
+        parse_source(f"kernel k(x: f64[n]) -> y: f64[n] {{ y[i] = {' + '.join(['x[i]'] * terms)} }}")
+
+    total(90)
+    with pytest.raises(SparsecError, match="90 operators deep(.|\n)*hint: give parts of it names"):
+        total(91)
+
+
 def test_many_statements() -> None:
     lines = ["    t0 = s"] + [f"    t{n + 1} = t{n} + {n}" for n in range(2000)]
     program = parse_source("kernel k(s: f64) -> y: f64 {\n" + "\n".join([*lines, "    y = t2000"]) + "\n}").kernels["k"]
