@@ -64,6 +64,10 @@ def reported() -> Iterator[Case]:
     for out in MATRIX:
         yield case(f"taco-199-reduced-{short(out)}", "A: f64[n, n] csr", f"J: f64[n, n] {out}",
                    "J[j, l] = A[l, j] + A[j, l]", lambda A: A + A.T, n=6)  # fmt: skip
+    for f in (SSS, DSS, "coo"):
+        for out in ("", "csr", "dcsr"):
+            yield case(f"taco-82-{short(f)}-{short(out)}", f"B: f64[m, n, p] {f}; c: f64[p]", f"A: f64[n, m] {out}",
+                       "A[i, j] = B[j, i, k] * c[k]", lambda B, c: (B @ c).T, m=4, n=5, p=3)  # fmt: skip
     yield case("taco-212", "B: f64[m, k]; C: f64[k, n]", "A: f64[n, m]", "A[c, a] = B[a, b] * C[b, c]", "ij,jk->ki",
                m=3, k=4, n=5)  # fmt: skip
     yield case("taco-292", "x: f64[n, n]; g: f64[n, n]", "f: f64[n, n]", "f[i, j] = x[i, j] + g[j, i]",

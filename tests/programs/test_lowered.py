@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from sparsec.ir import buffer_text, loops_text
 from sparsec.passes.lower import explain
 from tests.programs.cases import ALL
 from tests.support.differential import execute, lower
@@ -16,6 +17,8 @@ from tests.support.strategies import Data, expand
 def test_against_numpy(name: str) -> None:
     case = ALL[name]
     low = lower(case.source.program)
+    assert loops_text.parse_kernel(loops_text.print_kernel(low.kernel)) == low.kernel
+    assert buffer_text.parse_module(buffer_text.print_module(low.module)) == low.module
     for seed in (1, 2):
         arrays = case.arrays(seed)
         stored = {}
