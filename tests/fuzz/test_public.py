@@ -20,7 +20,12 @@ def front_door(program: Program, sets: list[Data]) -> None:
     """Text with written-out or implicit sums."""
     if any(t.dtype is I32 for t in program.results):
         return  # the language adds small integers in i64, tensor IR as drawn here in i32
-    kernel = sp.compile(text(program, implicit=len(program.operands) % 2 == 0))
+    try:
+        kernel = sp.compile(text(program, implicit=len(program.operands) % 2 == 0))
+    except sp.ShapeError as e:
+        # A local over indices that nothing bounds: tensor IR declares it, a text cannot.
+        assert "nothing says the extent" in e.message
+        return
     for d in sets:
         want, bound = expected(program, d)
         check(call(kernel, program, d), want, bound, "public")
