@@ -7,7 +7,7 @@ from typing import Any
 
 from sparsec.formats.format import Format
 from sparsec.ir import ops
-from sparsec.ir.dtypes import DType
+from sparsec.ir.dtypes import F32, DType
 from sparsec.ir.tensor import Access, Assign, Dim, Expr, Index, Literal, Map, Program, Reduce, TensorDecl
 
 _NAMES = {"add": "sum", "mul": "prod", "or": "any", "and": "all"}
@@ -32,7 +32,8 @@ def expression(e: Expr, implicit: bool = False) -> str:
     """An expression, fully bracketed."""
     match e:
         case Literal():
-            return _literal(e.value)
+            # A literal alone is weak, and a function of it would be computed in f64.
+            return f"f32({_literal(e.value)})" if e.dtype is F32 else _literal(e.value)
         case Index() | Dim():
             return e.name
         case Access():
