@@ -196,7 +196,7 @@ class Maker:
         if not need:
             return self.literal(t) if t is not BOOL else Literal(True, BOOL)
         name = f"v_{t}_{self.dim_of[need[0]]}"
-        vector = TensorDecl(name, t, (self.dim_of[need[0]],), dense(1), 0, "in")
+        vector = TensorDecl(name, t, (self.dim_of[need[0]],), dense(1), t.np.type(0).item(), "in")
         self.operands.setdefault(name, vector)
         first = Access(name, (Index(need[0]),), t)
         if len(need) == 1:
