@@ -2,7 +2,7 @@
 
 Until statistics choose, the rules are: an operand is stored as it is given, ``auto`` makes CSR (CSF, for other
 orders) of a sparse one; a result or local is sparse where the algebra of its statement makes it so
-(``is_sparse_result``).
+(``sparse_fill``).
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from sparsec.ir.tensor import (
     Reduce,
     Scan,
     Softmax,
-    Stmt,
     TensorDecl,
+    assigns,
 )
 from sparsec.passes.lower.simplify import absent_value, same_value
 
@@ -49,7 +49,7 @@ def choose_formats(program: Program, given: Mapping[str, Format | None], *, open
             is_sparse = given.get(t.name) is not None
             t = replace(t, format=sparse_default(t.ndim) if is_sparse else dense(t.ndim))
         decls[t.name] = t
-    for s in _assigns(program.body):
+    for s in assigns(program.body):
         name = s.target.tensor
         if name in decls:
             continue
@@ -113,13 +113,6 @@ def _decides(op: str, place: int, e: Expr, sparse: Mapping[Expr, Expr]) -> bool:
     """Whether ``op`` is decided by its argument ``e`` where that has no entry."""
     value = absent_value(e, sparse)
     return isinstance(value, Literal) and value.fill and ops.forced(op, place, value.value) is not None
-
-
-def _assigns(body: tuple[Stmt, ...]) -> list[Assign]:
-    out: list[Assign] = []
-    for s in body:
-        out += [s] if isinstance(s, Assign) else _assigns(s.body)
-    return out
 
 
 __all__ = ["choose_formats", "sparse_default", "sparse_fill"]

@@ -81,7 +81,9 @@ def bind_array(t: TensorDecl, array: np.ndarray, contiguous: bool = False) -> Bo
     _check_order(t, array.ndim)
     if not array.flags.aligned or any(s % array.itemsize for s in array.strides):
         array = array.copy()
-    if not t.ndim or array.flags.c_contiguous or (contiguous and (array := np.ascontiguousarray(array)) is not None):
+    if contiguous and t.ndim:
+        array = np.ascontiguousarray(array)
+    if not t.ndim or array.flags.c_contiguous:
         return Bound(row_major(t.ndim), array.shape, [array.ctypes.data], array)
     if array.flags.f_contiguous:
         return Bound(column_major(t.ndim), array.shape, [array.ctypes.data], array)

@@ -7,7 +7,7 @@ combination; sizes and patterns never matter.  A call with operands like those o
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,7 @@ from sparsec.conversion import with_widths
 from sparsec.driver import Call, Compiled, Stopped, compiled
 from sparsec.errors import BackendError, FormatError, TypeError_, UnsupportedError, nearest
 from sparsec.formats.format import Format
-from sparsec.ir.tensor import Assign, Program, TensorDecl
+from sparsec.ir.tensor import Program, TensorDecl, assigns
 from sparsec.knobs import knobs
 from sparsec.memo import Memo, remember
 from sparsec.passes.lower.supported import check_supported
@@ -69,7 +69,7 @@ class Kernel:
         self._variants: dict[tuple[Any, ...], Compiled] = {}
         self._last: Compiled | None = None
         self._memo: Memo | None = None
-        self._updated = frozenset(s.target.tensor for s in _assigns(program.body) if s.op != "=")
+        self._updated = frozenset(s.target.tensor for s in assigns(program.body) if s.op != "=")
         if all(t.format is not None for t in program.operands):
             self._resolve({})
 
@@ -332,14 +332,6 @@ _NOT_TORCH = ("uint16", "uint32", "uint64")
 
 def _again(program: Program, nest: loops.Kernel | None, backend: str, threads: int | None, open_fills: bool) -> Kernel:
     return Kernel(program, nest=nest, backend=backend, threads=threads, open_fills=open_fills)
-
-
-def _assigns(body: Sequence[Any]) -> Iterator[Assign]:
-    for s in body:
-        if isinstance(s, Assign):
-            yield s
-        else:
-            yield from _assigns(s.body)
 
 
 def _declared(t: TensorDecl) -> Bound:

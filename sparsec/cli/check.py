@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from sparsec.errors import BackendError, UnsupportedError
-from sparsec.ir.tensor import Assign, Program, Stmt
+from sparsec.ir.tensor import Program, assigns
 
 if TYPE_CHECKING:
     from sparsec.kernel import Kernel
@@ -109,7 +109,7 @@ def _refuse_large(program: Program, dims: Mapping[str, int]) -> None:
         return d if isinstance(d, int) else dims[d]
 
     spaces = [(f"tensor '{t.name}'", t.dims) for t in program.tensors]
-    for s in _assigns(program.body):
+    for s in assigns(program.body):
         names = ", ".join(i.name for i in s.indices)
         spaces.append((f"the index space ({names}) of '{s.target.tensor}'", tuple(i.extent for i in s.indices)))
     for what, extents in spaces:
@@ -119,14 +119,6 @@ def _refuse_large(program: Program, dims: Mapping[str, int]) -> None:
                 f"--check works on dense arrays, and {what} has {points:,} points (at most {LIMIT:,})",
                 hint="check a smaller case of the same program, or compare with --against scipy",
             )
-
-
-def _assigns(body: tuple[Stmt, ...]) -> Iterator[Assign]:
-    for s in body:
-        if isinstance(s, Assign):
-            yield s
-        else:
-            yield from s.body
 
 
 __all__ = ["LIMIT", "Verdict", "check", "dense", "ensure_small", "shape_of"]

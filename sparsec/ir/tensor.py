@@ -43,6 +43,7 @@ Example::
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from sparsec.errors import Span
@@ -212,6 +213,15 @@ class ScanLoop:
 
 
 Stmt = Assign | ScanLoop
+
+
+def assigns(body: tuple[Stmt, ...]) -> Iterator[Assign]:
+    """The assignments of ``body`` in the order of the text, those of scan blocks among them."""
+    for s in body:
+        if isinstance(s, Assign):
+            yield s
+        else:
+            yield from s.body
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ What the node's docstrings leave open:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -49,6 +49,7 @@ from sparsec.ir.tensor import (
     Stored,
     TensorDecl,
     Top,
+    assigns,
 )
 from sparsec.ir.tensor_values import (
     Array,
@@ -222,7 +223,7 @@ class Machine:
 
     def run(self) -> None:
         """Execute all statements."""
-        written = {s.target.tensor: s.op for s in reversed([*_assigns(self.program.body)])}
+        written = {s.target.tensor: s.op for s in reversed([*assigns(self.program.body)])}
         for name, op in written.items():
             if op == "=" and name not in self.given:
                 self.values.pop(name, None)
@@ -572,11 +573,6 @@ class Machine:
             rule = ops.OPS[e.op].rule
             return apply(e.op, args, BOOL if rule in ("compare", "bool", "test") else t)
         raise TypeError_(f"a monoid's definition cannot contain '{type(e).__name__}'")
-
-
-def _assigns(body: tuple[Stmt, ...]) -> Iterator[Assign]:
-    for s in body:
-        yield from s.body if isinstance(s, ScanLoop) else (s,)
 
 
 __all__ = ["LIMIT", "interpret", "magnitude"]
