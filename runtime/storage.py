@@ -46,7 +46,12 @@ class Storage:
     @property
     def nnz(self) -> int:
         """Stored entries, whatever their value."""
-        return len(self.values)
+        if all(spec.type.compact for spec in self.format.levels):
+            return len(self.values)
+        live = np.ones(1, bool)
+        for spec, arrays, d in zip(self.format.levels, self.levels, self.format.order, strict=True):
+            live = spec.type.live(arrays, live, self.shape[d])
+        return int(np.count_nonzero(live))
 
     @property
     def nbytes(self) -> int:
@@ -118,7 +123,7 @@ class Storage:
         for n, spec in enumerate(self.format.levels):
             if not spec.type.branchless:
                 first = n
-            if n == first or (n + 1 < len(self.levels) and self.format.levels[n + 1].type.branchless):
+            if n == first or self.format.levels[first].type.unique or (n + 1 < len(self.levels) and self.format.levels[n + 1].type.branchless):
                 continue
             size = int(self.levels[first]["pos"][-1])  # arrays may be longer
             tied = np.ones(max(0, size - 1), bool)

@@ -12,7 +12,7 @@ from sparsec.formats.format import Format
 from sparsec.formats.named import coo
 from sparsec.ir import dtypes
 from sparsec.ir.tensor import Access, Assign, Index, IndexDecl, Program, TensorDecl
-from sparsec.runtime.entries import check_dense, dense_view, from_dense, scatter
+from sparsec.runtime.entries import check_dense, coo_format, dense_view, from_dense, scatter
 from sparsec.runtime.storage import Storage
 
 _RAW = {1: dtypes.U8, 2: dtypes.U16, 4: dtypes.U32, 8: dtypes.U64}
@@ -45,6 +45,8 @@ def convert(storage: Storage, format: Format) -> Storage:
         try:
             return _copy(storage, candidate)
         except Stopped as e:
+            if e.reason == "room":
+                raise _no_room(storage, format) from None
             if e.reason != "width":
                 raise
     raise FormatError(f"the tensor has more entries than the positions of '{format}' can count", hint="declare pos=i64")
@@ -106,9 +108,35 @@ def _copy(storage: Storage, target: Format) -> Storage:
 
 
 def _pads(format: Format) -> bool:
-    """Whether the format stores places without an entry: beneath a level that is not full stands one that is."""
+    """Whether the format stores places without an entry: in a level with gaps, in a full one beneath one that isn't."""
     full = [spec.type.full for spec in format.levels]
-    return any(below and not above for above, below in zip(full, full[1:], strict=False))
+    gaps = any(not spec.type.compact for spec in format.levels)
+    return gaps or any(below and not above for above, below in zip(full, full[1:], strict=False))
+
+
+def _no_room(storage: Storage, target: Format) -> FormatError:
+    """What to say of the first parent that has more entries than its level in ``target`` has room for."""
+    coords = convert(storage, coo_format(target.order)).coordinates()
+    count = len(coords[0])
+    new = np.zeros(count, bool)
+    new[:1] = True
+    for n, (spec, d) in enumerate(zip(target.levels, target.order, strict=True)):
+        parents = np.flatnonzero(new)
+        new[1:] |= coords[d][1:] != coords[d][:-1]
+        room = spec.type.room
+        if room is None:
+            continue
+        lengths = np.add.reduceat(new.astype(np.int64), parents)
+        if lengths.max(initial=0) > room:
+            at = int(np.argmax(lengths > room))
+            above = [(target.dims[e], int(coords[e][parents[at]])) for e in target.order[:n]]
+            where = f"at {', '.join(f'{name} = {c}' for name, c in above)} " if above else ""
+            return FormatError(
+                f"{where}the tensor has {int(lengths[at])} coordinates of '{target.dims[d]}', level '{spec}' of format "
+                f"'{target.label}' has room for {room}",
+                hint="choose a wider format, or one without such a bound: csr",
+            )
+    raise AssertionError("every parent has room")
 
 
 def _copy_program(source: Format, target: Format, t: dtypes.DType, fill: int) -> Program:

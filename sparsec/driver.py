@@ -225,6 +225,7 @@ _REASONS: dict[str, tuple[str, str | None]] = {
         "the kernel accessed a buffer out of bounds",
         "an operand's index arrays were changed after validation?",
     ),
+    "room": ("a result has more entries beneath one parent than its level has room for", "choose a wider format"),
     "width": ("a position or coordinate does not fit in its index type", "declare a wider one: compressed[pos=i64]"),
 }
 

@@ -123,6 +123,8 @@ class Kernel:
             try:
                 result = self._run(variant, bounds, dims, operands, out)
             except Stopped as e:
+                if e.reason == "room":
+                    raise _no_room(program) from None
                 if e.reason != "width" or self._nest is not None:
                     raise
                 continue
@@ -332,6 +334,16 @@ _NOT_TORCH = ("uint16", "uint32", "uint64")
 
 def _again(program: Program, nest: loops.Kernel | None, backend: str, threads: int | None, open_fills: bool) -> Kernel:
     return Kernel(program, nest=nest, backend=backend, threads=threads, open_fills=open_fills)
+
+
+def _no_room(program: Program) -> FormatError:
+    """What to say where a result has more entries beneath one parent than its level has room for."""
+    bounded = [t for t in program.results if t.format and any(s.type.room is not None for s in t.format.levels)]
+    names = " or ".join(f"'{t.name}' ({t.format.label})" for t in bounded if t.format) or "a local"
+    return FormatError(
+        f"result {names} has more entries beneath one parent than its format has room for",
+        hint="choose a wider format, or one without such a bound: csr",
+    )
 
 
 def _declared(t: TensorDecl) -> Bound:

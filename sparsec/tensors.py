@@ -336,6 +336,10 @@ _WIDTHS = [(index, pos) for index in (I32, I64) for pos in (I32, I64)]
 def label(format: Format) -> str:
     """Text that reads back to a format of these levels: widths are left open unless somebody chose unusual ones."""
     normal = format.normal()
+    if format.name is not None and "[" in format.name:  # the name has numbers of its own
+        named = as_format(format.name, format.ndim)
+        if named is not None and any(named.concrete(*widths).normal() == normal for widths in _WIDTHS):
+            return format.name
     for name in _NAMES:
         if FORMATS[name][0] <= format.ndim:
             named = named_format(name, format.ndim).normal()

@@ -12,7 +12,7 @@ from dataclasses import replace
 from sparsec.errors import FormatError, SparsecError, nearest
 from sparsec.formats.format import DimConst, DimExpr, DimOp, DimSlot, DimVar, Format, LevelSpec
 from sparsec.formats.level import Planned, make_level
-from sparsec.formats.named import FORMATS, PLANNED_FORMATS, dim_names, named_format
+from sparsec.formats.named import NAMES, PLANNED_FORMATS, dim_names, named_format
 from sparsec.frontends.dsl import ast
 from sparsec.frontends.dsl.names import counted
 from sparsec.ir.dtypes import BY_NAME
@@ -70,7 +70,7 @@ def build_part(part: ast.FormatName | ast.MapText, order: int, definitions: Form
             return instantiate(part, order, definitions)
         if part.name == "auto" and not part.args:
             return None
-        known = [*FORMATS, *PLANNED_FORMATS, *definitions, "auto"]
+        known = [*NAMES, *PLANNED_FORMATS, *definitions, "auto"]
         if part.name not in known:
             if part.name in BY_NAME:
                 raise FormatError(

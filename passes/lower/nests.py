@@ -240,9 +240,10 @@ class Lowerer:
         elif s.method in ("count", "scatter"):
             count = CountWriter(ctx, decl) if s.method == "count" else ScatterWriter(ctx, decl)
             self.writer = ctx.writers[s.tensor] = count
-            ctx.counting = True
-            self.stmt(s.body, env)
-            ctx.counting = False
+            if count.needs_counts:
+                ctx.counting = True
+                self.stmt(s.body, env)
+                ctx.counting = False
             count.start_filling()
             self.stmt(s.body, env)
             count.close()

@@ -11,7 +11,7 @@ import numpy as np
 from sparsec.errors import FormatError
 from sparsec.formats.compressed import Compressed
 from sparsec.formats.format import Format
-from sparsec.formats.level import CanAppend
+from sparsec.formats.level import CanAppend, Level
 from sparsec.formats.named import dense, dim_names, from_levels, named_format
 from sparsec.ir import loops, ops
 from sparsec.ir.dtypes import I32, I64, DType
@@ -496,7 +496,7 @@ def widest(program: Program) -> DType:
 
 def reordered(fmt: Format, order: tuple[int, ...], width: DType) -> Format:
     """A format like ``fmt`` whose levels store the dimensions in ``order``; new levels count in ``width``."""
-    kinds = [s.type for s in fmt.levels]
+    kinds = [s.type if s.type.full or copyable(s.type) else Compressed() for s in fmt.levels]
     below = False
     for k in kinds:
         if k.full and below:
@@ -504,6 +504,11 @@ def reordered(fmt: Format, order: tuple[int, ...], width: DType) -> Format:
             break
         below = below or not k.full
     return from_levels(None, tuple(kinds), order).concrete(width, width)
+
+
+def copyable(level: Level) -> bool:
+    """Whether a level can hold any pattern, in order and without gaps: what a copy is made in."""
+    return isinstance(level, CanAppend) and level.ordered and level.compact and level.room is None
 
 
 def factor(e: Expr) -> Expr:

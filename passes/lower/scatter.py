@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from sparsec.formats.level import CanAppend
 from sparsec.ir.buffer import Alloc, Buffer, Const, Expr, Origin, i64
-from sparsec.ir.build import add, load, mul
+from sparsec.ir.build import add, load, mul, op, sub
 from sparsec.ir.dtypes import I64
 from sparsec.ir.tensor import Access, Index, TensorDecl
 from sparsec.ir.tensor import Expr as TExpr
@@ -48,12 +48,21 @@ class ScatterWriter(CountWriter):
         return False
 
     def start_filling(self) -> None:
-        level, view = self.appender(self.last), self.views[self.last]
-        with self.b.loop("p", i64(0), self.parents, note=f"histogram {self.decl.name}") as p:
-            level.link(self.b, view, p, load(self.next, p))
+        if self.needs_counts:
+            with self.b.loop("p", i64(0), self.parents, note=f"histogram {self.decl.name}") as p:
+                self._link(p, load(self.next, p))
         super().start_filling()
         with self.b.loop("p", i64(0), self.parents) as p:
-            self.b.store(self.next, p, level.bounds(self.b, view, p, p)[0])  # type: ignore[attr-defined]
+            self.b.store(self.next, p, self.start(self.last, p))
+
+    def _link(self, parent: Expr, count: Expr) -> None:
+        self.appender(self.last).link(self.b, self.views[self.last], parent, count)
+
+    def close(self) -> None:
+        if not self.needs_counts:
+            with self.b.loop("p", i64(0), self.parents, note=f"lengths {self.decl.name}") as p:
+                self._link(p, sub(load(self.next, p), self.start(self.last, p)))
+        super().close()
 
     def update(self, ctx: Context, access: Access, op_name: str, value: TExpr, env: Env) -> None:
         assert op_name == "="
@@ -65,6 +74,8 @@ class ScatterWriter(CountWriter):
         at = self.b.let("at", load(self.next, parent))
         if not self.counting:
             v = ctx.expr(value, env)
+            if not self.needs_counts:
+                self.b.abort_if(op("le", self.start(self.last, add(parent, 1)), at), "room")
             self.appender(self.last).put(self.b, self.views[self.last], at, coords[-1])
             self.b.store(self.values, at, v)
         self.b.store(self.next, parent, add(at, 1))

@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 
 from sparsec.errors import UnsupportedError
-from sparsec.formats.level import CanAppend
+from sparsec.formats.level import CanAppend, CanIterate
 from sparsec.ir import ops
 from sparsec.ir.buffer import Alloc, Buffer, Const, Expr, Origin, Stmt, Var, i64
-from sparsec.ir.build import add, lt, mul, sub
+from sparsec.ir.build import add, lt, mul, op, sub
 from sparsec.ir.tensor import Access, TensorDecl
 from sparsec.ir.tensor import Expr as TExpr
 from sparsec.passes.lower.context import Context, Env, Storage, combine
@@ -103,6 +103,12 @@ class SparseWriter:
         assert isinstance(level, CanAppend)
         return level
 
+    def start(self, n: int, parent: Expr) -> Expr:
+        """Where the positions of level ``n`` beneath ``parent`` begin, of a level whose positions are known."""
+        level = self.levels[n]
+        assert isinstance(level, CanIterate)
+        return level.bounds(self.b, self.views[n], parent, parent)[0]
+
     def finish(self, values: Buffer, parents: list[Expr], sizes: list[Expr], length: Expr) -> None:
         """Publish a result, or make a local readable."""
         if self.decl.role != "local":
@@ -114,14 +120,19 @@ class SparseWriter:
 
 
 class AppendWriter(SparseWriter):
-    """Entries arrive in the order of the levels; arrays grow."""
+    """Entries arrive in the order of the levels; arrays grow.
+
+    ``sizes`` are the positions that each level has so far, ``made`` its entries: less than those where it has gaps.
+    """
 
     def __init__(self, ctx: Context, decl: TensorDecl) -> None:
         super().__init__(ctx, decl)
         self.sizes: list[Expr] = []
+        self.made: list[Expr] = []
         self.values = self.b.alloc(f"{decl.name}_vals", decl.dtype, i64(0), origin=(decl.name, -1, "vals"))
         self.values_room = self.b.var(f"{decl.name}_vals_cap", i64(0))
         self.begins: list[Expr] = []
+        self.limits: dict[int, Expr] = {}
         self.runs = [self.dense_run(n + 1) if not level.full else None for n, level in enumerate(self.levels)]
         parents: Expr | None = i64(1)
         for n, level in enumerate(self.levels):
@@ -129,12 +140,14 @@ class AppendWriter(SparseWriter):
             if level.full:
                 parents = self.b.product("places", parents, view.extent) if parents is not None else None
                 self.sizes.append(i64(0) if parents is None else parents)
+                self.made.append(self.sizes[n])
                 continue
             self.appender(n).open(self.b, view, i64(0) if parents is None else parents)
             if level.branchless:
                 self.sizes.append(self.sizes[n - 1])
             else:
                 self.sizes.append(self.b.var(f"{decl.name}_n{n}", i64(0)))
+            self.made.append(self.sizes[n] if level.compact else self.b.var(f"{decl.name}_made{n}", i64(0)))
             parents = None
 
     def _in_group(self, n: int) -> bool:
@@ -142,8 +155,43 @@ class AppendWriter(SparseWriter):
         return n + 1 < len(self.levels) and self.levels[n + 1].branchless
 
     def enter(self, index: str) -> None:
-        if not self.levels[self.depth].full and not self.levels[self.depth].branchless:
-            self.begins.append(self.b.let("begin", self.sizes[self.depth]))
+        n = self.depth
+        if self.levels[n].full or self.levels[n].branchless:
+            return
+        if not self.levels[n].compact:
+            self._skip_to(n, self.b.let("start", self.start(n, self.positions[-1])))
+            self.limits[n] = self.b.let("limit", self.start(n, add(self.positions[-1], 1)))
+        self.begins.append(self.b.let("begin", self.made[n]))
+
+    def _skip_to(self, n: int, position: Expr) -> None:
+        """Nothing stands at the positions of level ``n`` that are left before ``position``."""
+        run = self.runs[n]
+        size = self.sizes[n]
+        assert run is not None and isinstance(size, Var)
+        self._make_room(*run, self.b.let("first", size), position)
+        self.b.set(size, position)
+
+    def _make_room(self, product: Expr, child: int, first: Expr, end: Expr) -> None:
+        """Room beneath positions ``first..end`` of the level above: for the parents of ``child``, or for values."""
+        first, needed = self.b.let("first", mul(first, product)), self.b.let("needed", mul(end, product))
+        if child < len(self.levels):
+            self.appender(child).reserve_parents(self.b, self.views[child], first, needed)
+            return
+        self._reserve_values(needed)
+        with self.b.loop("p", first, needed, note=f"fill {self.decl.name}") as q:
+            self.b.store(self.values, q, Const(self.decl.fill, self.decl.dtype))
+
+    def _take(self, n: int, needed: Expr) -> None:
+        """Level ``n`` gets one more position, ``needed`` in all."""
+        size, made = self.sizes[n], self.made[n]
+        assert isinstance(size, Var) and isinstance(made, Var)
+        self.b.set(size, needed)
+        if made is not size:
+            self.b.set(made, add(made, 1))
+
+    def _check_room(self, n: int, position: Expr) -> None:
+        if n in self.limits:
+            self.b.abort_if(op("le", self.limits[n], position), "room")
 
     @contextmanager
     def coordinate(self, coord: Expr) -> Iterator[None]:
@@ -159,16 +207,9 @@ class AppendWriter(SparseWriter):
             self.positions.append(p)
             run = self.runs[n]
             assert run is not None
-            product, child = run
-            first, needed = self.b.let("first", mul(p, product)), self.b.let("needed", mul(add(p, 1), product))
-            if child < len(self.levels):
-                self.appender(child).reserve_parents(self.b, self.views[child], first, needed)
-                opened = (p, self.b.let("before", self.sizes[child]), child)
-            else:
-                self._reserve_values(needed)
-                with self.b.loop("p", first, needed, note=f"fill {self.decl.name}") as q:
-                    self.b.store(self.values, q, Const(self.decl.fill, self.decl.dtype))
-                opened = (p, i64(0), -1)
+            self._make_room(*run, p, add(p, 1))
+            child = run[1] if run[1] < len(self.levels) else -1
+            opened = (p, self.b.let("before", self.made[child]) if child >= 0 else i64(0), child)
         self.coords.append(coord)
         self.depth += 1
         yield
@@ -177,19 +218,18 @@ class AppendWriter(SparseWriter):
         self.positions.pop()
         if opened is not None:
             p, before, child = opened
-            filled = lt(before, self.sizes[child]) if child >= 0 else Const(True, lt(before, before).type)
+            filled = lt(before, self.made[child]) if child >= 0 else Const(True, lt(before, before).type)
             with self.b.if_(filled):
+                self._check_room(n, p)
                 self.appender(n).reserve(self.b, view, add(p, 1))
                 self.appender(n).put(self.b, view, p, coord)
-                size = self.sizes[n]
-                assert isinstance(size, Var)
-                self.b.set(size, add(p, 1))
+                self._take(n, add(p, 1))
 
     def exit(self) -> None:
         n = self.depth
         if not self.levels[n].full and not self.levels[n].branchless:
             begin = self.begins.pop()
-            self.appender(n).link(self.b, self.views[n], self.positions[-1], sub(self.sizes[n], begin))
+            self.appender(n).link(self.b, self.views[n], self.positions[-1], sub(self.made[n], begin))
 
     def _reserve_values(self, needed: Expr) -> None:
         self.b.reserve(self.values, self.values_room, needed)
@@ -202,7 +242,7 @@ class AppendWriter(SparseWriter):
             ctx.b.store(self.values, self.positions[-1], v)
             return
         size = self.sizes[last]
-        assert isinstance(size, Var)
+        self._check_room(last, size)
         needed = self.b.let("needed", add(size, 1))
         start = last
         while self.levels[start].branchless:
@@ -212,7 +252,7 @@ class AppendWriter(SparseWriter):
             self.appender(n).put(self.b, self.views[n], size, self.coords[n])
         self._reserve_values(needed)
         self.b.store(self.values, size, v)
-        self.b.set(size, needed)
+        self._take(start, needed)
 
     def close(self) -> None:
         parents: list[Expr] = []
@@ -224,6 +264,8 @@ class AppendWriter(SparseWriter):
                 count = self.b.let("count", mul(count, self.views[n].extent))
             else:
                 self.appender(n).seal(self.b, self.views[n], count)
+                if not level.compact:
+                    self._skip_to(n, self.b.let("size", level.size(self.b, self.views[n], count)))
                 count = self.sizes[n]
             sizes.append(count)
         if self.levels[-1].full:
@@ -232,7 +274,10 @@ class AppendWriter(SparseWriter):
 
 
 class CountWriter(SparseWriter):
-    """Full levels above one compressed level: rows are independent, counted and then filled in parallel."""
+    """Full levels above one that is not: rows are independent, counted and then filled in parallel.
+
+    A level whose positions do not hang on counts is filled at once.
+    """
 
     parallel = True
 
@@ -242,16 +287,19 @@ class CountWriter(SparseWriter):
         assert self.last == len(self.levels) - 1
         self.appender(self.last).open(self.b, self.views[self.last], self.parents)
         self.values = Buffer(self.b.fresh(f"{decl.name}_vals"), decl.dtype, Origin(decl.name, -1, "vals"))
-        self.counting = True
+        self.counting = self.needs_counts = self.appender(self.last).needs_counts
         self.cursor: Var | None = None
+        self.limit: Expr | None = None
 
     def start_filling(self) -> None:
         """Between the phases: turn counts into positions and allocate exactly."""
         level, view = self.appender(self.last), self.views[self.last]
-        level.seal(self.b, view, self.parents)
+        if self.needs_counts:
+            level.seal(self.b, view, self.parents)
         self.total = self.b.let("nnz", self.levels[self.last].size(self.b, view, self.parents))
         level.reserve(self.b, view, self.total)
-        self.b.emit(Alloc(self.values, self.total))
+        compact = self.levels[self.last].compact
+        self.b.emit(Alloc(self.values, self.total, None if compact else Const(self.decl.fill, self.decl.dtype)))
         self.counting = False
 
     def enter(self, index: str) -> None:
@@ -260,9 +308,10 @@ class CountWriter(SparseWriter):
         if self.counting:
             self.cursor = self.b.var("count", i64(0))
         else:
-            level, parent = self.levels[self.last], self.positions[-1]
-            first, _ = level.bounds(self.b, self.views[self.last], parent, add(parent, 1))  # type: ignore[attr-defined]
-            self.cursor = self.b.var("at", first)
+            parent = self.positions[-1]
+            self.cursor = self.b.var("at", self.start(self.last, parent))
+            if not self.needs_counts:
+                self.limit = self.b.let("limit", self.start(self.last, add(parent, 1)))
 
     @contextmanager
     def coordinate(self, coord: Expr) -> Iterator[None]:
@@ -279,14 +328,19 @@ class CountWriter(SparseWriter):
         self.positions.pop()
 
     def exit(self) -> None:
-        if self.depth == self.last and self.counting:
-            assert self.cursor is not None
-            self.appender(self.last).link(self.b, self.views[self.last], self.positions[-1], self.cursor)
+        if self.depth != self.last or (self.needs_counts and not self.counting):
+            return
+        assert self.cursor is not None
+        parent = self.positions[-1]
+        count = self.cursor if self.counting else sub(self.cursor, self.start(self.last, parent))
+        self.appender(self.last).link(self.b, self.views[self.last], parent, count)
 
     def update(self, ctx: Context, access: Access, op_name: str, value: TExpr, env: Env) -> None:
         assert op_name == "=" and self.cursor is not None
         if not self.counting:
             v = ctx.expr(value, env)
+            if self.limit is not None:
+                self.b.abort_if(op("le", self.limit, self.cursor), "room")
             self.appender(self.last).put(self.b, self.views[self.last], self.cursor, self.coords[-1])
             self.b.store(self.values, self.cursor, v)
         self.b.set(self.cursor, add(self.cursor, 1))

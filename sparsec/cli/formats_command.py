@@ -15,6 +15,7 @@ _WORDS = {
     "csc": "columns dense, rows compressed",
     "dcsr": "rows compressed too: for matrices most of whose rows are empty",
     "dcsc": "columns compressed too",
+    "ell": "rows dense, room for w columns in each",
 }
 
 
@@ -27,11 +28,15 @@ def formats(order: int, as_json: bool) -> None:
     A map may stand wherever a name may: --format "A=(i, j) -> (j: dense, i: compressed)".
     """
     from sparsec.formats.level import REGISTRY
-    from sparsec.formats.named import FORMATS, PLANNED_FORMATS, named_format
+    from sparsec.formats.named import FORMATS, PARAMETRIC, PLANNED_FORMATS, named_format
 
     out = Out(as_json)
     found = {name: named_format(name, order) for name, (least, _) in FORMATS.items() if order >= least}
     rows = [(name, str(f), _WORDS.get(name, "")) for name, f in found.items()]
+    for name, (least, params, _) in PARAMETRIC.items():
+        if order >= least:
+            example = named_format(name, order, (8,) * len(params))
+            rows.append((f"{name}[{', '.join(params)}]", f"{example} for 8", _WORDS.get(name, "")))
     out.heading("formats", f"of tensors of order {order}")
     out.table(["name", "map", "what it is"], rows)
     out.text()

@@ -155,6 +155,9 @@ class Compressed(Level, CanIterate, CanLocate, CanAppend):
                 )
         return size
 
+    def live(self, arrays: dict[str, np.ndarray], parents: np.ndarray, extent: int) -> np.ndarray:
+        return np.repeat(parents, np.diff(arrays["pos"]))
+
 
 def check_index(b: Builder, v: LevelView, index: DType) -> None:
     """Stop where coordinates of the level's extent do not fit in ``index``."""

@@ -155,6 +155,8 @@ class Format:
         if missing:
             raise FormatError(f"format '{self.label}': no level stores dimension '{missing[0]}'")
         for above, below in zip(self.levels, self.levels[1:], strict=False):
+            if below.type.branchless and not above.type.compact:
+                raise FormatError(f"format '{self.label}': '{above}' leaves gaps, '{below}' cannot stand beneath it")
             if not above.type.unique and not (isinstance(below.type, CanIterate) and below.type.branchless):
                 if isinstance(below.type, Planned):
                     continue

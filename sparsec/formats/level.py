@@ -18,13 +18,18 @@ routines, PLDI 2020) or in one with growth:
 ``CanAppend``
     ``open`` allocates, ``reserve`` makes room for positions and ``reserve_parents`` for parents, ``put`` writes a
     coordinate at a position, ``link`` says how many positions a parent got, ``seal`` turns those counts into final
-    form and returns the number of positions, ``publish`` hands the arrays to the caller.  Counting first and
-    filling later uses the same methods: ``open, link..., seal, reserve``, then ``start`` and ``put``.
+    form, ``publish`` hands the arrays to the caller.  Counting first and filling later uses the same methods:
+    ``open, link..., seal, reserve``, then ``put``.  Where positions do not hang on the counts (``needs_counts`` is
+    false) nothing is counted first, and ``link`` comes after a parent's entries.
 ``CanInsert``
     any coordinate's position exists as soon as its parent does (``locate`` never fails).
 
 Properties: ``full`` (every coordinate is present), ``ordered`` (coordinates ascend beneath a parent), ``unique`` (none
-repeats beneath a parent), ``branchless`` (exactly one position for each parent), ``compact`` (positions have no gaps).
+repeats beneath a parent), ``branchless`` (exactly one position for each parent), ``compact`` (positions have no gaps),
+``room`` (how many entries there may be beneath a parent, where the level bounds that).
+
+A level that is not compact has positions without an entry: those beneath parent ``p`` begin at ``bounds(p, p)[0]`` and
+end where the next parent's begin; what ``bounds(p, p + 1)`` leaves out of them is never seen.
 """
 
 from __future__ import annotations
@@ -66,6 +71,7 @@ class Level:
 
     name: ClassVar[str]
     flags: ClassVar[dict[str, tuple[str, object]]] = {}
+    numbers: ClassVar[tuple[str, ...]] = ()  # fields that stand in brackets as bare numbers, all of them and first
 
     @property
     def full(self) -> bool:
@@ -86,6 +92,10 @@ class Level:
     @property
     def compact(self) -> bool:
         return True
+
+    @property
+    def room(self) -> int | None:
+        return None
 
     def arrays(self) -> dict[str, DType]:
         """Role and element type of each array the level stores, in a fixed order."""
@@ -110,8 +120,16 @@ class Level:
         """
         raise UnsupportedError(f"level '{self}' cannot be validated")
 
+    def live(self, arrays: dict[str, np.ndarray], parents: np.ndarray, extent: int) -> np.ndarray:
+        """Which positions hold something, given which parents do (bools); for counting what is stored."""
+        if self.full:
+            return np.repeat(parents, extent)
+        if self.branchless:
+            return parents
+        raise UnsupportedError(f"the entries of level '{self}' cannot be counted")
+
     def __str__(self) -> str:
-        words = []
+        words = [str(getattr(self, n)) for n in self.numbers]
         defaults = {f.name: f.default for f in dataclasses.fields(self)}
         shown = {target for target, _ in self.flags.values()}
         for word, (target, value) in self.flags.items():
@@ -119,7 +137,7 @@ class Level:
                 words.append(word)
         for name, default in defaults.items():
             value = getattr(self, name)
-            if name not in shown and value != default:
+            if name not in shown and name not in self.numbers and value != default:
                 words.append(f"{name}={value}")
         return self.name + (f"[{', '.join(words)}]" if words else "")
 
@@ -153,6 +171,8 @@ class CanInsert:
 class CanAppend:
     """Results can be assembled in this level, coordinates in order beneath each parent."""
 
+    needs_counts: ClassVar[bool] = True
+
     def open(self, b: Builder, v: LevelView, parents: Expr) -> None:
         """Declare the arrays, with room for ``parents`` parents (0 if they come one by one)."""
         raise NotImplementedError
@@ -185,7 +205,6 @@ class CanAppend:
 REGISTRY: dict[str, type[Level]] = {}
 PLANNED: dict[str, str] = {
     "range": "bands and triangles",
-    "fixed": "a constant number of entries for each parent",
     "structured": "N:M groups",
     "bitmap": "a presence bit for each coordinate",
     "hashed": "a hash table",
@@ -231,6 +250,12 @@ def make_level(name: str, words: tuple[str, ...] = (), options: dict[str, Any] |
         raise FormatError(f"unknown level type '{name}'", hint=hint)
     known = {f.name: f for f in dataclasses.fields(cls)}
     settings: dict[str, Any] = {}
+    if cls.numbers:
+        given, words = words[: len(cls.numbers)], words[len(cls.numbers) :]
+        if len(given) < len(cls.numbers) or not all(w.isascii() and w.isdigit() and 0 < int(w) < 2**31 for w in given):
+            wanted = f"{name}[{', '.join(cls.numbers)}]"
+            raise FormatError(f"level type '{name}' is written {wanted}", hint="with positive numbers: fixed[8], say")
+        settings |= dict(zip(cls.numbers, map(int, given), strict=True))
     for word in words:
         if word not in cls.flags:
             allowed = ", ".join([*cls.flags, *(k + "=" for k in known)]) or "none"
@@ -238,7 +263,7 @@ def make_level(name: str, words: tuple[str, ...] = (), options: dict[str, Any] |
         key, value = cls.flags[word]
         settings[key] = value
     for key, value in options.items():
-        if key not in known:
+        if key not in known or key in cls.numbers:
             allowed = ", ".join([*cls.flags, *(k + "=" for k in known)]) or "none"
             raise FormatError(f"level type '{name}' has no option '{key}'", hint=f"its options are: {allowed}")
         if isinstance(value, str):

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from sparsec.errors import FormatError, nearest
 from sparsec.formats.compressed import Compressed
 from sparsec.formats.dense import Dense
+from sparsec.formats.fixed import Fixed
 from sparsec.formats.format import DimVar, Format, LevelSpec
 from sparsec.formats.level import Level, Planned
 from sparsec.formats.singleton import Singleton
@@ -72,6 +73,11 @@ def dcsc(order: int) -> Format:
     return from_levels("dcsc", (Dense(),) * (order - 2) + (Compressed(), Compressed()), swap)
 
 
+def ell(order: int, width: int) -> Format:
+    """Dense leading (batch) levels and rows, room for ``width`` columns in each row."""
+    return from_levels(f"ell[{width}]", (Dense(),) * (order - 1) + (Fixed(width),))
+
+
 FORMATS: dict[str, tuple[int, Callable[[int], Format]]] = {
     "dense": (0, dense),
     "sparse": (0, sparse),
@@ -84,11 +90,18 @@ FORMATS: dict[str, tuple[int, Callable[[int], Format]]] = {
 }
 """Name -> (least order of the tensor, maker)."""
 
+PARAMETRIC: dict[str, tuple[int, tuple[str, ...], Callable[..., Format]]] = {
+    "ell": (2, ("w",), ell),
+}
+"""Formats with numbers in brackets: name -> (least order, names of the numbers, maker)."""
+
+NAMES = (*FORMATS, *PARAMETRIC)
+"""The names of all formats that run."""
+
 PLANNED_FORMATS = (
     "bsr",
     "bsc",
     "dia",
-    "ell",
     "sell",
     "nm",
     "bitmap",
@@ -112,16 +125,19 @@ def named_format(name: str, order: int, args: tuple[int, ...] = ()) -> Format:
         dims = dim_names(order)
         label = f"{name}[{', '.join(map(str, args))}]" if args else name
         return Format(dims, tuple(LevelSpec(DimVar(d), Planned(label)) for d in dims), label)
-    if name not in FORMATS:
-        known = [*FORMATS, *PLANNED_FORMATS]
+    if name not in NAMES:
+        known = [*NAMES, *PLANNED_FORMATS]
         hint = nearest(name, known) or "formats are " + ", ".join(known)
         raise FormatError(f"unknown format '{name}'", hint=hint)
-    least, make = FORMATS[name]
-    if args:
-        raise FormatError(f"format '{name}' takes no arguments")
+    least, params, make = PARAMETRIC[name] if name in PARAMETRIC else (FORMATS[name][0], (), FORMATS[name][1])
+    if len(args) != len(params):
+        takes = f"is written {name}[{', '.join(params)}]" if params else "takes no arguments"
+        raise FormatError(f"format '{name}' {takes}")
+    if any(n < 1 or n >= 2**31 for n in args):
+        raise FormatError(f"format '{name}[{', '.join(map(str, args))}]': its numbers lie in 1 .. 2**31 - 1")
     if order < least:
         raise FormatError(
             f"format '{name}' is for tensors of order {least} and more, this one has order {order}",
             hint="use 'sparse' or 'dense', which fit any order",
         )
-    return make(order)
+    return make(order, *args)

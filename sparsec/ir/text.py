@@ -28,7 +28,7 @@ from typing import TypeVar
 from sparsec.errors import Span, SparsecError, SyntaxError_
 from sparsec.formats.format import DimConst, DimExpr, DimOp, DimSlot, DimVar, Format, LevelSpec
 from sparsec.formats.level import PLANNED, REGISTRY, Level, Planned, make_level
-from sparsec.formats.named import FORMATS, PLANNED_FORMATS, named_format
+from sparsec.formats.named import NAMES, PLANNED_FORMATS, named_format
 from sparsec.ir.dtypes import BY_NAME, DType
 
 MAX_DEPTH = 100
@@ -238,7 +238,7 @@ class Cursor:
 
     def at_format(self) -> bool:
         """Whether a format map or the name of a built-in format starts here."""
-        return self.at("(") or (self.token.kind == "name" and self.token.text in (*FORMATS, *PLANNED_FORMATS))
+        return self.at("(") or (self.token.kind == "name" and self.token.text in (*NAMES, *PLANNED_FORMATS))
 
     def format(self, order: int | None = None) -> Format:
         """A map, or the name of a built-in format (which needs the tensor's ``order``)."""

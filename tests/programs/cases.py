@@ -14,6 +14,8 @@ Array = np.ndarray[Any, np.dtype[Any]]
 MATRIX = ("", "csr", "csc", "coo", "dcsr", "dcsc", "(i, j) -> (i: compressed, j: dense)")
 """Formats of a matrix; "" is dense."""
 SPARSE = MATRIX[1:]
+LEVELS = ("(i, j) -> (i: dense, j: fixed[9])", "(i, j) -> (j: fixed[9], i: fixed[9])")
+"""Level types beside ``dense`` and ``compressed``: ``other_levels`` meets each with the formats above."""
 SSS, DSS = "csf", "(i, j, k) -> (i: dense, j: compressed, k: compressed)"
 SD = "(i, j) -> (i: compressed, j: dense)"
 
@@ -184,6 +186,34 @@ def classics() -> Iterator[Case]:
                        a=4, b=3, c=2)  # fmt: skip
 
 
+def other_levels() -> Iterator[Case]:
+    """Each of the level types as operand and as result: walked alone, with others, across, probed, written."""
+    for f in LEVELS:
+        o = short(f)
+        for other in ("", "csr", "dcsc", f):
+            p = short(other)
+            both = f"A: f64[n, n] {f}; B: f64[n, n] {other}"
+            for out in ("", "csr", "coo", f):
+                yield case(f"level-{o}-times-{p}-{short(out)}", both, f"R: f64[n, n] {out}", "R[i, j] = A[i, j] * B[i, j]",
+                           lambda A, B: A * B, n=7)  # fmt: skip
+                yield case(f"level-{o}-plus-{p}-{short(out)}", both, f"R: f64[n, n] {out}", "R[i, j] = A[i, j] + B[i, j]",
+                           lambda A, B: A + B, n=7)  # fmt: skip
+            yield case(f"level-{o}-matmul-{p}", both, f"R: f64[n, n] {f}", "R[i, j] = A[i, k] * B[k, j]",
+                       lambda A, B: A @ B, n=7)  # fmt: skip
+            yield case(f"level-{o}-transposed-{p}", both, f"R: f64[n, n] {f}", "R[i, j] = A[j, i] + B[i, j]",
+                       lambda A, B: A.T + B, n=7)  # fmt: skip
+            yield case(f"level-{o}-dots-{p}", both, "r: f64[n]", "r[i] = A[i, j] * B[i, j]",
+                       lambda A, B: (A * B).sum(1), n=7)  # fmt: skip
+        yield case(f"level-{o}-spmv", f"A: f64[n, n] {f}; x: f64[n]", "y: f64[n]", "y[i] = A[i, j] * x[j]",
+                   lambda A, x: A @ x, n=7)  # fmt: skip
+        yield case(f"level-{o}-spmv-turned", f"A: f64[n, n] {f}; x: f64[n]", "y: f64[n]", "y[j] = A[i, j] * x[i]",
+                   lambda A, x: x @ A, n=7)  # fmt: skip
+        yield case(f"level-{o}-diagonal", f"A: f64[n, n] {f}", "d: f64[n] coo", "d[i] = A[i, i]",
+                   lambda A: np.diag(A), n=7)  # fmt: skip
+        yield case(f"level-{o}-residual", f"A: f64[n, n] {f}; x: f64[n]; b: f64[n]", "r: f64[n]",
+                   "r[i] = b[i] - A[i, j] * x[j]", lambda A, x, b: b - A @ x, n=7)  # fmt: skip
+
+
 def short(fmt: str) -> str:
     """A label for a format: its name, or the initials of its levels."""
     if not fmt:
@@ -194,4 +224,4 @@ def short(fmt: str) -> str:
     return "".join(part.split(":")[1].strip()[0] for part in levels) + "".join(p.split(":")[0].strip() for p in levels)
 
 
-ALL = {c.name: c for c in (*reported(), *neighbours(), *classics())}
+ALL = {c.name: c for c in (*reported(), *neighbours(), *classics(), *other_levels())}

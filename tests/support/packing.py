@@ -28,36 +28,62 @@ def chains(fmt: Format) -> list[list[int]]:
     return groups
 
 
+Node = tuple[int, ...] | None
+"""The coordinates of a position, those of its parents first; None for a position that holds nothing."""
+
+PADDING = 77
+"""What stands where nothing may look."""
+
+
 def pack(fmt: Format, dense: Array, pattern: Array) -> tuple[list[dict[str, Array]], Array]:
     """The arrays of each level by role, and the values."""
     order = fmt.order
     shape = [dense.shape[d] for d in order]
-    arrays: list[dict[str, Array]] = [{} for _ in fmt.levels]
+    arrays: list[dict[str, Any]] = [{} for _ in fmt.levels]
     entries = sorted(tuple(int(c[d]) for d in order) for c in np.argwhere(pattern)) if fmt.ndim else [()]
-    nodes: list[tuple[int, ...]] = [()]
+    nodes: list[Node] = [()]
     for group in chains(fmt):
         first, last = group[0], group[-1]
-        if fmt.levels[first].type.full:
-            nodes = [(*node, c) for node in nodes for c in range(shape[first])]
+        level = fmt.levels[first].type
+        if level.full:
+            nodes = [None if node is None else (*node, c) for node in nodes for c in range(shape[first])]
             continue
-        below: dict[tuple[int, ...], list[tuple[int, ...]]] = {node: [] for node in nodes}
+        below: dict[tuple[int, ...], list[tuple[int, ...]]] = {node: [] for node in nodes if node is not None}
         for tail in dict.fromkeys(e[: last + 1] for e in entries):
             below[tail[:first]].append(tail)
-        counts = [len(below[node]) for node in nodes]
-        nodes = [child for node in nodes for child in below[node]]
-        arrays[first]["pos"] = np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])
-        for level in group:
-            arrays[level]["crd"] = np.array([node[level] for node in nodes], np.int64)
-    for level, found in enumerate(arrays):
-        types = fmt.levels[level].type.arrays()
-        arrays[level] = {role: a.astype(types[role].np) for role, a in found.items()}
+        fibres = [[] if node is None else below[node] for node in nodes]
+        arrays[first], nodes = PACKERS[level.name](level, fibres, shape[first], first)
+        for n in group[1:]:
+            arrays[n]["crd"] = [0 if node is None else node[n] for node in nodes]
+    for n, found in enumerate(arrays):
+        types = fmt.levels[n].type.arrays()
+        arrays[n] = {role: np.asarray(found[role]).astype(types[role].np) for role in types}
     place = [0] * fmt.ndim
     values = []
     for node in nodes:
-        for d, c in zip(order, node, strict=True):
+        for d, c in zip(order, node or (), strict=node is not None):
             place[d] = c
-        values.append(dense[tuple(place)])
+        values.append(PADDING if node is None else dense[tuple(place)])
     return arrays, np.array(values, dense.dtype)
+
+
+Fibres = list[list[tuple[int, ...]]]
+Packed = tuple[dict[str, Any], list[Node]]
+
+
+def _compressed(level: Any, fibres: Fibres, extent: int, depth: int) -> Packed:
+    nodes = [node for fibre in fibres for node in fibre]
+    pos = np.concatenate([[0], np.cumsum([len(f) for f in fibres], dtype=np.int64)])
+    return {"pos": pos, "crd": [node[depth] for node in nodes]}, list(nodes)
+
+
+def _fixed(level: Any, fibres: Fibres, extent: int, depth: int) -> Packed:
+    assert all(len(f) <= level.width for f in fibres), "a fibre is longer than the level is wide"
+    nodes: list[Node] = [node for f in fibres for node in [*f, *[None] * (level.width - len(f))]]
+    return {"count": [len(f) for f in fibres], "crd": [PADDING if n is None else n[depth] for n in nodes]}, nodes
+
+
+PACKERS = {"compressed": _compressed, "fixed": _fixed}
 
 
 def unpack(
@@ -65,33 +91,67 @@ def unpack(
 ) -> tuple[Array, Array]:
     """The dense array and the pattern of a sparse result; asserts that its arrays are canonical."""
     order = fmt.order
-    nodes: list[tuple[int, ...]] = [()]
+    nodes: list[Node] = [()]
     for group in chains(fmt):
         first = group[0]
         n = shape[order[first]]
-        if fmt.levels[first].type.full:
-            nodes = [(*node, c) for node in nodes for c in range(n)]
+        level = fmt.levels[first].type
+        if level.full:
+            nodes = [None if node is None else (*node, c) for node in nodes for c in range(n)]
             continue
-        pos = arrays[first]["pos"]
-        assert len(pos) == len(nodes) + 1, f"level {first}: pos has {len(pos)} elements for {len(nodes)} parents"
-        assert pos[0] == 0 and (np.diff(pos.astype(np.int64)) >= 0).all(), f"level {first}: pos is {pos}"
-        coords = [arrays[level]["crd"] for level in group]
-        for level, crd in zip(group, coords, strict=True):
-            extent = shape[order[level]]
-            assert len(crd) == pos[-1], f"level {level}: {len(crd)} coordinates, pos ends at {pos[-1]}"
-            assert all(0 <= c < extent for c in crd), f"level {level}: a coordinate outside 0 .. {extent - 1}: {crd}"
-        below = []
-        for parent, node in enumerate(nodes):
-            tails = [tuple(int(crd[q]) for crd in coords) for q in range(pos[parent], pos[parent + 1])]
-            assert tails == sorted(set(tails)), f"level {first}: not sorted or not unique beneath {node}: {tails}"
-            below += [(*node, *t) for t in tails]
+        found = UNPACKERS[level.name](level, arrays[first], nodes, n, f"level {first}")
+        coords = [arrays[m]["crd"] for m in group[1:]]
+        for m, crd in zip(group[1:], coords, strict=True):
+            extent = shape[order[m]]
+            size = sum(map(len, found))
+            assert len(crd) == size, f"level {m}: {len(crd)} coordinates for {size} positions"
+            assert all(0 <= c < extent for c in crd), f"level {m}: a coordinate outside 0 .. {extent - 1}: {crd}"
+        below: list[Node] = []
+        for node, fibre in zip(nodes, found, strict=True):
+            at = range(len(below), len(below) + len(fibre))
+            assert node is not None or set(fibre) <= {None}, f"level {first}: entries beneath a gap"
+            full = [
+                None if c is None else (c, *(int(crd[q]) for crd in coords)) for c, q in zip(fibre, at, strict=True)
+            ]
+            tails = [t for t in full if t is not None]
+            wanted = sorted(set(tails)) if level.ordered else list(dict.fromkeys(tails))
+            assert tails == wanted, f"level {first}: not sorted or not unique beneath {node}: {tails}"
+            below += [None if t is None or node is None else (*node, *t) for t in full]
         nodes = below
     assert len(values) == len(nodes), f"{len(values)} values for {len(nodes)} positions"
     dense, pattern = np.full(shape, fill, values.dtype), np.zeros(shape, bool)
     for node, value in zip(nodes, values, strict=True):
-        at = tuple(node[order.index(d)] for d in range(fmt.ndim))
-        dense[at], pattern[at] = value, True
+        if node is not None:
+            at = tuple(node[order.index(d)] for d in range(fmt.ndim))
+            dense[at], pattern[at] = value, True
     return dense, pattern
+
+
+Coordinates = list[list[int | None]]
+"""For each parent the coordinate of each of its positions; None where there is none."""
+
+
+def _from_compressed(level: Any, arrays: dict[str, Array], nodes: list[Node], extent: int, where: str) -> Coordinates:
+    pos, crd = arrays["pos"], arrays["crd"]
+    assert len(pos) == len(nodes) + 1, f"{where}: pos has {len(pos)} elements for {len(nodes)} parents"
+    assert pos[0] == 0 and (np.diff(pos.astype(np.int64)) >= 0).all(), f"{where}: pos is {pos}"
+    assert len(crd) == pos[-1], f"{where}: {len(crd)} coordinates, pos ends at {pos[-1]}"
+    assert all(0 <= c < extent for c in crd), f"{where}: a coordinate outside 0 .. {extent - 1}: {crd}"
+    return [[int(c) for c in crd[pos[p] : pos[p + 1]]] for p in range(len(nodes))]
+
+
+def _from_fixed(level: Any, arrays: dict[str, Array], nodes: list[Node], extent: int, where: str) -> Coordinates:
+    count, crd = arrays["count"], arrays["crd"]
+    assert len(count) == len(nodes) and len(crd) == len(nodes) * level.width, f"{where}: {len(count)}, {len(crd)}"
+    out: Coordinates = []
+    for p, n in enumerate(count.tolist()):
+        row = crd[p * level.width : (p + 1) * level.width].tolist()
+        assert 0 <= n <= level.width and all(0 <= c < extent for c in row[:n]), f"{where}: {n} of {row}"
+        out.append([*row[:n], *[None] * (level.width - n)])
+    return out
+
+
+UNPACKERS = {"compressed": _from_compressed, "fixed": _from_fixed}
 
 
 def arguments(
@@ -116,9 +176,7 @@ def arguments(
     return out
 
 
-def results_of(
-    module: Module, out: dict[str, Array], tensor: str, levels: int
-) -> tuple[list[dict[str, Array]], Array]:
+def results_of(module: Module, out: dict[str, Array], tensor: str, levels: int) -> tuple[list[dict[str, Array]], Array]:
     """A sparse result's arrays by level and role, and its values."""
     arrays: list[dict[str, Array]] = [{} for _ in range(levels)]
     values = None

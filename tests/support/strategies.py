@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from sparsec.formats.compressed import Compressed
 from sparsec.formats.dense import Dense
+from sparsec.formats.fixed import Fixed
 from sparsec.formats.format import Format
 from sparsec.formats.level import Level
 from sparsec.formats.named import dense, from_levels, named_format
@@ -39,6 +40,8 @@ Array = np.ndarray[Any, np.dtype[Any]]
 DIMS = ("p", "q", "r")
 FREE, REDUCED = "ijkl", "abcd"
 EXTENTS = (0, 1, 2, 3, 5)
+LEVELS = (Compressed(), Dense(), Compressed(), Dense(), Fixed(max(EXTENTS)))
+"""What a map is drawn from; a singleton needs a level of its own above it."""
 
 
 # formats
@@ -57,9 +60,7 @@ def formats(draw: st.DrawFn, order: int) -> Format:
         return named_format(draw(st.sampled_from(names)), order).concrete()
     index, pos = draw(st.sampled_from([(I32, I32), (I32, I32), (I64, I64), (U8, I32), (I16, U32)]))
     tail = draw(st.integers(2, order)) if order >= 2 and draw(st.booleans()) else 0
-    levels: list[Level] = [
-        Compressed() if draw(st.booleans()) else Dense() for _ in range(order - tail)
-    ]
+    levels: list[Level] = [draw(st.sampled_from(LEVELS)) for _ in range(order - tail)]
     if tail:
         levels.append(Compressed(is_unique=False))
         levels += [Singleton(is_unique=False)] * (tail - 2) + [Singleton()]
