@@ -123,7 +123,9 @@ class Storage:
         for n, spec in enumerate(self.format.levels):
             if not spec.type.branchless:
                 first = n
-            if n == first or self.format.levels[first].type.unique or (n + 1 < len(self.levels) and self.format.levels[n + 1].type.branchless):
+            if n == first or self.format.levels[first].type.unique:
+                continue
+            if n + 1 < len(self.levels) and self.format.levels[n + 1].type.branchless:
                 continue
             size = int(self.levels[first]["pos"][-1])  # arrays may be longer
             tied = np.ones(max(0, size - 1), bool)

@@ -194,9 +194,10 @@ def other_levels() -> Iterator[Case]:
             p = short(other)
             both = f"A: f64[n, n] {f}; B: f64[n, n] {other}"
             for out in ("", "csr", "coo", f):
-                yield case(f"level-{o}-times-{p}-{short(out)}", both, f"R: f64[n, n] {out}", "R[i, j] = A[i, j] * B[i, j]",
+                result = f"R: f64[n, n] {out}"
+                yield case(f"level-{o}-times-{p}-{short(out)}", both, result, "R[i, j] = A[i, j] * B[i, j]",
                            lambda A, B: A * B, n=7)  # fmt: skip
-                yield case(f"level-{o}-plus-{p}-{short(out)}", both, f"R: f64[n, n] {out}", "R[i, j] = A[i, j] + B[i, j]",
+                yield case(f"level-{o}-plus-{p}-{short(out)}", both, result, "R[i, j] = A[i, j] + B[i, j]",
                            lambda A, B: A + B, n=7)  # fmt: skip
             yield case(f"level-{o}-matmul-{p}", both, f"R: f64[n, n] {f}", "R[i, j] = A[i, k] * B[k, j]",
                        lambda A, B: A @ B, n=7)  # fmt: skip
