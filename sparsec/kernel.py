@@ -18,11 +18,12 @@ from sparsec.conversion import with_widths
 from sparsec.driver import Call, Compiled, Stopped, compiled
 from sparsec.errors import BackendError, FormatError, TypeError_, UnsupportedError, nearest
 from sparsec.formats.format import Format
-from sparsec.ir.tensor import Program, TensorDecl, assigns
+from sparsec.ir.tensor import Program, TensorDecl
 from sparsec.knobs import knobs
 from sparsec.memo import Memo, remember
 from sparsec.passes.lower.supported import check_supported
-from sparsec.results import as_array, check_nan, check_tensor, place, torch_of
+from sparsec.passes.lower.updates import continued, unfold_updates, with_updated
+from sparsec.results import as_array, check_nan, check_tensor, place, start, torch_of
 from sparsec.runtime.outside import operand_storage
 from sparsec.runtime.storage import Storage
 from sparsec.tensors import Tensor
@@ -69,7 +70,8 @@ class Kernel:
         self._variants: dict[tuple[Any, ...], Compiled] = {}
         self._last: Compiled | None = None
         self._memo: Memo | None = None
-        self._updated = frozenset(s.target.tensor for s in assigns(program.body) if s.op != "=")
+        self._continued = continued(program)
+        self._unfolded: dict[frozenset[str], tuple[Program, tuple[str, ...]]] = {}
         if all(t.format is not None for t in program.operands):
             self._resolve({})
 
@@ -88,7 +90,7 @@ class Kernel:
         if named or len(operands) != len(self._names):
             operands = self._ordered(operands, named)
         memo = self._memo
-        if memo is not None and sizes is None and (out is None or type(out) is np.ndarray):
+        if memo is not None and sizes is None and (out is None or (type(out) is np.ndarray and not self._continued)):
             done, result = memo.call(operands, out)
             if done:
                 return result
@@ -115,44 +117,69 @@ class Kernel:
         return (*operands, *(named[n] for n in names[len(operands) :]))
 
     def _call(self, operands: tuple[Any, ...], out: Any, sizes: Mapping[str, int] | None) -> Any:
-        program = self._resolve(dict(zip(self._names, operands, strict=True)))
-        bounds = self._bind(program, operands)
+        named = dict(zip(self._names, operands, strict=True))
+        self._resolve(named)
+        given = self._given(out)
+        program, sources = self._unfold(self._continued.intersection(given))
+        starts = {n: x for n, x in given.items() if n not in named}
+        bounds = self._bind(program, sources, named, starts)
         dims = extents(program, [b.shape for b in bounds], sizes)
         for wide in (False, True):
             variant = self._variant(program, bounds, dims, wide)
             try:
-                result = self._run(variant, bounds, dims, operands, out)
+                result = self._run(variant, bounds, dims, operands, given)
             except Stopped as e:
                 if e.reason == "room":
                     raise _no_room(program) from None
                 if e.reason != "width" or self._nest is not None:
                     raise
                 continue
-            simple = out is None and sizes is None and self.backend == "cpu"
+            simple = out is None and sizes is None and self.backend == "cpu" and not _starts(program)
             self._memo = remember(variant, bounds, dims, operands, self.threads) if simple else None
             return result
         raise FormatError(
             "a result has more entries than the position type of its format can count", hint="leave its width open"
         )
 
-    def _bind(self, program: Program, operands: Sequence[Any]) -> list[Bound]:
+    def _bind(
+        self, program: Program, sources: Sequence[str], named: Mapping[str, Any], starts: Mapping[str, Any]
+    ) -> list[Bound]:
+        """What the caller passed for every operand of ``program``, by the name that the caller knows it by."""
         contiguous = self.backend != "cpu" or self._nest is not None
-        return [bind(t, x, contiguous=contiguous) for t, x in zip(program.operands, operands, strict=True)]
+        out = []
+        for t, name in zip(program.operands, sources, strict=True):
+            decl = t if t.name == name else replace(t, name=name)
+            if name in named:
+                out.append(bind(decl, named[name], contiguous=contiguous))
+            else:
+                out.append(bind(decl, start(decl, starts[name])))
+        return out
 
     def _run(
-        self, variant: Compiled, bounds: list[Bound], dims: dict[str, int], operands: tuple[Any, ...], out: Any
+        self,
+        variant: Compiled,
+        bounds: list[Bound],
+        dims: dict[str, int],
+        operands: tuple[Any, ...],
+        given: Mapping[str, Any],
     ) -> Any:
         results = variant.program.results
-        given = self._given(out)
+        roles = [t.role for t in variant.program.operands]
+        read = [b for b, role in zip(bounds, roles, strict=True) if role == "in"]
         outs: dict[str, np.ndarray] = {}
         for t in results:
             assert t.format is not None
             if t.format.is_dense:
-                taken = [*(a for b in bounds for a in b.arrays()), *outs.values()]
+                taken = [*(a for b in read for a in b.arrays()), *outs.values()]
                 outs[t.name] = place(t, dims, given.get(t.name), taken)
             elif t.name in given:
                 check_tensor(t, dims, given[t.name])
-        call = Call([b.numbers for b in bounds], [b.arrays() for b in bounds], dims, outs)
+        for t, b in zip(variant.program.operands, bounds, strict=True):
+            if t.role == "inout":
+                assert isinstance(b.keep, np.ndarray) and t.format is not None
+                if outs[t.name] is not b.keep:
+                    outs[t.name][...] = b.keep.transpose(t.format.order)
+        call = Call([b.numbers for b in read], [b.arrays() for b in read], dims, outs)
         made = variant.run(call, self.threads)
         if knobs().checks("nan"):
             check_nan(results, outs, made)
@@ -165,10 +192,6 @@ class Kernel:
         if out is None:
             return {}
         names = [t.name for t in self.program.results]
-        if self._updated:
-            raise UnsupportedError(
-                f"an update in place of '{min(self._updated)}' cannot run yet", hint="leave out=, or define it with '='"
-            )
         if not isinstance(out, Mapping):
             if len(names) != 1:
                 raise TypeError_(f"{self.name} has {len(names)} results", hint=f"pass out={{'{names[0]}': ...}}")
@@ -178,7 +201,7 @@ class Kernel:
         return dict(out)
 
     def _result(
-        self, t: TensorDecl, outs: dict[str, np.ndarray], made: dict[str, Storage], given: dict[str, Any], torch: Any
+        self, t: TensorDecl, outs: dict[str, np.ndarray], made: dict[str, Storage], given: Mapping[str, Any], torch: Any
     ) -> Any:
         if t.name in made:
             target = given.get(t.name)
@@ -215,6 +238,17 @@ class Kernel:
             self._resolved = choose_formats(self.program, given, open_fills=self._open_fills)
         return self._resolved
 
+    def _unfold(self, started: frozenset[str] = frozenset()) -> tuple[Program, tuple[str, ...]]:
+        """The program with its updates written out, the results ``started`` from what the caller passes.
+
+        With it the names that the caller knows its operands by: one that a sparse update reads has another there.
+        """
+        assert self._resolved is not None
+        if started not in self._unfolded:
+            program = with_updated(self._resolved, started)
+            self._unfolded[started] = unfold_updates(program), tuple(t.name for t in program.operands)
+        return self._unfolded[started]
+
     def decide(self, example: Mapping[str, Any]) -> None:
         """Choose what ``auto`` leaves open by operands like those to come."""
         unknown = [n for n in example if n not in self._names]
@@ -234,13 +268,16 @@ class Kernel:
         if self._nest is not None:
             formats: dict[str, Format | None] = {}
         else:
-            layouts = {t.name: b.layout for t, b in zip(program.operands, bounds, strict=True)}
-            formats = {t.name: layouts[t.name].with_dims(t.format.dims) for t in program.operands if t.format}
+            formats = {
+                t.name: b.layout.with_dims(t.format.dims)
+                for t, b in zip(program.operands, bounds, strict=True)
+                if t.format
+            }
             for t in program.tensors:
                 if t.role != "in":
                     assert t.format is not None
                     formats[t.name] = with_widths(t.format, shape_of(t, dims), wide)
-        key = (*formats.items(), knobs().check)
+        key = (*formats.items(), *(t.role for t in program.tensors), knobs().check)
         found = self._variants.get(key)
         if found is None:
             tensors = tuple(replace(t, format=formats.get(t.name, t.format)) for t in program.tensors)
@@ -258,7 +295,7 @@ class Kernel:
                 f"the format of '{open_}' is chosen from the first operands that {self.name} meets",
                 hint=f"pass compile(..., example={{'{open_}': ...}}), or call it first",
             )
-        program = self._resolved
+        program, _ = self._unfold()
         dims = {d: 1 for t in program.tensors for d in t.dims if isinstance(d, str)}
         return self._variant(program, [_declared(t) for t in program.operands], dims)
 
@@ -344,6 +381,11 @@ def _no_room(program: Program) -> FormatError:
         f"result {names} has more entries beneath one parent than its format has room for",
         hint="choose a wider format, or one without such a bound: csr",
     )
+
+
+def _starts(program: Program) -> bool:
+    """Whether some operand is updated."""
+    return any(t.role == "inout" for t in program.tensors)
 
 
 def _declared(t: TensorDecl) -> Bound:

@@ -39,6 +39,26 @@ def place(t: TensorDecl, dims: Mapping[str, int], given: Any, operands: Iterable
         ) from None
 
 
+def start(t: TensorDecl, given: Any) -> Any:
+    """What a result that the program updates starts from, of the caller's ``out``; its extents are not looked at.
+
+    Raises ``TypeError_`` and ``ShapeError`` for an object that cannot hold the result.
+    """
+    assert t.format is not None
+    if t.format.is_dense:
+        array = as_array(given)
+        shape, fits = array.shape, array.dtype == t.dtype.np
+    elif isinstance(given, Tensor):
+        array, shape, fits = given, given.shape, given.storage.dtype is t.dtype
+    else:
+        raise TypeError_(f"out for the sparse result '{t.name}' is a Tensor, not {type(given).__name__}")
+    if len(shape) != t.ndim or not fits:
+        raise ShapeError(
+            f"out for '{t.name}' has shape {shape} and dtype {array.dtype}, expected order {t.ndim} and {t.dtype.np}"
+        )
+    return array
+
+
 def check_tensor(t: TensorDecl, dims: Mapping[str, int], given: Any) -> None:
     """Raise ``TypeError_`` or ``ShapeError`` if the sparse result ``t`` cannot go into what the caller passed."""
     if not isinstance(given, Tensor):
@@ -90,4 +110,4 @@ def check_nan(results: Sequence[TensorDecl], outs: Mapping[str, np.ndarray], mad
             raise BackendError(f"result '{t.name}' is NaN {place}", hint="SPARSEC_CHECK=nan asked for this check")
 
 
-__all__ = ["as_array", "check_nan", "check_tensor", "fits", "overlap", "place", "torch_of"]
+__all__ = ["as_array", "check_nan", "check_tensor", "fits", "overlap", "place", "start", "torch_of"]

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from sparsec.errors import UnsupportedError
+from sparsec.errors import ScheduleError, UnsupportedError
 from sparsec.formats.level import Level, LevelView
 from sparsec.ir import ops
 from sparsec.ir.buffer import Buffer, BufferParam, Const, Expr, Function, Origin, Param, ScalarParam, Stmt, Var, i64
@@ -120,13 +120,16 @@ class Context:
             self.params.append(BufferParam(values, "in"))
             self.storages[t.name] = Storage(t, self.levels(t), self.order(t), views, values)
         for t in self.kernel.tensors:
-            if t.role != "out":
+            if t.role not in ("out", "inout"):
                 continue
             if self.format_is_dense(t):
                 values = Buffer(self.b.fresh(f"{t.name}_vals"), t.dtype, Origin(t.name, -1, "vals"))
                 self.params.append(BufferParam(values, "out"))
                 self.storages[t.name] = Storage(t, self.levels(t), self.order(t), self.views(t), values)
                 continue
+            if t.role == "inout":
+                hint = "read it as an operand, and assemble a result of another name"
+                raise ScheduleError(f"the sparse tensor '{t.name}' cannot be updated in place", hint=hint)
             for n, level in enumerate(self.levels(t)):
                 for role, dtype in level.arrays().items():
                     origin = Origin(t.name, n, role)

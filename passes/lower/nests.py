@@ -31,14 +31,15 @@ from sparsec.passes.lower.scatter import ScatterWriter
 from sparsec.passes.lower.simplify import prune, substitute
 from sparsec.passes.lower.sorting import ListWork
 from sparsec.passes.lower.workspaces import BitmapWork, StampWork, make_work
-from sparsec.passes.lower.writers import AppendWriter, CountWriter, InsertWriter, SparseWriter
+from sparsec.passes.lower.writers import AppendWriter, CountWriter, InsertWriter, SparseWriter, UpdateWriter
 
 
 def emit(kernel: Kernel) -> Module:
     """Lower a loop nest kernel to buffer IR.
 
     The entry's parameters are, in order: for each operand its level numbers and arrays and its values; for each
-    result its values ("out", dense) or its arrays ("result", sparse); then ``dim_<name>`` for each named dimension.
+    result its values ("out", dense; read, too, where it is updated in place) or its arrays ("result", sparse); then
+    ``dim_<name>`` for each named dimension.
 
     Raises ``ScheduleError`` for a nest that cannot run, ``UnsupportedError`` for what this version lacks.
     """
@@ -58,6 +59,9 @@ class Lowerer:
         self.b = self.ctx.b
         self.starts: dict[str, object] = {}
         self.writer: SparseWriter | InsertWriter | None = None
+        for t in kernel.tensors:
+            if t.role == "inout":  # loops written by hand update it where they like
+                self.ctx.writers[t.name] = UpdateWriter(self.ctx, t)
 
     def start(self, name: str) -> object | None:
         return self.starts.get(name)
@@ -220,8 +224,16 @@ class Lowerer:
     def assemble(self, s: Assemble, env: Env) -> None:
         ctx = self.ctx
         decl = ctx.kernel.tensor(s.tensor)
-        self.starts[s.tensor] = decl.fill
         self.b.emit(Comment(f"{s.tensor}: {s.method}"))
+        if s.method == "update":
+            self.starts.pop(s.tensor, None)
+            self.writer = ctx.writers[s.tensor] = UpdateWriter(ctx, decl)
+            self.stmt(s.body, env)
+            self.writer = None
+            if decl.role != "inout":
+                del ctx.writers[s.tensor]
+            return
+        self.starts[s.tensor] = decl.fill
         if s.method == "insert":
             operators = {n.op for n in walk(s.body) if isinstance(n, Accumulate) and n.target.tensor == s.tensor} - {
                 "="

@@ -35,6 +35,7 @@ from sparsec.passes.lower.panels import Panel, find_panel
 from sparsec.passes.lower.scatter import can_scatter
 from sparsec.passes.lower.simplify import absent_value, same_value, simplify_expr
 from sparsec.passes.lower.supported import check_supported
+from sparsec.passes.lower.updates import unfold_updates
 
 MAX_CASES = 40.0
 """Bodies that one merge may emit before the planner splits the expression with a temporary."""
@@ -49,6 +50,7 @@ def plan(program: Program) -> Kernel:
     for t in program.tensors:
         assert t.format is not None, f"{t.name} has no format"
     check_supported(program)
+    program = unfold_updates(program)
     planner = Planner(program)
     nests: list[loops.Stmt] = []
     for s in program.body:
@@ -100,6 +102,7 @@ class Planner:
     program: Program
     notes: list[str] = field(default_factory=list)
     works: set[str] = field(default_factory=set)
+    made: set[str] = field(default_factory=set)  # results and locals that some nest has made already
     rank: dict[str, int] = field(default_factory=dict)  # place of each variable in the order of the nest under way
 
     def local(self, hint: str, like: TensorDecl) -> TensorDecl:
@@ -118,13 +121,11 @@ class Planner:
         extents = {i.name: i.extent for i in s.indices}
         value = factor(simplify_expr(s.value))
         target = self.program.tensor(s.target.tensor)
-        if s.op != "=":
-            value = _as_update(s.op, value, s)
         self.check_fill(target, s, value)
         part = self.part_to_split(value)
         if part is not None:
             return self.split_part(s, value, part, extents)
-        top = isinstance(value, Reduce)
+        top = isinstance(value, Reduce) and s.op in ("=", value.monoid)
         inner = [n for n in _outermost_reductions(value) if not top]
         query = self.query(s.target, value, extents, free_first=not top)
         if isinstance(value, Access):
@@ -136,7 +137,9 @@ class Planner:
                 return self.split(s, value, inner, extents)
         nests, replaced = self.convert(query, choice)
         self.explain_order(s, choice)
-        return [*nests, self.nest(s.target, _replace(value, replaced), choice, extents)]
+        nest = self.nest(s.target, s.op, _replace(value, replaced), choice, extents)
+        self.made.add(s.target.tensor)
+        return [*nests, nest]
 
     def query(self, target: Access, value: Expr, extents: dict[str, Extent], free_first: bool) -> Query:
         reduced = tuple(v for n in walk(value) if isinstance(n, Reduce) for v in n.indices)
@@ -211,7 +214,7 @@ class Planner:
             nests += self.statement(Assign(access, "=", r, indices))
             replaced[r] = access
         indices = tuple(IndexDecl(v, e) for v, e in extents.items())
-        return nests + self.statement(replace(s, op="=", value=_replace(value, replaced), indices=indices))
+        return nests + self.statement(replace(s, value=_replace(value, replaced), indices=indices))
 
     # expressions with too many cases
 
@@ -268,7 +271,7 @@ class Planner:
         )
         indices = tuple(IndexDecl(v, e) for v, e in extents.items())
         first = self.statement(Assign(access, "=", part, indices))
-        rest = replace(s, op="=", value=_replace(value, {part: access}), indices=indices)
+        rest = replace(s, value=_replace(value, {part: access}), indices=indices)
         return first + self.statement(rest)
 
     # conversions
@@ -305,12 +308,12 @@ class Planner:
 
     # nests
 
-    def nest(self, target: Access, value: Expr, choice: Choice, extents: dict[str, Extent]) -> loops.Stmt:
+    def nest(self, target: Access, op: str, value: Expr, choice: Choice, extents: dict[str, Extent]) -> loops.Stmt:
         decl = self.program.tensor(target.tensor)
         order = list(choice.order)
         self.rank = {v: n for n, v in enumerate(order)}
         free = [e.name for e in target.indices if isinstance(e, Index)]
-        if isinstance(value, Reduce):
+        if isinstance(value, Reduce) and op in ("=", value.monoid):
             body: Expr = value.body
             monoid: str | None = value.monoid
             outer = [v for v in order if v in free or v in value.indices]
@@ -319,9 +322,12 @@ class Planner:
             outer = [v for v in order if v in free]
         order = outer
         if not is_sparse(decl):
-            stmt = self.into_dense(target, order, free, body, monoid, extents)
+            exists = decl.role == "inout" or target.tensor in self.made
+            keeps = op != "=" or any(isinstance(n, Access) and n.tensor == target.tensor for n in walk(value))
+            method = "update" if exists and keeps else "insert"
+            stmt = self.into_dense(target, op, order, free, body, monoid, extents)
             parallel = bool(order) and order[0] in free
-            return Assemble(target.tensor, "insert", _mark_parallel(stmt) if parallel else stmt)
+            return Assemble(target.tensor, method, _mark_parallel(stmt) if parallel else stmt)
         query = self.query(target, value, extents, free_first=False)
         prefix = list(result_prefix(query, tuple(order)))
         head = order[: len(order) - len(_trailing(order, free))]
@@ -352,6 +358,7 @@ class Planner:
     def into_dense(
         self,
         target: Access,
+        op: str,
         order: list[str],
         free: list[str],
         body: Expr,
@@ -361,16 +368,19 @@ class Planner:
         panel = find_panel(self.program, target, order, free, body, monoid, extents[order[-1]]) if order else None
         if panel is not None:
             assert monoid is not None
-            return self.panel(target, panel, body, monoid, extents)
+            return self.panel(target, op, panel, body, monoid, extents)
         tail = _trailing(order, free)
         head = order[: len(order) - len(tail)]
         complete = not any(v not in free for v in head)
-        op = "=" if monoid is None or complete else monoid
+        if op == "=" and monoid is not None and not complete:
+            op = monoid
         leaf = self.fold_tail(target, op, tail, body, monoid, extents)
         return self.foralls(head, leaf, extents)
 
-    def panel(self, target: Access, p: Panel, body: Expr, monoid: str, extents: dict[str, Extent]) -> loops.Stmt:
-        """``target monoid= body`` with a stretch of the target in registers."""
+    def panel(
+        self, target: Access, op: str, p: Panel, body: Expr, monoid: str, extents: dict[str, Extent]
+    ) -> loops.Stmt:
+        """``target op= body folded by monoid`` with a stretch of the target in registers."""
         chunk = f"{p.index}o"
         while chunk in extents:
             chunk += "o"
@@ -378,7 +388,7 @@ class Planner:
         work = self.fresh_work()
         access = Access(work, (Index(p.index),), target.dtype)
         step = Forall(p.index, domain, Accumulate(access, monoid, body), vector=p.lanes)
-        write = Forall(p.index, domain, Accumulate(target, "=", access), vector=p.lanes)
+        write = Forall(p.index, domain, Accumulate(target, op, access), vector=p.lanes)
         producer = self.foralls(list(p.inner), step, extents)
         init = ops.MONOIDS[monoid].identity(target.dtype)
         shape = (WorkIndex(p.index, domain),)
@@ -563,14 +573,6 @@ def _product(factors: list[Expr]) -> Expr:
     for f in factors[1:]:
         out = Map("mul", (out, f), out.dtype)
     return out
-
-
-def _as_update(op: str, value: Expr, s: Assign) -> Expr:
-    """``r op= e`` for a result that starts as the identity: the reduction of e over what only e has."""
-    free = {e.name for e in s.target.indices if isinstance(e, Index)}
-    bound = {v for n in walk(value) if isinstance(n, Reduce) for v in n.indices}
-    rest = tuple(i.name for i in s.indices if i.name not in free and i.name not in bound)
-    return Reduce(op, rest, value, value.dtype) if rest else value
 
 
 def _replace(e: Expr, table: dict[Expr, Expr]) -> Expr:

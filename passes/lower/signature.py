@@ -1,8 +1,8 @@
 """The argument block of a lowered program: which number stands in which slot.
 
 The order is that of the entry's parameters: for each operand its levels' numbers and arrays and its values; for each
-result its values (dense: the caller's storage) or its arrays (sparse: published by the kernel); then the named
-dimensions.
+result its values (dense: the caller's storage, which an update in place reads too) or its arrays (sparse: published by
+the kernel); then the named dimensions.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def signature(program: Program) -> tuple[Slot, ...]:
         if t.role == "in":
             out += _operand(t)
     for t in program.tensors:
-        if t.role == "out":
+        if t.role in ("out", "inout"):
             out += _result(t)
     dims = dict.fromkeys(d for t in program.tensors for d in t.dims if isinstance(d, str))
     return (*out, *(Slot("dim", d) for d in dims))

@@ -42,9 +42,6 @@ def _no(what: str, node: Expr | Stmt | TensorDecl, hint: str | None = None) -> N
 def _declaration(t: TensorDecl) -> None:
     if t.dtype is BF16 or t.dtype.kind == "c":
         _no(f"dtype {t.dtype} of '{t.name}'", t)
-    if t.role == "inout":
-        hint = "give the result another name, and start it from this one: C[i, j] = B[i, j] + ..."
-        _no(f"an update in place of '{t.name}', which the caller passes,", t, hint)
     if t.format is not None:
         try:
             t.format.require_runnable()

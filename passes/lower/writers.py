@@ -49,6 +49,15 @@ class InsertWriter:
         ctx.b.store(self.storage.values, pos, v)
 
 
+class UpdateWriter(InsertWriter):
+    """Dense storage that has values already, in the caller's memory or made by an earlier statement."""
+
+    def __init__(self, ctx: Context, decl: TensorDecl) -> None:
+        self.decl = decl
+        self.complete = True
+        self.storage = ctx.storages[decl.name]
+
+
 class SparseWriter:
     """What appending and counting share: the views of the levels, the walk down them, publication.
 

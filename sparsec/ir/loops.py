@@ -16,16 +16,17 @@ Grammar of the textual form (``loops_text.py`` prints and parses it)::
               | "chunk" "(" NAME "," INT "," extent ")"  the coordinates of chunk NAME, the last one cut at the extent
     mark     := "parallel" ["(" INT ")"] | "vector" "(" INT ")" | "unroll" | "ordered"
     kind     := ("scalar" | "dense" | "bitmap" | "list" | "registers") ["." MONOID]    what folds equal coordinates: add
-    method   := "insert" | "append" | "count" | "scatter"
+    method   := "insert" | "append" | "count" | "scatter" | "update"
     block    := "{" stmt* "}"
     expr     := the expressions of tensor IR without reduce, scan, softmax, top
 
-The meaning of a kernel is the plain one: a forall runs its body for every coordinate of its domain, in
-order; a workspace is set to ``init``, filled by ``produce`` and read by ``consume``.  An implementation may leave
-out the coordinates at which the body provably does nothing, and the lowering to buffer IR does: it walks stored
-entries together (merge lattices).  Dense results begin as their fill, or as the identity where they are
-accumulated into.  Dense workspaces carry no pattern; "bitmap" and "list" workspaces remember which coordinates were
-written, and a forall that reads one runs over just those, ascending.
+The meaning of a kernel is the plain one: a forall runs its body for every coordinate of its domain, in order; a
+workspace is set to ``init``, filled by ``produce`` and read by ``consume``.  An implementation may leave out the
+coordinates at which the body provably does nothing, and the lowering to buffer IR does: it walks stored entries
+together (merge lattices).  Dense results begin as their fill, or as the identity where they are accumulated into;
+what is updated has its values already, and a body may read it where it writes.  Dense workspaces carry no pattern;
+"bitmap" and "list" workspaces remember which coordinates were written, and a forall that reads one runs over just
+those, ascending.
 """
 
 from __future__ import annotations
@@ -130,17 +131,18 @@ class Accumulate:
     value: Expr
 
 
-METHODS = ("insert", "append", "count", "scatter")
+METHODS = ("insert", "append", "count", "scatter", "update")
 """The ways to assemble."""
 
 
 @dataclass(frozen=True, slots=True)
 class Assemble:
-    """``body`` defines ``tensor``, whose storage is made here.
+    """``body`` defines ``tensor``, whose storage is made here (or, by "update", was made before).
 
     ``method``: "insert" (dense storage), "append" (in order, growing), "count" (run once to count, then once to fill:
     rows in parallel), "scatter" (likewise, in one thread: loops over all levels, the last one's outermost, so that each
-    parent's entries come in order).
+    parent's entries come in order), "update" (in place, dense storage that has values: what the caller passed, or an
+    earlier statement made).
     """
 
     tensor: str

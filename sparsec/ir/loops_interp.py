@@ -167,8 +167,9 @@ class _Machine:
                 self._run_stored(s)
             case Workspace():
                 self._run_workspace(s)
-            case Assemble(tensor, _, body):
-                self._begin(tensor, body)
+            case Assemble(tensor, method, body):
+                if method != "update":
+                    self._begin(tensor, body)
                 self.run(body)
             case Tile(loops, body):
                 for point in np.ndindex(*(n for _, n in loops)):
@@ -182,8 +183,6 @@ class _Machine:
     def _begin(self, tensor: str, body: Stmt) -> None:
         """Set a result to its fill, or to the identity of the monoid that it is accumulated with."""
         t = self.decls[tensor]
-        if t.role == "inout":
-            return
         init = t.fill
         for node in walk(body):
             if isinstance(node, Accumulate) and node.target.tensor == tensor and node.op != "=":

@@ -297,6 +297,9 @@ def assembly(s: Assemble, scope: Scope) -> Messages:
         yield f"operand '{s.tensor}' cannot be assembled"
     if s.method not in METHODS:
         yield f"'{s.method}' is no way to assemble; there are {', '.join(METHODS)}"
+    if s.method == "update":
+        yield from _updated_in_place(s, t, scope)
+        return
     if s.tensor in scope.progress.assembled or any(a.tensor == s.tensor for a in scope.assembling[:-1]):
         yield f"'{s.tensor}' is assembled twice"
     if scope.bound:
@@ -314,6 +317,17 @@ def assembly(s: Assemble, scope: Scope) -> Messages:
             yield f"'{s.tensor}' is dense: assemble it by insert, not by {s.method}"
     if s.method == "scatter" and t.format is not None:
         yield from _scattered(s, t.format)
+
+
+def _updated_in_place(s: Assemble, t: TensorDecl, scope: Scope) -> Messages:
+    if t.role != "inout" and s.tensor not in scope.progress.assembled:
+        yield f"'{s.tensor}' is updated before it is assembled"
+    if any(a.tensor == s.tensor for a in scope.assembling[:-1]):
+        yield f"'{s.tensor}' is updated while it is assembled"
+    if scope.bound:
+        yield f"'{s.tensor}' is updated inside a loop"
+    if t.format is not None and not t.format.is_dense:
+        yield f"'{s.tensor}' is sparse, and only dense tensors are updated in place"
 
 
 def _scattered(s: Assemble, fmt: Format) -> Messages:
@@ -358,7 +372,7 @@ def source(e: Access, scope: Scope) -> Messages:
     t = scope.decl(e.tensor)
     if t is None or e.tensor in scope.works or t.role not in ("out", "local") or scope.writing:
         return
-    if any(a.tensor == e.tensor for a in scope.assembling):
+    if any(a.tensor == e.tensor and a.method != "update" for a in scope.assembling):
         if not scope.ordered:
             yield f"'{e.tensor}' is read while it is assembled, outside of an ordered forall"
     elif e.tensor not in scope.progress.assembled:

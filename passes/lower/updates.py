@@ -1,0 +1,250 @@
+"""Updates written out: after this every statement that needs what its target held before says so by itself.
+
+``unfold_updates`` names the versions that a tensor goes through.  By storage of the target, with its state before::
+
+    fresh,  r op= e           => r = e reduced by op             a result begins as the operator's identity
+    sparse, C op= e           => C' = C op e                     a new version: the union of patterns is the algebra's
+    sparse, C = e where c     => C' = select(c, e, C)
+    dense,  C op= e           stays: it runs in place
+    dense,  x[i] = .. x[j] .. => x_before = x, then x[i] = .. x_before[j] ..     unless only its own place is read
+
+A sparse tensor that the caller passes (role "inout") becomes an operand ``C_before`` and the result ``C``; the last
+version of a tensor has its name.  A dense one keeps its role: the kernel works in the caller's array.  (The versions
+are those of static single assignment: Cytron et al., TOPLAS 1991; a program without branches needs no phi.)
+
+Updates at places that the data decide, ``H[bin[i]] += w[i]``, are left as they are.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+
+from sparsec.ir import ops
+from sparsec.ir.dtypes import BOOL
+from sparsec.ir.rewrite import map_children, walk
+from sparsec.ir.tensor import (
+    Access,
+    Assign,
+    Expr,
+    Index,
+    IndexDecl,
+    Literal,
+    Map,
+    Program,
+    Reduce,
+    Scan,
+    ScanLoop,
+    Softmax,
+    Stmt,
+    TensorDecl,
+    Top,
+    assigns,
+)
+
+
+def unfold_updates(program: Program) -> Program:
+    """The program with its updates written out; itself if there are none.
+
+    Every tensor must have a format.
+    """
+    writes = Counter(s.target.tensor for s in assigns(program.body))
+    first = {s.target.tensor: s for s in reversed([*assigns(program.body)])}
+    plain = all(n == 1 and first[t].op == "=" for t, n in writes.items())
+    if plain and all(t.role != "inout" for t in program.tensors):
+        return program
+    return _Unfolding(program, writes).run()
+
+
+def with_updated(program: Program, names: Iterable[str]) -> Program:
+    """The program whose results ``names`` start from what the caller passes: role "inout"."""
+    given = frozenset(names)
+    tensors = tuple(replace(t, role="inout") if t.name in given else t for t in program.tensors)
+    return replace(program, tensors=tensors) if given else program
+
+
+def continued(program: Program) -> frozenset[str]:
+    """The results whose first statement is an update: what a caller passes for them is where they start."""
+    first = {s.target.tensor: s.op for s in reversed([*assigns(program.body)])}
+    return frozenset(t.name for t in program.results if first.get(t.name, "=") != "=")
+
+
+def before(name: str) -> str:
+    """The usual name of the state of ``name`` before the kernel runs, or before a statement."""
+    return f"{name}_before"
+
+
+@dataclass(slots=True)
+class _Unfolding:
+    """One program under way: ``current`` has the version of each tensor that statements read now."""
+
+    program: Program
+    left: Counter[str]
+    tensors: list[TensorDecl] = field(default_factory=list)
+    body: list[Stmt] = field(default_factory=list)
+    current: dict[str, str] = field(default_factory=dict)
+    exists: set[str] = field(default_factory=set)
+    taken: set[str] = field(default_factory=set)
+
+    def run(self) -> Program:
+        self.taken = {t.name for t in self.program.tensors}
+        for t in self.program.tensors:
+            if t.role == "inout" and _is_sparse(t):
+                old = replace(t, name=self.fresh(before(t.name)), role="in")
+                self.tensors += [old, replace(t, role="out")]
+                self.current[t.name] = old.name
+            else:
+                self.tensors.append(t)
+            if t.role == "inout":
+                self.exists.add(t.name)
+        for s in self.program.body:
+            if isinstance(s, ScanLoop):
+                self.body.append(s)  # a recurrence: its statements run point by point, in place
+                self.exists |= {a.target.tensor for a in s.body}
+            else:
+                self.statement(s)
+        return replace(self.program, tensors=tuple(self.tensors), body=tuple(self.body))
+
+    def fresh(self, hint: str) -> str:
+        name, n = hint, 1
+        while name in self.taken:
+            n += 1
+            name = f"{hint}{n}"
+        self.taken.add(name)
+        return name
+
+    def statement(self, s: Assign) -> None:
+        name = s.target.tensor
+        t = self.program.tensor(name)
+        self.left[name] -= 1
+        if not _is_plain(s):
+            self.body.append(self.reading(s))
+        elif name not in self.exists:
+            self.body.append(self.version(t, self.reading(_started(s, t))))
+        elif _is_sparse(t):
+            self.body.append(self.version(t, self.reading(_next_version(s))))
+        else:
+            self.in_place(t, self.reading(_reduced(s)))
+        self.exists.add(name)
+
+    def reading(self, s: Assign) -> Assign:
+        """The statement with every read of a tensor's current version."""
+        names = {n: v for n, v in self.current.items() if n != v}
+        where = None if s.where is None else renamed(s.where, names)
+        return replace(s, value=renamed(s.value, names), where=where) if names else s
+
+    def version(self, t: TensorDecl, s: Assign) -> Assign:
+        """The statement writing a version of its own: under the tensor's name if it is the last."""
+        if not _is_sparse(t):
+            return s
+        name = t.name
+        if self.left[name]:
+            name = self.fresh(f"{t.name}_version")
+            self.tensors.append(replace(t, name=name, role="local"))
+        self.current[t.name] = name
+        return replace(s, target=replace(s.target, tensor=name))
+
+    def in_place(self, t: TensorDecl, s: Assign) -> None:
+        """An update of a dense tensor, through a copy if it reads places that it may have written."""
+        if not _reads_only_own_place(s):
+            old = self.fresh(before(t.name))
+            names = tuple(f"c{n}" for n in range(t.ndim))
+            index = tuple(Index(n) for n in names)
+            self.tensors.append(replace(t, name=old, role="local"))
+            copied = Access(t.name, index, t.dtype)
+            decls = tuple(IndexDecl(n, d) for n, d in zip(names, t.dims, strict=True))
+            self.body.append(Assign(Access(old, index, t.dtype), "=", copied, decls))
+            where = None if s.where is None else renamed(s.where, {t.name: old})
+            s = replace(s, value=renamed(s.value, {t.name: old}), where=where)
+        self.body.append(s)
+
+
+def renamed(e: Expr, names: dict[str, str]) -> Expr:
+    """``e`` with reads of other tensors."""
+    if isinstance(e, Literal):
+        return e
+    new = map_children(e, lambda c: renamed(c, names))
+    return replace(new, tensor=names[new.tensor]) if isinstance(new, Access) and new.tensor in names else new
+
+
+def _started(s: Assign, t: TensorDecl) -> Assign:
+    """The first statement of a tensor as a definition: what it updates is the operator's identity."""
+    if s.op == "=":
+        return s
+    start = Literal(ops.MONOIDS[s.op].identity(t.dtype), t.dtype)
+    s = _reduced(s)
+    value, where = _without(s.value, t.name, start), None if s.where is None else _without(s.where, t.name, start)
+    if where is None:
+        return replace(s, op="=", value=value)
+    return replace(s, op="=", value=Map("select", (where, value, start), t.dtype), where=None)
+
+
+def _next_version(s: Assign) -> Assign:
+    """A later statement of a sparse tensor as the definition of its next version."""
+    s = _reduced(s)
+    old = s.target
+    if s.op == "=":
+        value = s.value
+    else:
+        operator = ops.MONOIDS[s.op].op
+        assert operator is not None
+        value = Map(operator, (old, s.value), old.dtype)
+    if s.where is not None:
+        value = Map("select", (s.where, value, old), old.dtype)
+    return replace(s, op="=", value=value, where=None)
+
+
+def _reduced(s: Assign) -> Assign:
+    """An update with the indices that only its right side has reduced by its own operator."""
+    if s.op == "=":
+        return s
+    free = {e.name for e in s.target.indices if isinstance(e, Index)}
+    bound = {v for n in walk(s.value) if isinstance(n, Reduce) for v in n.indices}
+    rest = tuple(i.name for i in s.indices if i.name not in free and i.name not in bound)
+    where, value = s.where, s.value
+    if rest:
+        value = Reduce(s.op, rest, value, value.dtype)
+    if where is not None and isinstance(value, Reduce) and _names(where) & set(value.indices):
+        both = where if value.where is None else Map("and", (value.where, where), BOOL)
+        value, where = replace(value, where=both), None
+    return replace(s, value=value, where=where)
+
+
+def _without(e: Expr, name: str, value: Expr) -> Expr:
+    """``e`` with ``value`` for every read of ``name``."""
+    if isinstance(e, Access) and e.tensor == name:
+        return value
+    return e if isinstance(e, Literal) else map_children(e, lambda c: _without(c, name, value))
+
+
+def _reads_only_own_place(s: Assign) -> bool:
+    """Whether every read of the target is at the place being written, and before any of it is."""
+
+    def safe(e: Expr, outside: bool) -> bool:
+        if isinstance(e, Access) and e.tensor == s.target.tensor:
+            return outside and e.indices == s.target.indices
+        outside = outside and not isinstance(e, Reduce | Scan | Softmax | Top)
+        parts: list[Expr] = []
+        map_children(e, lambda c: parts.append(c) or c)  # type: ignore[func-returns-value]
+        return all(safe(p, outside) for p in parts)
+
+    return safe(s.value, True) and (s.where is None or safe(s.where, True))
+
+
+def _is_plain(s: Assign) -> bool:
+    """Whether the left side is one place for each point of its own variables."""
+    names = [e.name for e in s.target.indices if isinstance(e, Index)]
+    return len(names) == len(s.target.indices) == len(set(names))
+
+
+def _names(e: Expr) -> set[str]:
+    return {n.name for n in walk(e) if isinstance(n, Index)}
+
+
+def _is_sparse(t: TensorDecl) -> bool:
+    assert t.format is not None
+    return not t.format.is_dense
+
+
+__all__ = ["before", "continued", "renamed", "unfold_updates", "with_updated"]
