@@ -10,7 +10,7 @@ def describe(kernel: Kernel) -> str:
     """Formats, loop order and its reason, conversions, workspaces, assembly and the parallel axis, a line each."""
     lines = [f"kernel {kernel.name}"]
     for t in kernel.tensors:
-        kind = {"in": "operand", "out": "result", "local": "local"}.get(t.role, t.role)
+        kind = {"in": "operand", "out": "result", "inout": "updated", "local": "local"}.get(t.role, t.role)
         lines.append(f"  {kind} {t.name}: {t.dtype}[{', '.join(map(str, t.dims))}] stored {t.format} fill({t.fill})")
     lines += [f"  {note}" for note in kernel.notes]
     for node in walk(kernel.body):

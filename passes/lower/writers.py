@@ -14,6 +14,7 @@ from sparsec.formats.level import CanAppend, CanIterate
 from sparsec.ir import ops
 from sparsec.ir.buffer import Alloc, Buffer, Const, Expr, Origin, Stmt, Var, i64
 from sparsec.ir.build import add, lt, mul, op, sub
+from sparsec.ir.rewrite import walk
 from sparsec.ir.tensor import Access, TensorDecl
 from sparsec.ir.tensor import Expr as TExpr
 from sparsec.passes.lower.context import Context, Env, Storage, combine
@@ -56,6 +57,12 @@ class UpdateWriter(InsertWriter):
         self.decl = decl
         self.complete = True
         self.storage = ctx.storages[decl.name]
+
+    def update(self, ctx: Context, access: Access, op_name: str, value: TExpr, env: Env) -> None:
+        for e in access.indices:
+            if any(isinstance(n, Access) for n in walk(e)):  # nothing says yet that it lies inside
+                raise UnsupportedError(f"an update of '{access.tensor}' at an index read from data cannot run yet")
+        super().update(ctx, access, op_name, value, env)
 
 
 class SparseWriter:

@@ -16,6 +16,7 @@ from sparsec.ir.tensor_bounds import Magnitude, evaluate
 from sparsec.passes.lower import emit, plan
 from tests.support.packing import arguments, pack, results_of, unpack
 from tests.support.strategies import Data
+from tests.support.updates import passed_name
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Runner = Callable[[Module, dict[str, Any]], dict[str, Array]]
@@ -40,9 +41,11 @@ def execute(low: Lowered, data: Data, runner: Runner = buffer_interp.run) -> dic
     """Dense values and pattern of each result, run on arrays packed here; canonical form is asserted."""
     program = low.program
     packed = {}
-    for t in program.operands:
+    for t in low.kernel.tensors:
         assert t.format is not None
-        packed[t.name] = pack(t.format, data.arrays[t.name], data.stored[t.name])
+        if t.role == "in":
+            name = passed_name(t.name, data.arrays)
+            packed[t.name] = pack(t.format, data.arrays[name], data.stored[name])
     shapes = {t.name: tuple(d if isinstance(d, int) else data.dims[d] for d in t.dims) for t in program.results}
     dense = {}
     for t in program.results:
@@ -51,6 +54,8 @@ def execute(low: Lowered, data: Data, runner: Runner = buffer_interp.run) -> dic
             # Garbage, so that an element nobody writes shows.
             size = int(np.prod(shapes[t.name], dtype=np.int64))
             dense[t.name] = np.full(size, np.nan if t.dtype.is_float else 77, t.dtype.np)
+            if t.role == "inout":
+                dense[t.name][:] = data.arrays[t.name].transpose(t.format.order).reshape(-1)
     out = runner(low.module, arguments(low.module, packed, dense, data.dims))
     results = {}
     for t in program.results:
@@ -69,7 +74,9 @@ def execute(low: Lowered, data: Data, runner: Runner = buffer_interp.run) -> dic
 
 def walk_loops(low: Lowered, data: Data) -> dict[str, tuple[Array, Array]]:
     """Values and patterns by the loop nest interpreter."""
-    values, patterns = loops_interp.execute(low.kernel, data.arrays, data.dims, data.stored)
+    given = {t.name: passed_name(t.name, data.arrays) for t in low.kernel.tensors if t.role in ("in", "inout")}
+    arrays, stored = ({n: source[m] for n, m in given.items()} for source in (data.arrays, data.stored))
+    values, patterns = loops_interp.execute(low.kernel, arrays, data.dims, stored)
     return {n: (v, patterns[n]) for n, v in values.items()}
 
 

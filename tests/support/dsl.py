@@ -15,7 +15,7 @@ _NAMES = {"add": "sum", "mul": "prod", "or": "any", "and": "all"}
 
 def text(program: Program, implicit: bool = False) -> str:
     """The program as a kernel; with ``implicit`` sums are left to the rule of implicit sums where it says the same."""
-    operands = ", ".join(f"{t.name}: {_type(t)}" for t in program.operands)
+    operands = ", ".join(f"{t.name}: {_type(t)}" for t in program.operands if t.role == "in")
     results = ", ".join(f"{t.name}: {_type(t)}" for t in program.results)
     decls = {t.name: t for t in program.tensors}
     lines = [f"kernel {program.name}({operands}) -> {results} {{"]

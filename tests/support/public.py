@@ -29,17 +29,33 @@ def call(kernel: Any, program: Program, data: Data) -> dict[str, Array]:
     operands = {t.name: operand(t, data.arrays[t.name], data.stored[t.name]) for t in program.operands}
     known = {d for t in program.operands for d in t.dims}
     sizes = {str(d): data.dims[str(d)] for t in program.results for d in t.dims if d not in known}
-    got = kernel(**operands, **({"sizes": sizes} if sizes else {}))
+    options: dict[str, Any] = {"sizes": sizes} if sizes else {}
     results = program.results
+    # A copy, or a view with steps, which the kernel cannot write into as it stands.
+    out = {t.name: _out(t, operands.pop(t.name)) for t in results if t.role == "inout"}
+    got = kernel(**operands, **options, **({"out": out} if out else {}))
     values = got if len(results) > 1 else (got,)
+    for t, v in zip(results, values, strict=True):
+        assert t.name not in out or v is out[t.name], f"'{t.name}' is not what the caller passed"
     return {t.name: result(t, v) for t, v in zip(results, values, strict=True)}
+
+
+def _out(t: TensorDecl, passed: Any) -> Any:
+    if isinstance(passed, sp.Tensor):
+        return passed
+    array = np.asarray(passed)
+    if array.ndim and array.size % 3 == 0:
+        wide = np.empty((*array.shape[:-1], 2 * array.shape[-1]), array.dtype)
+        wide[..., ::2] = array
+        return wide[..., ::2]
+    return array.copy(order="A")
 
 
 def result(t: TensorDecl, value: Any) -> Array:
     """The dense array of a result, which must be of the kind that its declaration says."""
     assert t.format is not None
     if t.format.is_dense:
-        assert isinstance(value, np.ndarray if t.ndim else np.generic), type(value)
+        assert isinstance(value, np.ndarray if t.ndim or t.role == "inout" else np.generic), type(value)
         return np.asarray(value)
     assert isinstance(value, sp.Tensor), type(value)
     value.validate()

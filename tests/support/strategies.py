@@ -35,6 +35,7 @@ from sparsec.ir.tensor import (
     Reduce,
     TensorDecl,
 )
+from tests.support.updates import updated
 
 Array = np.ndarray[Any, np.dtype[Any]]
 DIMS = ("p", "q", "r")
@@ -315,7 +316,10 @@ def programs(draw: st.DrawFn) -> Program:
         decls.append(made)
         target = Access(name, tuple(Index(v) for v in free), t)
         indices = tuple(IndexDecl(v, d) for v, d in maker.dim_of.items())
-        body.append(Assign(target, "=", value, indices))
+        statements = [Assign(target, "=", value, indices)]
+        if name == "R":
+            statements, decls[-1] = updated(draw, maker, statements[0], made)
+        body += statements
         maker.reads[name] = made
     values = [s.value for s in body]
     scalars = {n: d for v in values for n, d in _scalars(v).items()}
