@@ -16,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations, islice
 
+from sparsec.formats.level import CanIterate
 from sparsec.ir import ops
 from sparsec.ir.rewrite import walk
 from sparsec.ir.tensor import Access, Expr, Extent, Index, Literal, Map, Program, Reduce, TensorDecl
@@ -246,7 +247,7 @@ def _fibre(query: Query, a: Access, v: str, position: dict[str, int], converted:
         variables = tuple(sorted(variables, key=lambda x: position.get(x, -1)))
     n = variables.index(v)
     level = kinds[n]
-    if level.full:
+    if not isinstance(level, CanIterate) or level.full:
         return full
     if n == 0:
         return full / 2

@@ -100,7 +100,7 @@ def inner_trips(ctx: Context, f: Forall, accesses: Iterable[Access]) -> Expr:
         storage = ctx.storages[a.tensor]
         for level, d in zip(storage.levels, storage.dims, strict=True):
             e = a.indices[d]
-            if not level.full and isinstance(e, Index):
+            if isinstance(level, CanIterate) and not level.full and isinstance(e, Index):
                 bound.add(e.name)
     trips: Expr = i64(1)
     for node in walk(f.body):

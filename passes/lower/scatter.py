@@ -18,9 +18,10 @@ from sparsec.passes.lower.writers import CountWriter
 
 
 def can_scatter(decl: TensorDecl, levels: tuple[str, ...], loops: list[str]) -> bool:
-    """Whether loops over ``loops``, each point of them once, bring the entries of every parent in order.
+    """Whether loops over ``loops``, each point of them once, bring the entries of every parent as its level takes them.
 
-    ``levels`` are the variables of the result's levels: full ones above one that appends, whose loop is outermost.
+    ``levels`` are the variables of the result's levels: full ones above one that appends, whose loop is outermost
+    unless it takes them in any order.
     """
     assert decl.format is not None
     kinds = [spec.type for spec in decl.format.levels]
@@ -30,19 +31,23 @@ def can_scatter(decl: TensorDecl, levels: tuple[str, ...], loops: list[str]) -> 
         and isinstance(kinds[-1], CanAppend)
         and not kinds[-1].branchless
         and sorted(levels) == sorted(loops)
-        and loops[0] == levels[-1]
+        and (loops[0] == levels[-1] or kinds[-1].spread)
     )
 
 
 class ScatterWriter(CountWriter):
-    """Counts the entries of every parent, then keeps for each the position of its next entry; one thread."""
+    """Counts the entries of every parent, then keeps for each the position of its next entry; one thread.
+
+    A spread level needs neither: its positions are known.
+    """
 
     parallel = False
 
     def __init__(self, ctx: Context, decl: TensorDecl) -> None:
         super().__init__(ctx, decl)
         self.next = Buffer(self.b.fresh(f"{decl.name}_next"), I64, Origin(decl.name, self.last, "next"))
-        self.b.emit(Alloc(self.next, self.parents, Const(0, I64)))
+        if not self.spread:
+            self.b.emit(Alloc(self.next, self.parents, Const(0, I64)))
 
     def follows(self, access: Access, index: str) -> bool:
         return False
@@ -52,6 +57,8 @@ class ScatterWriter(CountWriter):
             with self.b.loop("p", i64(0), self.parents, note=f"histogram {self.decl.name}") as p:
                 self._link(p, load(self.next, p))
         super().start_filling()
+        if self.spread:
+            return
         with self.b.loop("p", i64(0), self.parents) as p:
             self.b.store(self.next, p, self.start(self.last, p))
 
@@ -59,7 +66,7 @@ class ScatterWriter(CountWriter):
         self.appender(self.last).link(self.b, self.views[self.last], parent, count)
 
     def close(self) -> None:
-        if not self.needs_counts:
+        if not self.needs_counts and not self.spread:
             with self.b.loop("p", i64(0), self.parents, note=f"lengths {self.decl.name}") as p:
                 self._link(p, sub(load(self.next, p), self.start(self.last, p)))
         super().close()
@@ -71,13 +78,14 @@ class ScatterWriter(CountWriter):
         for n in range(self.last):
             parent = add(mul(parent, self.views[n].extent), coords[n])
         parent = self.b.let("parent", parent)
+        if self.spread:
+            self.place(self.b.let("at", add(self.start(self.last, parent), coords[-1])), coords[-1], value, env)
+            return
         at = self.b.let("at", load(self.next, parent))
         if not self.counting:
-            v = ctx.expr(value, env)
             if not self.needs_counts:
                 self.b.abort_if(op("le", self.start(self.last, add(parent, 1)), at), "room")
-            self.appender(self.last).put(self.b, self.views[self.last], at, coords[-1])
-            self.b.store(self.values, at, v)
+            self.place(at, coords[-1], value, env)
         self.b.store(self.next, parent, add(at, 1))
 
     def _coordinate(self, access: Access, n: int, env: Env) -> Expr:

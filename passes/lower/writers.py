@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager, contextmanager
 from sparsec.errors import UnsupportedError
 from sparsec.formats.level import CanAppend, CanIterate
 from sparsec.ir import ops
-from sparsec.ir.buffer import Alloc, Buffer, Const, Expr, Origin, Stmt, Var, i64
+from sparsec.ir.buffer import TRUE, Alloc, Buffer, Const, Expr, Origin, Stmt, Var, i64
 from sparsec.ir.build import add, lt, mul, op, sub
 from sparsec.ir.rewrite import walk
 from sparsec.ir.tensor import Access, TensorDecl
@@ -122,6 +122,8 @@ class SparseWriter:
     def start(self, n: int, parent: Expr) -> Expr:
         """Where the positions of level ``n`` beneath ``parent`` begin, of a level whose positions are known."""
         level = self.levels[n]
+        if level.spread:
+            return mul(parent, self.views[n].extent)
         assert isinstance(level, CanIterate)
         return level.bounds(self.b, self.views[n], parent, parent)[0]
 
@@ -139,6 +141,7 @@ class AppendWriter(SparseWriter):
     """Entries arrive in the order of the levels; arrays grow.
 
     ``sizes`` are the positions that each level has so far, ``made`` its entries: less than those where it has gaps.
+    Beneath a position the places of spread levels are there at once, up to and with the parents of the next level.
     """
 
     def __init__(self, ctx: Context, decl: TensorDecl) -> None:
@@ -149,22 +152,40 @@ class AppendWriter(SparseWriter):
         self.values_room = self.b.var(f"{decl.name}_vals_cap", i64(0))
         self.begins: list[Expr] = []
         self.limits: dict[int, Expr] = {}
-        self.runs = [self.dense_run(n + 1) if not level.full else None for n, level in enumerate(self.levels)]
+        self.runs = [self._run(n + 1) if not level.spread else () for n, level in enumerate(self.levels)]
         parents: Expr | None = i64(1)
         for n, level in enumerate(self.levels):
             view = self.views[n]
-            if level.full:
+            if not level.full:
+                self.appender(n).open(self.b, view, i64(0) if parents is None else parents)
+            if level.spread:
                 parents = self.b.product("places", parents, view.extent) if parents is not None else None
                 self.sizes.append(i64(0) if parents is None else parents)
-                self.made.append(self.sizes[n])
+                self.made.append(self.sizes[n] if level.full else self.b.var(f"{decl.name}_made{n}", i64(0)))
                 continue
-            self.appender(n).open(self.b, view, i64(0) if parents is None else parents)
             if level.branchless:
                 self.sizes.append(self.sizes[n - 1])
             else:
                 self.sizes.append(self.b.var(f"{decl.name}_n{n}", i64(0)))
             self.made.append(self.sizes[n] if level.compact else self.b.var(f"{decl.name}_made{n}", i64(0)))
             parents = None
+        if parents is not None:
+            self._fill_values(i64(0), parents)
+
+    def _run(self, start: int) -> tuple[tuple[Expr, int], ...]:
+        """What hangs on a position above level ``start``: a number of parents for each level with arrays that is there.
+
+        The last pair is of the first level that is not spread, or of the values (the number after the last level's).
+        """
+        out: list[tuple[Expr, int]] = []
+        product: Expr = i64(1)
+        for n in range(start, len(self.levels)):
+            if not self.levels[n].full:
+                out.append((product, n))
+            if not self.levels[n].spread:
+                return tuple(out)
+            product = self.b.product("places", product, self.views[n].extent)
+        return (*out, (product, len(self.levels)))
 
     def _in_group(self, n: int) -> bool:
         """Does level ``n`` pass its position on to a singleton beneath it?"""
@@ -172,7 +193,7 @@ class AppendWriter(SparseWriter):
 
     def enter(self, index: str) -> None:
         n = self.depth
-        if self.levels[n].full or self.levels[n].branchless:
+        if self.levels[n].spread or self.levels[n].branchless:
             return
         if not self.levels[n].compact:
             self._skip_to(n, self.b.let("start", self.start(n, self.positions[-1])))
@@ -181,18 +202,21 @@ class AppendWriter(SparseWriter):
 
     def _skip_to(self, n: int, position: Expr) -> None:
         """Nothing stands at the positions of level ``n`` that are left before ``position``."""
-        run = self.runs[n]
         size = self.sizes[n]
-        assert run is not None and isinstance(size, Var)
-        self._make_room(*run, self.b.let("first", size), position)
+        assert isinstance(size, Var)
+        self._make_room(n, self.b.let("first", size), position)
         self.b.set(size, position)
 
-    def _make_room(self, product: Expr, child: int, first: Expr, end: Expr) -> None:
-        """Room beneath positions ``first..end`` of the level above: for the parents of ``child``, or for values."""
-        first, needed = self.b.let("first", mul(first, product)), self.b.let("needed", mul(end, product))
-        if child < len(self.levels):
-            self.appender(child).reserve_parents(self.b, self.views[child], first, needed)
-            return
+    def _make_room(self, n: int, first: Expr, end: Expr) -> None:
+        """Room beneath positions ``first..end`` of level ``n``: for the parents of the levels there, or for values."""
+        for product, child in self.runs[n]:
+            begin, needed = self.b.let("first", mul(first, product)), self.b.let("needed", mul(end, product))
+            if child < len(self.levels):
+                self.appender(child).reserve_parents(self.b, self.views[child], begin, needed)
+            else:
+                self._fill_values(begin, needed)
+
+    def _fill_values(self, first: Expr, needed: Expr) -> None:
         self._reserve_values(needed)
         with self.b.loop("p", first, needed, note=f"fill {self.decl.name}") as q:
             self.b.store(self.values, q, Const(self.decl.fill, self.decl.dtype))
@@ -205,6 +229,14 @@ class AppendWriter(SparseWriter):
         if made is not size:
             self.b.set(made, add(made, 1))
 
+    def _mark(self, n: int, position: Expr, coord: Expr) -> None:
+        """There is an entry at ``position`` of the spread level ``n``, unless it is full anyway."""
+        made = self.made[n]
+        if not self.levels[n].full:
+            assert isinstance(made, Var)
+            self.appender(n).put(self.b, self.views[n], position, coord)
+            self.b.set(made, add(made, 1))
+
     def _check_room(self, n: int, position: Expr) -> None:
         if n in self.limits:
             self.b.abort_if(op("le", self.limits[n], position), "room")
@@ -213,19 +245,20 @@ class AppendWriter(SparseWriter):
     def coordinate(self, coord: Expr) -> Iterator[None]:
         n = self.depth
         level, view = self.levels[n], self.views[n]
-        opened: tuple[Expr, Expr, int] | None = None
-        if level.full:
-            self.positions.append(self.b.let("at", add(mul(self.positions[-1], view.extent), coord)))
-        elif n + 1 == len(self.levels) or self._in_group(n):
+        opened: tuple[Expr, Expr] | None = None
+        last = n + 1 == len(self.levels)
+        if level.spread:
+            p = self.b.let("at", add(mul(self.positions[-1], view.extent), coord))
+            if not level.full and not last:
+                opened = (p, self._before(n + 1))
+            self.positions.append(p)
+        elif last or self._in_group(n):
             self.positions.append(self.sizes[n])
         else:
             p = self.b.let("at", self.sizes[n])
             self.positions.append(p)
-            run = self.runs[n]
-            assert run is not None
-            self._make_room(*run, p, add(p, 1))
-            child = run[1] if run[1] < len(self.levels) else -1
-            opened = (p, self.b.let("before", self.made[child]) if child >= 0 else i64(0), child)
+            self._make_room(n, p, add(p, 1))
+            opened = (p, self._before(n + 1))
         self.coords.append(coord)
         self.depth += 1
         yield
@@ -233,17 +266,32 @@ class AppendWriter(SparseWriter):
         self.coords.pop()
         self.positions.pop()
         if opened is not None:
-            p, before, child = opened
-            filled = lt(before, self.made[child]) if child >= 0 else Const(True, lt(before, before).type)
-            with self.b.if_(filled):
-                self._check_room(n, p)
-                self.appender(n).reserve(self.b, view, add(p, 1))
-                self.appender(n).put(self.b, view, p, coord)
-                self._take(n, add(p, 1))
+            p, before = opened
+            with self.b.if_(self._more_than(before, n + 1)):
+                if level.spread:
+                    self._mark(n, p, coord)
+                else:
+                    self._check_room(n, p)
+                    self.appender(n).reserve(self.b, view, add(p, 1))
+                    self.appender(n).put(self.b, view, p, coord)
+                    self._take(n, add(p, 1))
+
+    def _before(self, n: int) -> Expr:
+        """The entries so far of the first level from ``n`` on that is not full."""
+        below = self._first_sparse(n)
+        return i64(0) if below is None else self.b.let("before", self.made[below])
+
+    def _more_than(self, before: Expr, n: int) -> Expr:
+        """Whether there are more now; full levels always have what they have."""
+        below = self._first_sparse(n)
+        return TRUE if below is None else lt(before, self.made[below])
+
+    def _first_sparse(self, n: int) -> int | None:
+        return next((m for m in range(n, len(self.levels)) if not self.levels[m].full), None)
 
     def exit(self) -> None:
         n = self.depth
-        if not self.levels[n].full and not self.levels[n].branchless:
+        if not self.levels[n].spread and not self.levels[n].branchless:
             begin = self.begins.pop()
             self.appender(n).link(self.b, self.views[n], self.positions[-1], sub(self.made[n], begin))
 
@@ -254,7 +302,8 @@ class AppendWriter(SparseWriter):
         assert op_name == "=", "sparse results are assigned, not accumulated into"
         v = ctx.expr(value, env)
         last = len(self.levels) - 1
-        if self.levels[last].full:
+        if self.levels[last].spread:
+            self._mark(last, self.positions[-1], self.coords[-1])
             ctx.b.store(self.values, self.positions[-1], v)
             return
         size = self.sizes[last]
@@ -276,7 +325,7 @@ class AppendWriter(SparseWriter):
         count: Expr = i64(1)
         for n, level in enumerate(self.levels):
             parents.append(count)
-            if level.full:
+            if level.spread:
                 count = self.b.let("count", mul(count, self.views[n].extent))
             else:
                 self.appender(n).seal(self.b, self.views[n], count)
@@ -284,7 +333,7 @@ class AppendWriter(SparseWriter):
                     self._skip_to(n, self.b.let("size", level.size(self.b, self.views[n], count)))
                 count = self.sizes[n]
             sizes.append(count)
-        if self.levels[-1].full:
+        if self.levels[-1].spread:
             self._reserve_values(count)
         self.finish(self.values, parents, sizes, count)
 
@@ -304,7 +353,8 @@ class CountWriter(SparseWriter):
         self.appender(self.last).open(self.b, self.views[self.last], self.parents)
         self.values = Buffer(self.b.fresh(f"{decl.name}_vals"), decl.dtype, Origin(decl.name, -1, "vals"))
         self.counting = self.needs_counts = self.appender(self.last).needs_counts
-        self.cursor: Var | None = None
+        self.spread = self.levels[self.last].spread
+        self.cursor: Expr | None = None
         self.limit: Expr | None = None
 
     def start_filling(self) -> None:
@@ -325,8 +375,9 @@ class CountWriter(SparseWriter):
             self.cursor = self.b.var("count", i64(0))
         else:
             parent = self.positions[-1]
-            self.cursor = self.b.var("at", self.start(self.last, parent))
-            if not self.needs_counts:
+            start = self.start(self.last, parent)
+            self.cursor = self.b.let("start", start) if self.spread else self.b.var("at", start)
+            if not self.needs_counts and not self.spread:
                 self.limit = self.b.let("limit", self.start(self.last, add(parent, 1)))
 
     @contextmanager
@@ -344,7 +395,7 @@ class CountWriter(SparseWriter):
         self.positions.pop()
 
     def exit(self) -> None:
-        if self.depth != self.last or (self.needs_counts and not self.counting):
+        if self.depth != self.last or self.spread or (self.needs_counts and not self.counting):
             return
         assert self.cursor is not None
         parent = self.positions[-1]
@@ -353,17 +404,25 @@ class CountWriter(SparseWriter):
 
     def update(self, ctx: Context, access: Access, op_name: str, value: TExpr, env: Env) -> None:
         assert op_name == "=" and self.cursor is not None
+        if self.spread:
+            self.place(self.b.let("at", add(self.cursor, self.coords[-1])), self.coords[-1], value, env)
+            return
+        assert isinstance(self.cursor, Var)
         if not self.counting:
-            v = ctx.expr(value, env)
             if self.limit is not None:
                 self.b.abort_if(op("le", self.limit, self.cursor), "room")
-            self.appender(self.last).put(self.b, self.views[self.last], self.cursor, self.coords[-1])
-            self.b.store(self.values, self.cursor, v)
+            self.place(self.cursor, self.coords[-1], value, env)
         self.b.set(self.cursor, add(self.cursor, 1))
+
+    def place(self, at: Expr, coord: Expr, value: TExpr, env: Env) -> None:
+        """An entry at position ``at`` of the last level."""
+        v = self.ctx.expr(value, env)
+        self.appender(self.last).put(self.b, self.views[self.last], at, coord)
+        self.b.store(self.values, at, v)
 
     def add(self, count: Expr) -> None:
         """Count ``count`` entries at once."""
-        assert self.counting and self.cursor is not None
+        assert self.counting and isinstance(self.cursor, Var)
         self.b.set(self.cursor, add(self.cursor, count))
 
     def close(self) -> None:

@@ -15,6 +15,7 @@ _WORDS = {
     "csc": "columns dense, rows compressed",
     "dcsr": "rows compressed too: for matrices most of whose rows are empty",
     "dcsc": "columns compressed too",
+    "bitmap": "rows dense, a byte for each column that says whether there is an entry",
     "ell": "rows dense, room for w columns in each",
 }
 

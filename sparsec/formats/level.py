@@ -26,7 +26,8 @@ routines, PLDI 2020) or in one with growth:
 
 Properties: ``full`` (every coordinate is present), ``ordered`` (coordinates ascend beneath a parent), ``unique`` (none
 repeats beneath a parent), ``branchless`` (exactly one position for each parent), ``compact`` (positions have no gaps),
-``room`` (how many entries there may be beneath a parent, where the level bounds that).
+``room`` (how many entries there may be beneath a parent, where the level bounds that), ``spread`` (a position for each
+coordinate, stored or not: parent * extent + coordinate; full levels are).
 
 A level that is not compact has positions without an entry: those beneath parent ``p`` begin at ``bounds(p, p)[0]`` and
 end where the next parent's begin; what ``bounds(p, p + 1)`` leaves out of them is never seen.
@@ -92,6 +93,10 @@ class Level:
     @property
     def compact(self) -> bool:
         return True
+
+    @property
+    def spread(self) -> bool:
+        return self.full
 
     @property
     def room(self) -> int | None:
@@ -169,7 +174,7 @@ class CanInsert:
 
 
 class CanAppend:
-    """Results can be assembled in this level, coordinates in order beneath each parent."""
+    """Results can be assembled in this level, coordinates in order beneath each parent (``spread``: in any order)."""
 
     needs_counts: ClassVar[bool] = True
 
@@ -206,7 +211,6 @@ REGISTRY: dict[str, type[Level]] = {}
 PLANNED: dict[str, str] = {
     "range": "bands and triangles",
     "structured": "N:M groups",
-    "bitmap": "a presence bit for each coordinate",
     "hashed": "a hash table",
     "runs": "runs of equal values",
     "slots": "a position without a coordinate",

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from sparsec.errors import FormatError, nearest
+from sparsec.formats.bitmap import Bitmap
 from sparsec.formats.compressed import Compressed
 from sparsec.formats.dense import Dense
 from sparsec.formats.fixed import Fixed
@@ -73,6 +74,11 @@ def dcsc(order: int) -> Format:
     return from_levels("dcsc", (Dense(),) * (order - 2) + (Compressed(), Compressed()), swap)
 
 
+def bitmap(order: int) -> Format:
+    """Dense leading levels, a byte for each column of each row that says whether there is an entry."""
+    return from_levels("bitmap", (Dense(),) * (order - 1) + (Bitmap(),))
+
+
 def ell(order: int, width: int) -> Format:
     """Dense leading (batch) levels and rows, room for ``width`` columns in each row."""
     return from_levels(f"ell[{width}]", (Dense(),) * (order - 1) + (Fixed(width),))
@@ -87,6 +93,7 @@ FORMATS: dict[str, tuple[int, Callable[[int], Format]]] = {
     "csc": (2, csc),
     "dcsr": (2, dcsr),
     "dcsc": (2, dcsc),
+    "bitmap": (2, bitmap),
 }
 """Name -> (least order of the tensor, maker)."""
 
@@ -104,7 +111,6 @@ PLANNED_FORMATS = (
     "dia",
     "sell",
     "nm",
-    "bitmap",
     "hash",
     "rle",
     "band",

@@ -348,7 +348,7 @@ def _scattered(s: Assemble, fmt: Format) -> Messages:
         return
     names = [i.name if isinstance(i, Index) else "" for i in node.target.indices]
     last = names[fmt.order[-1]]
-    if sorted(names) != sorted(f.index for f in nest) or nest[0].index != last:
+    if sorted(names) != sorted(f.index for f in nest) or (nest[0].index != last and not fmt.levels[-1].type.spread):
         yield f"{what}: the loops must run over its indices, that over '{last}' outermost"
     if any(f.parallel is not None or not isinstance(f.domain, Full) for f in nest):
         yield f"{what} by loops that are parallel or chunked"

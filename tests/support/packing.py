@@ -83,7 +83,15 @@ def _fixed(level: Any, fibres: Fibres, extent: int, depth: int) -> Packed:
     return {"count": [len(f) for f in fibres], "crd": [PADDING if n is None else n[depth] for n in nodes]}, nodes
 
 
-PACKERS = {"compressed": _compressed, "fixed": _fixed}
+def _bitmap(level: Any, fibres: Fibres, extent: int, depth: int) -> Packed:
+    nodes: list[Node] = []
+    for f in fibres:
+        there = {node[depth]: node for node in f}
+        nodes += [there.get(c) for c in range(extent)]
+    return {"map": [node is not None for node in nodes]}, nodes
+
+
+PACKERS = {"compressed": _compressed, "fixed": _fixed, "bitmap": _bitmap}
 
 
 def unpack(
@@ -151,7 +159,13 @@ def _from_fixed(level: Any, arrays: dict[str, Array], nodes: list[Node], extent:
     return out
 
 
-UNPACKERS = {"compressed": _from_compressed, "fixed": _from_fixed}
+def _from_bitmap(level: Any, arrays: dict[str, Array], nodes: list[Node], extent: int, where: str) -> Coordinates:
+    flags = arrays["map"]
+    assert len(flags) == len(nodes) * extent and set(flags.tolist()) <= {0, 1}, f"{where}: map is {flags}"
+    return [[c if flags[p * extent + c] else None for c in range(extent)] for p in range(len(nodes))]
+
+
+UNPACKERS = {"compressed": _from_compressed, "fixed": _from_fixed, "bitmap": _from_bitmap}
 
 
 def arguments(

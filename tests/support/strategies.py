@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
+from sparsec.formats.bitmap import Bitmap
 from sparsec.formats.compressed import Compressed
 from sparsec.formats.dense import Dense
 from sparsec.formats.fixed import Fixed
@@ -41,7 +42,7 @@ Array = np.ndarray[Any, np.dtype[Any]]
 DIMS = ("p", "q", "r")
 FREE, REDUCED = "ijkl", "abcd"
 EXTENTS = (0, 1, 2, 3, 5)
-LEVELS = (Compressed(), Dense(), Compressed(), Dense(), Fixed(max(EXTENTS)))
+LEVELS = (Compressed(), Dense(), Compressed(), Dense(), Fixed(max(EXTENTS)), Bitmap())
 """What a map is drawn from; a singleton needs a level of its own above it."""
 
 
