@@ -7,12 +7,13 @@ their ``RULES``.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from sparsec.ir import ops
-from sparsec.ir.dtypes import DType
+from sparsec.ir.dtypes import I64, DType
 from sparsec.ir.expr_text import NOT_AN_INDEX, ROLES
-from sparsec.ir.tensor import Access, Dim, Expr, Index, Literal, Map, TensorDecl
+from sparsec.ir.rewrite import walk
+from sparsec.ir.tensor import Access, Dim, Expr, Index, Literal, Map, MonoidDef, TensorDecl
 
 Messages = Iterator[str]
 _NAME = re.compile(r"[A-Za-z_][A-Za-z_0-9]*\Z")
@@ -95,6 +96,64 @@ def known_dim(e: Dim, dims: Collection[str]) -> Messages:
         yield f"no tensor has the dimension '{e.name}'"
 
 
+def twice_in(names: Iterable[str]) -> str | None:
+    """The first name that is there twice."""
+    seen: set[str] = set()
+    for n in names:
+        if n in seen:
+            return n
+        seen.add(n)
+    return None
+
+
+def definitions(m: MonoidDef) -> tuple[Expr, ...]:
+    """The expressions of a monoid's definition."""
+    skip = () if m.skip is None else (m.skip,)
+    return (*m.zero, *skip, *m.lift, m.value, *m.combine)
+
+
+def defined_monoid(m: MonoidDef, others: tuple[MonoidDef, ...]) -> Messages:
+    """Names differ, parts agree in number and type, and are made of their own names, each at one type."""
+    yield from is_name(m.name, *m.states, *m.lifted, *m.left, *m.right)
+    if [other.name for other in others].count(m.name) > 1:
+        yield f"monoid '{m.name}' is defined twice"
+    if not m.states:
+        yield f"monoid '{m.name}' has no state"
+    for part in ("zero", "lift", "left", "right", "combine"):
+        if len(getattr(m, part)) != len(m.states):
+            yield f"'{part}' of monoid '{m.name}' has {len(getattr(m, part))} parts, the state {len(m.states)}"
+    state = {n: z.dtype for n, z in zip(m.states, m.zero, strict=False)}
+    sides = {n: z.dtype for names in (m.left, m.right) for n, z in zip(names, m.zero, strict=False)}
+    place = {} if m.place is None else {m.place: I64}
+    parts: tuple[tuple[str, tuple[str, ...], tuple[Expr, ...], dict[str, DType]], ...] = (
+        ("zero", (), m.zero, {}),
+        ("lift", m.lifted, m.lift, place),
+        ("value", m.states, (m.value,), state),
+        ("combine", (*m.left, *m.right), m.combine, sides),
+    )
+    for part, names, exprs, known in parts:
+        twice = twice_in(names)
+        if twice is not None:
+            yield f"'{part}' of monoid '{m.name}' names '{twice}' twice"
+        yield from _definition(part, names, exprs, known)
+        if part != "value":
+            for name, e, z in zip(m.states, exprs, m.zero, strict=False):
+                if e.dtype != z.dtype:
+                    yield f"'{part}' gives '{name}' as {e.dtype}, it begins as {z.dtype}"
+
+
+def _definition(part: str, names: tuple[str, ...], exprs: tuple[Expr, ...], known: dict[str, DType]) -> Messages:
+    types = dict(known)
+    for node in (n for e in exprs for n in walk(e)):
+        if not isinstance(node, Literal | Access | Map):
+            yield f"'{part}' of a monoid is made of literals, its names and operators, not of {type(node).__name__}"
+        if isinstance(node, Access):
+            if node.tensor not in names or node.indices:
+                yield f"'{part}' does not know '{node.tensor}'"
+            elif types.setdefault(node.tensor, node.dtype) != node.dtype:
+                yield f"'{part}' uses '{node.tensor}' as {types[node.tensor]} and as {node.dtype}"
+
+
 def updated(target: Access, op: str, value: Expr) -> Messages:
     """An update's monoid has a plain state and takes the dtype, which the value has."""
     if op != "=":
@@ -131,10 +190,13 @@ __all__ = [
     "can_index",
     "constant_index",
     "declared",
+    "defined_monoid",
+    "definitions",
     "is_name",
     "known_dim",
     "literal",
     "names_of",
+    "twice_in",
     "typed",
     "updated",
 ]

@@ -2,14 +2,14 @@
 
 Grammar of the textual form (``loops_text.py`` prints and parses it)::
 
-    kernel   := "kernel" NAME "{" decl* stmt* "}"       decl as in tensor IR; every format is concrete
+    kernel   := "kernel" NAME "{" monoid* decl* stmt* "}"    as in tensor IR; every format and type is concrete
     stmt     := "forall" NAME "in" domain mark* block
               | "forall" "(" names ")" "in" "stored" "(" access ")" block
               | "workspace" NAME ["[" windex ("," windex)* "]"] ":" DTYPE kind "init" literal
                     "produce" block "consume" block
               | "assemble" TENSOR "by" method block
               | "tile" NAME "<" INT ("," NAME "<" INT)* block
-              | access "=" expr | access MONOID "=" expr | block
+              | access "=" expr | access MONOID "=" expr ["at" expr] | block
     windex   := NAME "in" domain
     domain   := extent                                   0 .. extent
               | "chunks" "(" extent "," INT ")"          the numbers of the chunks of that size
@@ -27,6 +27,9 @@ together (merge lattices).  Dense results begin as their fill, or as the identit
 what is updated has its values already, and a body may read it where it writes.  Dense workspaces carry no pattern;
 "bitmap" and "list" workspaces remember which coordinates were written, and a forall that reads one runs over just
 those, ascending.
+
+``monoid`` defines one with a tuple state over concrete types.  It folds into scalar workspaces alone: an update is
+``state = combine(state, lift(value, place))``, the place behind ``at`` if it lifts one, a read gives ``value(state)``.
 """
 
 from __future__ import annotations
@@ -34,7 +37,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from sparsec.ir.dtypes import DType
-from sparsec.ir.tensor import Access, Expr, Extent, TensorDecl
+from sparsec.ir.tensor import Access, Expr, Extent, MonoidDef, TensorDecl
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,11 +127,12 @@ class Workspace:
 
 @dataclass(frozen=True, slots=True)
 class Accumulate:
-    """``target op= value``; ``op`` is "=" or a monoid's name."""
+    """``target op= value``; ``op`` is "=" or a monoid's name, ``place`` where the point stands in its reduction."""
 
     target: Access
     op: str
     value: Expr
+    place: Expr | None = None
 
 
 METHODS = ("insert", "append", "count", "scatter", "update")
@@ -167,15 +171,23 @@ Stmt = Forall | ForallStored | Sequence | Workspace | Accumulate | Assemble | Ti
 
 @dataclass(frozen=True, slots=True)
 class Kernel:
-    """A lowered program; ``notes`` say why it looks as it does (for ``explain``), and take no part in equality."""
+    """A lowered program; ``notes`` say why it looks as it does (for ``explain``), and take no part in equality.
+
+    ``monoids`` are those with a tuple state that it folds with, over concrete types.
+    """
 
     name: str
     tensors: tuple[TensorDecl, ...]
     body: Stmt
     notes: tuple[str, ...] = field(default=(), compare=False)
+    monoids: tuple[MonoidDef, ...] = ()
 
     def tensor(self, name: str) -> TensorDecl:
         for t in self.tensors:
             if t.name == name:
                 return t
         raise KeyError(name)
+
+    def monoid(self, name: str) -> MonoidDef | None:
+        """The definition of a monoid with a tuple state; None for the plain ones."""
+        return next((m for m in self.monoids if m.name == name), None)

@@ -9,7 +9,7 @@ to a pair: its value, and whether the algebra proves that it is the fill.
     op(..., absent annihilator, ...)       => (annihilator, absent)
     select(c, a, b)                        => the branch that c chooses, with its own pattern
     op of absent arguments and constants   => (value, absent)
-    target op= absent identity             => nothing happens
+    target op= absent identity             => nothing happens (so with what a monoid's definition skips)
     target = absent                        => written, and not stored
 """
 
@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from sparsec.errors import ShapeError, TypeError_, UnsupportedError
-from sparsec.ir import ops
+from sparsec.ir import monoids, ops
 from sparsec.ir.dtypes import BF16, DType
 from sparsec.ir.loops import (
     Accumulate,
@@ -40,7 +40,7 @@ from sparsec.ir.loops import (
     Workspace,
 )
 from sparsec.ir.rewrite import walk
-from sparsec.ir.tensor import Access, Dim, Expr, Extent, Index, Literal, Map, Stored, TensorDecl
+from sparsec.ir.tensor import Access, Dim, Expr, Extent, Index, Literal, Map, MonoidDef, Stored, TensorDecl
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Outcome = tuple[Any, bool]
@@ -98,6 +98,8 @@ class _Machine:
         self.indices: dict[str, int] = {}
         self.slots: dict[str, _Slot] = {}
         self.decls = {t.name: t for t in kernel.tensors}
+        self.monoids = {m.name: m for m in kernel.monoids}
+        self.states: dict[str, monoids.State] = {}
         inputs = [t for t in kernel.tensors if t.role in ("in", "inout")]
         for t in inputs:
             if t.name not in arrays:
@@ -213,6 +215,8 @@ class _Machine:
         tracks = s.kind in ("scalar", "bitmap", "list")
         pattern = np.full(shape, not tracks)
         self.slots[s.name] = _Slot(values, pattern, values.dtype.type(s.init), s.dtype, tracks, tuple(offsets), False)
+        if s.monoid in self.monoids:
+            self.states[s.name] = monoids.zero(self.monoids[s.monoid])
         self.run(s.producer)
         self.run(s.consumer)
         del self.slots[s.name]
@@ -226,6 +230,8 @@ class _Machine:
         if s.op == "=":
             slot.values[at] = value
             stored = not (absent and _same(value, slot.fill))
+        elif s.op in self.monoids:
+            stored = self._fold(s, self.monoids[s.op], slot, value, absent)
         else:
             monoid = ops.MONOIDS[s.op]
             if absent and _same(value, monoid.identity(slot.dtype)):
@@ -236,6 +242,16 @@ class _Machine:
             stored = True
         if slot.tracks:
             slot.stored[at] |= stored
+
+    def _fold(self, s: Accumulate, m: MonoidDef, slot: _Slot, value: Any, absent: bool) -> bool:
+        """One more point of a monoid with a tuple state; whether it counts as one."""
+        if absent and m.skip is not None and _same(value, m.skip.value):
+            return False
+        before = self.states[s.target.tensor]
+        after = monoids.step(m, before, value, None if s.place is None else self.evaluate(s.place)[0])
+        self.states[s.target.tensor] = after
+        slot.values[()] = monoids.result(m, after)
+        return not (absent and all(map(_same, before, after)))
 
     # expressions
 

@@ -38,6 +38,7 @@ from sparsec.ir.loops import (
     Workspace,
 )
 from sparsec.ir.loops_scope import domain_text
+from sparsec.ir.monoid_text import monoid_lines, parse_monoid_def
 from sparsec.ir.text import MAX_LOOPS_DEPTH, Cursor, literal_text
 
 KINDS = ("scalar", "dense", "bitmap", "list", "registers")
@@ -46,6 +47,7 @@ KINDS = ("scalar", "dense", "bitmap", "list", "registers")
 def print_kernel(k: Kernel) -> str:
     """The kernel as text that ``parse_kernel`` reads back to an equal tree."""
     lines = [f"kernel {k.name} {{"]
+    lines += [f"  {line}" for m in k.monoids for line in monoid_lines(m)]
     lines += [f"  {print_decl(t)}" for t in k.tensors]
     lines += [f"  {line}" for line in _block(k.body)]
     return "\n".join([*lines, "}"]) + "\n"
@@ -87,7 +89,8 @@ def _stmt(s: Stmt) -> Iterator[str]:
         case Tile(loops, body):
             yield from _braced(f"tile {', '.join(f'{n} < {e}' for n, e in loops)}", body)
         case Accumulate(target, op, value):
-            yield f"{print_expr(target)} {'=' if op == '=' else f'{op}='} {print_expr(value)}"
+            place = "" if s.place is None else f" at {print_expr(s.place)}"
+            yield f"{print_expr(target)} {'=' if op == '=' else f'{op}='} {print_expr(value)}{place}"
 
 
 def _one(s: Sequence) -> Iterator[str]:
@@ -113,21 +116,25 @@ def parse_kernel(text: str, filename: str | None = None) -> Kernel:
     c.expect("kernel")
     name = c.name("the kernel's name")
     c.expect("{")
+    monoids = []
+    while c.at("monoid") and c.peek() != "[":
+        monoids.append(parse_monoid_def(c))
     tensors = []
     while c.at(*ROLES) and c.peek() != "[":
         tensors.append(parse_decl(c))
-    parser = _Parser(c, {t.name: t.dtype for t in tensors})
+    parser = _Parser(c, {t.name: t.dtype for t in tensors}, tuple(m.name for m in monoids))
     body = parser.rest()
     c.finish()
-    return Kernel(name, tuple(tensors), body)
+    return Kernel(name, tuple(tensors), body, monoids=tuple(monoids))
 
 
 class _Parser:
-    """Statements; ``dtypes`` holds the types of tensors and of the workspaces met so far."""
+    """Statements; ``dtypes`` holds the types of tensors and of the workspaces met so far, ``monoids`` the kernel's."""
 
-    def __init__(self, c: Cursor, dtypes: dict[str, DType]) -> None:
+    def __init__(self, c: Cursor, dtypes: dict[str, DType], monoids: tuple[str, ...] = ()) -> None:
         self.c = c
         self.dtypes = dtypes
+        self.monoids = monoids
 
     def block(self) -> Stmt:
         self.c.expect("{")
@@ -214,7 +221,7 @@ class _Parser:
         dtype = c.dtype()
         kind, monoid = self.one_of(KINDS, "kind of workspace"), "add"
         if c.accept("."):
-            monoid = self.one_of(tuple(ops.MONOIDS), "monoid")
+            monoid = self.one_of((*ops.MONOIDS, *self.monoids), "monoid")
         c.expect("init")
         init = c.literal()
         c.expect("produce")
@@ -262,8 +269,11 @@ class _Parser:
     def accumulate(self) -> Accumulate:
         c = self.c
         target = parse_access(c, self.dtypes)
-        op = parse_assignment(c)
-        return Accumulate(target, op, parse_expr(c, self.dtypes))
+        op = parse_assignment(c, self.monoids)
+        value = parse_expr(c, self.dtypes)
+        # Behind a bracket 'at' is a tensor, and the next statement's.
+        place = parse_expr(c, self.dtypes) if c.peek() != "[" and c.accept("at") else None
+        return Accumulate(target, op, value, place)
 
 
 __all__ = ["parse_kernel", "print_kernel"]

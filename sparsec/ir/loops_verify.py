@@ -6,6 +6,7 @@ domain           sizes are positive; named extents are dimensions; a chunk's out
 marks            vector lanes and tile extents are positive; ordered and parallel exclude each other
 stored_loop      a forall over stored entries names the access's own indices
 workspace        the kind fits the dimensions; no name hides another; the initial value fits
+monoid           definitions are sound, of concrete types, and hide no plain monoid
 workspace_use    a workspace is used inside its statement only: written in produce, read in consume
 access           names exist; as many indices as dimensions; dtypes are those declared; indices are i64
 extents          the domain of an index agrees with every dimension that it addresses
@@ -13,7 +14,7 @@ level_order      foralls follow the level order of every sparse access
 assembly         results and locals are assembled once, outside of loops, by a method that their format admits
 target           what is written is under assembly, in-out or a workspace; what is read is complete
 race             iterations of a parallel forall write to different places, and append nothing
-updated          the monoid of an update has a plain state, and fits the dtype
+updated          the monoid of an update fits the dtype; one with a tuple state folds into a scalar workspace of its own
 typed            operators are known, and get the types that they ask for
 no_reductions    no reduce, scan, softmax or top is left in an expression
 literal          literals fit their dtype
@@ -30,12 +31,14 @@ from sparsec.errors import VerifyError
 from sparsec.formats.format import Format
 from sparsec.formats.level import CanAppend, CanInsert, Planned
 from sparsec.ir import ops
-from sparsec.ir.dtypes import I32
+from sparsec.ir.dtypes import I32, I64
 from sparsec.ir.expr_verify import (
     Messages,
     accessed,
     can_index,
     declared,
+    defined_monoid,
+    definitions,
     is_name,
     known_dim,
     literal,
@@ -60,8 +63,9 @@ from sparsec.ir.loops import (
     Workspace,
 )
 from sparsec.ir.loops_scope import Binding, Progress, Scope, Use, addresses, domain_text, step
+from sparsec.ir.monoids import taken
 from sparsec.ir.rewrite import walk
-from sparsec.ir.tensor import Access, Dim, Expr, Index, Literal, Map, Reduce, Scan, Softmax, TensorDecl, Top
+from sparsec.ir.tensor import Access, Dim, Expr, Index, Literal, Map, MonoidDef, Reduce, Scan, Softmax, TensorDecl, Top
 
 KINDS = ("scalar", "dense", "bitmap", "list", "registers")
 
@@ -69,6 +73,11 @@ KINDS = ("scalar", "dense", "bitmap", "list", "registers")
 def verify(kernel: Kernel) -> None:
     """Raise ``VerifyError`` with the path of the first node that breaks a rule; return None for a sound kernel."""
     root = Scope(kernel, Progress(), (f"kernel {kernel.name}",))
+    for m in kernel.monoids:
+        here = root.at(f"monoid {m.name}")
+        _check(m, here)
+        for node in (n for e in definitions(m) for n in walk(e) if isinstance(n, Map | Literal)):
+            _check(node, here)
     for decl in kernel.tensors:
         _check(decl, root.at(f"{decl.role} {decl.name}"))
     _visit(kernel.body, root)
@@ -123,6 +132,8 @@ def _visit(s: Stmt, scope: Scope) -> None:
             for i in target.indices:
                 _expression(i, here)
             _expression(value, here)
+            if s.place is not None:
+                _expression(s.place, here)
             _check(s, here)
 
 
@@ -221,10 +232,42 @@ def workspace(s: Workspace, scope: Scope) -> Messages:
                 yield f"registers '{s.name}' need constant extents, '{w.name}' has none"
     if not s.dtype.holds(s.init):
         yield f"the initial value {s.init!r} does not fit {s.dtype}"
-    if s.monoid not in ops.MONOIDS or ops.MONOIDS[s.monoid].op is None:
-        yield f"'{s.monoid}' is no monoid with a plain state"
+    m = scope.kernel.monoid(s.monoid)
+    if m is not None:
+        if s.kind != "scalar":
+            yield f"'{s.monoid}' has a tuple state, which {s.kind} workspace '{s.name}' cannot hold"
+        if m.value.dtype != s.dtype:
+            yield f"'{s.monoid}' gives {m.value.dtype}, workspace '{s.name}' holds {s.dtype}"
+    elif s.monoid not in ops.MONOIDS or ops.MONOIDS[s.monoid].op is None:
+        yield f"'{s.monoid}' is no monoid with a plain state, and the kernel does not define it"
     elif not ops.MONOIDS[s.monoid].admits(s.dtype):
         yield f"'{s.monoid}' does not fit {s.dtype}"
+
+
+def monoid(m: MonoidDef, scope: Scope) -> Messages:
+    if m.name in ops.MONOIDS:
+        yield f"'{m.name}' is the name of a built-in monoid"
+    yield from defined_monoid(m, scope.kernel.monoids)
+
+
+def update(s: Accumulate, scope: Scope) -> Messages:
+    m, use = scope.kernel.monoid(s.op), scope.works.get(s.target.tensor)
+    if use is not None and use.workspace.monoid != s.op and scope.kernel.monoid(use.workspace.monoid) is not None:
+        yield f"workspace '{s.target.tensor}' is updated by '{use.workspace.monoid}' alone, not by '{s.op}'"
+    if m is None:
+        yield from updated(s.target, s.op, s.value)
+        if s.place is not None:
+            yield f"'{s.op}' takes no place"
+        return
+    if use is None or use.workspace.monoid != s.op:
+        yield f"'{s.op}' has a tuple state and folds into a scalar workspace of its own"
+    takes = taken(m)
+    if takes is not None and s.value.dtype != takes:
+        yield f"'{s.op}' takes {takes}, the value is {s.value.dtype}"
+    if (m.place is None) != (s.place is None):
+        yield f"'{s.op}' takes {'no' if m.place is None else 'a'} place"
+    elif s.place is not None and s.place.dtype != I64:
+        yield f"a place is an i64, not {s.place.dtype}"
 
 
 def workspace_use(e: Access | Accumulate, scope: Scope) -> Messages:
@@ -419,7 +462,8 @@ RULES: tuple[tuple[Any, Callable[[Any, Scope], Messages]], ...] = (
     (Accumulate, target),
     (Access, source),
     (Accumulate, race),
-    (Accumulate, lambda s, scope: updated(s.target, s.op, s.value)),
+    (Accumulate, update),
+    (MonoidDef, monoid),
     (Reduce | Scan | Softmax | Top, no_reductions),
     (Map, lambda e, scope: typed(e)),
     (Literal, lambda e, scope: literal(e)),

@@ -21,7 +21,7 @@ Grammar of the textual form (``tensor_text.py`` prints and parses it)::
     group    := NAME ["/" INT]                          the whole fibre along NAME, or groups of INT
     access   := NAME "[" [expr ("," expr)*] "]"         a scalar is  s[]
     monoid   := "monoid" NAME params ["ordered"] "{"
-                    "zero" "=" exprs  "lift" params "=" exprs  "value" "=" expr
+                    "zero" "=" exprs  ["skip" "=" literal ":" DTYPE]  "lift" params "=" exprs  "value" "=" expr
                     "combine" "(" params "," params ")" "=" exprs "}"
     params   := "(" NAME [":" DTYPE] ("," NAME [":" DTYPE])* ")"
     exprs    := "(" expr ("," expr)* ")"
@@ -246,9 +246,11 @@ class TensorDecl:
 
 @dataclass(frozen=True, slots=True)
 class MonoidDef:
-    """A user's monoid: state names, zero, lift(x), value, combine((a...), (b...)).
+    """A monoid whose state is not its value: state names, zero, lift(x), value, combine((a...), (b...)).
 
-    Expressions use 0-order accesses named as in the definition; types are resolved at use.
+    Expressions use 0-order accesses named as in the definition; f64 stands for the type of what is reduced
+    (``monoids.typed`` puts it in).  A second name of ``lift`` is the point's place: its number, row-major over the
+    indices of the reduction, an i64.  To reduce ``skip`` is declared to change no value, so that nobody need do it.
     """
 
     name: str
@@ -261,7 +263,14 @@ class MonoidDef:
     right: tuple[str, ...]
     combine: tuple[Expr, ...]
     ordered: bool = False
+    place: str | None = None
+    skip: Literal | None = None
     span: Span | None = _span()
+
+    @property
+    def lifted(self) -> tuple[str, ...]:
+        """The names that ``lift`` takes."""
+        return (self.lift_arg,) if self.place is None else (self.lift_arg, self.place)
 
 
 @dataclass(frozen=True, slots=True)

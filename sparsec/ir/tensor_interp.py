@@ -28,7 +28,7 @@ import numpy as np
 
 from sparsec.errors import BackendError, ShapeError, TypeError_
 from sparsec.ir import ops
-from sparsec.ir.dtypes import BOOL, DType
+from sparsec.ir.dtypes import BOOL, F64, DType
 from sparsec.ir.rewrite import walk
 from sparsec.ir.tensor import (
     Access,
@@ -470,8 +470,8 @@ class Machine:
         if e.monoid in self.monoids:
             monoid, t = self.monoids[e.monoid], e.body.dtype
             state = None
-            for x, m in points(body, mask, axes):
-                state = self.step(monoid, t, state or self.zero(monoid, t, x), x, m)
+            for n, (x, m) in enumerate(points(body, mask, axes)):
+                state = self.step(monoid, t, state or self.zero(monoid, t, x), x, m, n)
             state = state or self.zero(monoid, t, body.sum(axis=axes, keepdims=True))
             return self._result(monoid, state, t).astype(held(e.dtype))
         if e.monoid in ("argmin", "argmax"):
@@ -494,7 +494,7 @@ class Machine:
             m = None if mask is None else np.take(mask, [n], axis)
             before = state
             if monoid:
-                state = self.step(monoid, t, state, x, m)
+                state = self.step(monoid, t, state, x, m, n)
             else:
                 x = x if m is None else np.where(m, x, identity(e.monoid, t))
                 state = (combine(e.monoid, state[0], x, t),)
@@ -553,9 +553,12 @@ class Machine:
     def _result(self, m: MonoidDef, state: tuple[Array, ...], t: DType) -> Array:
         return self.monoid_expr(m.value, dict(zip(m.states, state, strict=True)), t)
 
-    def step(self, m: MonoidDef, t: DType, state: tuple[Array, ...], x: Array, mask: Array | None) -> tuple[Array, ...]:
-        """The state with one more point."""
-        lifted = tuple(self.monoid_expr(e, {m.lift_arg: x}, t) for e in m.lift)
+    def step(
+        self, m: MonoidDef, t: DType, state: tuple[Array, ...], x: Array, mask: Array | None, place: int
+    ) -> tuple[Array, ...]:
+        """The state with one more point, whose number in the reduction is ``place``."""
+        given = {m.lift_arg: x} | ({} if m.place is None else {m.place: self._constant(np.int64(place))})
+        lifted = tuple(self.monoid_expr(e, given, t) for e in m.lift)
         names = dict(zip(m.left, state, strict=True)) | dict(zip(m.right, lifted, strict=True))
         new = tuple(self.monoid_expr(e, names, t) for e in m.combine)
         if mask is None:
@@ -563,15 +566,15 @@ class Machine:
         return tuple(np.where(mask, n, s) for n, s in zip(new, state, strict=True))
 
     def monoid_expr(self, e: Expr, names: Mapping[str, Array], t: DType) -> Array:
-        """An expression of a monoid's definition, in type ``t``."""
+        """An expression of a monoid's definition, with ``t`` in the place of f64."""
         if isinstance(e, Access) and e.tensor in names:
             return names[e.tensor]
         if isinstance(e, Literal):
-            return np.full((1,) * self.scope.ndim, e.value, bool if isinstance(e.value, bool) else held(t))
+            own = np.dtype(bool) if isinstance(e.value, bool) else held(t if e.dtype is F64 else e.dtype)
+            return np.full((1,) * self.scope.ndim, e.value, own)
         if isinstance(e, Map):
             args = tuple(self.monoid_expr(a, names, t) for a in e.args)
-            rule = ops.OPS[e.op].rule
-            return apply(e.op, args, BOOL if rule in ("compare", "bool", "test") else t)
+            return apply(e.op, args, t if e.dtype is F64 else e.dtype)
         raise TypeError_(f"a monoid's definition cannot contain '{type(e).__name__}'")
 
 

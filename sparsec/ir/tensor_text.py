@@ -19,8 +19,8 @@ from sparsec.ir.expr_text import (
     print_decl,
     print_expr,
 )
-from sparsec.ir.rewrite import walk
-from sparsec.ir.tensor import Access, Assign, Expr, IndexDecl, MonoidDef, Program, ScanLoop, Stmt
+from sparsec.ir.monoid_text import monoid_lines, parse_monoid_def
+from sparsec.ir.tensor import Assign, Expr, IndexDecl, MonoidDef, Program, ScanLoop, Stmt
 from sparsec.ir.text import Cursor
 
 Types = dict[str, DType]
@@ -30,7 +30,7 @@ def print_program(p: Program) -> str:
     """The program as text that ``parse_program`` reads back to an equal tree."""
     lines = [f"program {p.name} {{"]
     for m in p.monoids:
-        lines += [f"  {line}" for line in _monoid(m)]
+        lines += [f"  {line}" for line in monoid_lines(m)]
     lines += [f"  {print_decl(t)}" for t in p.tensors]
     for s in p.body:
         lines += [f"  {line}" for line in _stmt(s)]
@@ -54,25 +54,6 @@ def _assign(s: Assign) -> str:
     return f"{print_expr(s.target)} {op} {print_expr(s.value)}{where}{f' for {indices}' if indices else ''}"
 
 
-def _monoid(m: MonoidDef) -> Iterator[str]:
-    yield f"monoid {m.name}{_params(m.states, m.value)}{' ordered' * m.ordered} {{"
-    yield f"  zero = {_tuple(m.zero)}"
-    yield f"  lift{_params((m.lift_arg,), *m.lift)} = {_tuple(m.lift)}"
-    yield f"  value = {print_expr(m.value)}"
-    yield f"  combine({_params(m.left, *m.combine)}, {_params(m.right, *m.combine)}) = {_tuple(m.combine)}"
-    yield "}"
-
-
-def _params(names: tuple[str, ...], *uses: Expr) -> str:
-    """Names with the types that the expressions use them at."""
-    types = {n.tensor: n.dtype for e in uses for n in walk(e) if isinstance(n, Access)}
-    return f"({', '.join(f'{n}: {types[n]}' if n in types else n for n in names)})"
-
-
-def _tuple(es: tuple[Expr, ...]) -> str:
-    return f"({', '.join(map(print_expr, es))})"
-
-
 def parse_program(text: str, filename: str | None = None) -> Program:
     """Read a program; raises ``SyntaxError_`` with the place of what is wrong."""
     c = Cursor(text, filename)
@@ -82,7 +63,7 @@ def parse_program(text: str, filename: str | None = None) -> Program:
     c.expect("{")
     monoids: list[MonoidDef] = []
     while c.at("monoid") and c.peek() != "[":
-        monoids.append(_parse_monoid(c))
+        monoids.append(parse_monoid_def(c))
     tensors = []
     while c.at(*ROLES) and c.peek() != "[":
         tensors.append(parse_decl(c))
@@ -139,57 +120,6 @@ class _Parser:
         name = self.c.name("an index")
         self.c.expect("<")
         return IndexDecl(name, parse_extent(self.c))
-
-
-def _parse_monoid(c: Cursor) -> MonoidDef:
-    span = c.token.span
-    c.expect("monoid")
-    name = c.name("the monoid's name")
-    states, of_value = _parse_params(c)
-    ordered = c.accept("ordered")
-    c.expect("{")
-    _expect(c, "zero", "=")
-    zero = _parse_tuple(c, {})
-    c.expect("lift")
-    arg, of_lift = _parse_params(c)
-    if len(arg) != 1:
-        raise c.error(f"'lift' takes one argument, not {len(arg)}")
-    c.expect("=")
-    lift = _parse_tuple(c, of_lift)
-    _expect(c, "value", "=")
-    value = parse_expr(c, of_value, what="state")
-    _expect(c, "combine", "(")
-    left, of_left = _parse_params(c)
-    c.expect(",")
-    right, of_right = _parse_params(c)
-    _expect(c, ")", "=")
-    combine = _parse_tuple(c, of_left | of_right)
-    c.expect("}")
-    return MonoidDef(name, states, zero, arg[0], lift, value, left, right, combine, ordered, span=span)
-
-
-def _expect(c: Cursor, *texts: str) -> None:
-    for text in texts:
-        c.expect(text)
-
-
-def _parse_params(c: Cursor) -> tuple[tuple[str, ...], Types]:
-    """``(a: f64, b)``: the names, and the types of those that have one."""
-    types: Types = {}
-
-    def param() -> str:
-        name = c.name("a name")
-        if c.accept(":"):
-            types[name] = c.dtype()
-        return name
-
-    c.expect("(")
-    return c.listed(param, ")"), types
-
-
-def _parse_tuple(c: Cursor, types: Types) -> tuple[Expr, ...]:
-    c.expect("(")
-    return c.listed(lambda: parse_expr(c, types, what="state"), ")")
 
 
 __all__ = ["parse_program", "print_program"]

@@ -26,7 +26,7 @@ program      the program's name can be written; results are written by some stat
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -39,10 +39,13 @@ from sparsec.ir.expr_verify import (
     can_index,
     constant_index,
     declared,
+    defined_monoid,
+    definitions,
     is_name,
     known_dim,
     literal,
     names_of,
+    twice_in,
     typed,
     updated,
 )
@@ -131,7 +134,7 @@ def _check(rules: Rules, node: Any, scope: Scope) -> None:
 
 def _monoid(m: MonoidDef, scope: Scope) -> None:
     _check(NAMES, m, scope)
-    for e in _definitions(m):
+    for e in definitions(m):
         for node in reversed([*walk(e)]):
             _check(TYPES, node, scope)
 
@@ -179,20 +182,6 @@ def _indices(e: Binder) -> tuple[str, ...]:
     return e.indices
 
 
-def _definitions(m: MonoidDef) -> tuple[Expr, ...]:
-    return (*m.zero, *m.lift, m.value, *m.combine)
-
-
-def _twice(names: Iterable[str]) -> str | None:
-    """The first name that is there twice."""
-    seen: set[str] = set()
-    for n in names:
-        if n in seen:
-            return n
-        seen.add(n)
-    return None
-
-
 # rules: functions of a node and its scope that yield what is wrong
 
 
@@ -213,43 +202,13 @@ def declaration(t: TensorDecl, scope: Scope) -> Messages:
 
 
 def monoid(m: MonoidDef, scope: Scope) -> Messages:
-    yield from is_name(m.name, *m.states, m.lift_arg, *m.left, *m.right)
     if m.name in ops.MONOIDS:
         yield f"'{m.name}' is the name of a built-in monoid"
-    if [other.name for other in scope.program.monoids].count(m.name) > 1:
-        yield f"monoid '{m.name}' is defined twice"
-    if not m.states:
-        yield f"monoid '{m.name}' has no state"
-    for part in ("zero", "lift", "left", "right", "combine"):
-        if len(getattr(m, part)) != len(m.states):
-            yield f"'{part}' of monoid '{m.name}' has {len(getattr(m, part))} parts, the state {len(m.states)}"
-    parts = (
-        ("zero", (), m.zero),
-        ("lift", (m.lift_arg,), m.lift),
-        ("value", m.states, (m.value,)),
-        ("combine", (*m.left, *m.right), m.combine),
-    )
-    for part, names, exprs in parts:
-        twice = _twice(names)
-        if twice is not None:
-            yield f"'{part}' of monoid '{m.name}' names '{twice}' twice"
-        yield from _definition(part, names, exprs)
-
-
-def _definition(part: str, names: tuple[str, ...], exprs: tuple[Expr, ...]) -> Messages:
-    types: dict[str, object] = {}
-    for node in (n for e in exprs for n in walk(e)):
-        if not isinstance(node, Literal | Access | Map):
-            yield f"'{part}' of a monoid is made of literals, its names and operators, not of {type(node).__name__}"
-        if isinstance(node, Access):
-            if node.tensor not in names or node.indices:
-                yield f"'{part}' does not know '{node.tensor}'"
-            elif types.setdefault(node.tensor, node.dtype) != node.dtype:
-                yield f"'{part}' uses '{node.tensor}' as {types[node.tensor]} and as {node.dtype}"
+    yield from defined_monoid(m, scope.program.monoids)
 
 
 def depth(s: Assign | MonoidDef, scope: Scope) -> Messages:
-    parts = (*s.target.indices, s.value, s.where) if isinstance(s, Assign) else _definitions(s)
+    parts = (*s.target.indices, s.value, s.where) if isinstance(s, Assign) else definitions(s)
     if any(e is not None and rewrite.depth(e) > MAX_DEPTH for e in parts):
         yield f"an expression nests more than {MAX_DEPTH} deep"
 
@@ -258,7 +217,7 @@ def indices(s: Assign, scope: Scope) -> Messages:
     names = [i.name for i in s.indices]
     for i in s.indices:
         yield from _index(i, scope)
-    twice = _twice(names)
+    twice = twice_in(names)
     if twice is not None:
         yield f"index '{twice}' is declared twice"
     if scope.block is not None and scope.block.index.name in names:
@@ -314,7 +273,7 @@ def binder(e: Binder, scope: Scope) -> Messages:
     names, what = _indices(e), type(e).__name__.lower()
     if not names:
         yield f"this {what} names no index"
-    twice = _twice(names)
+    twice = twice_in(names)
     if twice is not None:
         yield f"this {what} names index '{twice}' twice"
     for n in names:

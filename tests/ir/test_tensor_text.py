@@ -197,7 +197,7 @@ WRONG = [
     (ATTENTION, "softmax[j]", "softmax[j + 1]", "expected ',' or ']', found '+'"),
     (LSE, "zero = (-inf:f64", "zeros = (-inf:f64", "expected 'zero', found 'zeros'"),
     (LSE, "lift(x: f64)", "lift(x)", "no state is called 'x'"),
-    (LSE, "lift(x: f64)", "lift(x: f64, y: f64)", "'lift' takes one argument, not 2"),
+    (LSE, "lift(x: f64)", "lift(x: f64, y: f64, z: f64)", "'lift' takes what is reduced, and perhaps its place, not 3"),
     (LSE, "add(m[]", "add(z[]", "no state is called 'z'"),
     (LSE, "reverse]", "backwards]", "expected ']', found ','"),
     (PLACES, "dim(n)", "dim(1)", "expected a dimension, found '1'"),
