@@ -21,6 +21,7 @@ from sparsec.ir.tensor import (
     Index,
     Literal,
     Map,
+    MonoidDef,
     Program,
     Reduce,
     Scan,
@@ -55,7 +56,7 @@ def choose_formats(program: Program, given: Mapping[str, Format | None], *, open
             continue
         t = program.tensor(name)
         if t.format is None:
-            t = _with_format(t, sparse_fill(s, decls), open_fills or t.role == "local")
+            t = _with_format(t, sparse_fill(s, decls, program.monoids), open_fills or t.role == "local")
         decls[name] = t
     return replace(program, tensors=tuple(decls.get(t.name, t) for t in program.tensors))
 
@@ -68,7 +69,9 @@ def _with_format(t: TensorDecl, fill: Literal | None, open_fill: bool) -> Tensor
     return replace(t, format=dense(t.ndim))
 
 
-def sparse_fill(s: Assign, decls: Mapping[str, TensorDecl]) -> Literal | None:
+def sparse_fill(
+    s: Assign, decls: Mapping[str, TensorDecl], monoids: tuple[MonoidDef, ...] = ()
+) -> Literal | None:
     """What the statement gives where no sparse operand has an entry, if its result is better stored sparsely.
 
     It is where that is one constant and every index of the result runs over a sparse level in each of the statement's
@@ -80,7 +83,7 @@ def sparse_fill(s: Assign, decls: Mapping[str, TensorDecl]) -> Literal | None:
             fills[n] = Literal(decls[n.tensor].fill, n.dtype, fill=True)
     if not fills or s.op != "=":
         return None
-    value = absent_value(s.value, fills)
+    value = absent_value(s.value, fills, monoids)
     free = {e.name for e in s.target.indices if isinstance(e, Index)}
     if not isinstance(value, Literal) or not free <= _covered(s.value, fills):
         return None

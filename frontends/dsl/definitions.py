@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from dataclasses import replace
+
+import numpy as np
 
 from sparsec.errors import Span, SparsecError, SyntaxError_, TypeError_, nearest
 from sparsec.frontends.dsl import ast
@@ -13,7 +16,7 @@ from sparsec.frontends.dsl.names import FUNCTIONS, IR_MONOIDS, REDUCTIONS, check
 from sparsec.frontends.dsl.promotion import Typed, cast
 from sparsec.frontends.dsl.symbols import Definitions, Scalar, Semiring, Tensor
 from sparsec.frontends.dsl.typing import Scope, Typer
-from sparsec.ir import ops
+from sparsec.ir import monoids, ops
 from sparsec.ir.dtypes import BY_NAME, F64
 from sparsec.ir.tensor import Access, Expr, Literal, Map, MonoidDef
 
@@ -207,9 +210,9 @@ def monoid(d: ast.MonoidText, definitions: Definitions) -> MonoidDef:
     distinct(d.states, "state")
     single = len(d.states) == 1
     items = (
-        items_of(d, ("zero", "combine"), ("lift", "value"))
+        items_of(d, ("zero", "combine"), ("lift", "value", "skip"))
         if single
-        else items_of(d, ("zero", "lift", "value", "combine"))
+        else items_of(d, ("zero", "lift", "value", "combine"), ("skip",))
     )
     n = len(d.states)
     parameters(items["zero"], ())
@@ -228,7 +231,7 @@ def monoid(d: ast.MonoidText, definitions: Definitions) -> MonoidDef:
     distinct((*left, *right), "parameter")
     combine = tuple_of(items["combine"], n, (*left, *right), definitions)
     states = tuple(s.id for s in d.states)
-    return MonoidDef(
+    made = MonoidDef(
         d.name.id,
         states,
         zero,
@@ -241,6 +244,30 @@ def monoid(d: ast.MonoidText, definitions: Definitions) -> MonoidDef:
         d.ordered,
         span=d.name.span,
     )
+    return replace(made, skip=skipped(items["skip"], made)) if "skip" in items else made
+
+
+def skipped(item: ast.Item, m: MonoidDef) -> Literal:
+    """The value that a monoid says it skips; raises ``TypeError_`` if reducing it changes the value of some states."""
+    parameters(item, ())
+    number = constant_item(item)
+    if isinstance(number, bool | complex):
+        raise TypeError_("'skip' is a real number", span=item.name.span, hint="such as 0, inf, -inf")
+    skip = Literal(float(number), F64)
+    whole = monoids.typed(m, F64)
+    states = [monoids.zero(whole)]
+    for x in (1.5, -2.0, 3.0):
+        states.append(monoids.step(whole, states[-1], np.float64(x)))
+    for state in states:
+        before = monoids.result(whole, state)
+        after = monoids.result(whole, monoids.step(whole, state, np.float64(number)))
+        if not np.isclose(before, after, equal_nan=True):
+            raise TypeError_(
+                f"the monoid '{m.name}' does not skip {number}: reducing it makes {after} of {before}",
+                span=item.name.span,
+                hint="leave 'skip' out: all points are then visited",
+            )
+    return skip
 
 
 def parameters(item: ast.Item, sizes: tuple[int, ...]) -> tuple[tuple[ast.Name, ...], ...]:

@@ -50,7 +50,7 @@ class Cases:
     def __getitem__(self, present: Subset) -> LStmt | None:
         if present not in self._memo:
             absent = {a: self.ctx.absent(a) for a in self.accesses if a not in present}
-            self._memo[present] = prune(substitute(self.body, absent), self.start)
+            self._memo[present] = prune(substitute(self.body, absent), self.start, self.ctx.kernel.monoids)
         return self._memo[present]
 
     def live(self) -> list[Subset]:

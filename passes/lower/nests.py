@@ -26,10 +26,11 @@ from sparsec.ir.rewrite import walk
 from sparsec.ir.tensor import Access, Index, Literal
 from sparsec.passes.lower import parallel
 from sparsec.passes.lower.coiterate import Cases, Coiteration, Subset, Walker, make_walker, probe
-from sparsec.passes.lower.context import Context, Cursor, Env
+from sparsec.passes.lower.context import Context, Cursor, Env, Work
 from sparsec.passes.lower.scatter import ScatterWriter
 from sparsec.passes.lower.simplify import prune, substitute
 from sparsec.passes.lower.sorting import ListWork
+from sparsec.passes.lower.tuples import TupleWork
 from sparsec.passes.lower.workspaces import BitmapWork, StampWork, make_work
 from sparsec.passes.lower.writers import AppendWriter, CountWriter, InsertWriter, SparseWriter, UpdateWriter
 
@@ -139,7 +140,7 @@ class Lowerer:
                 found, after = probe(self.ctx, access, env, coord)
                 with self.b.collect() as have:
                     self.stmt(s, env.move(access, after))
-                rest = prune(substitute(s, {access: self.ctx.absent(access)}), self.start)
+                rest = prune(substitute(s, {access: self.ctx.absent(access)}), self.start, self.ctx.kernel.monoids)
                 with self.b.collect() as lack:
                     if rest is not None:
                         self.stmt(rest, env)
@@ -156,7 +157,10 @@ class Lowerer:
         target = self.ctx.works.get(name) or self.ctx.writers.get(name)
         if target is None:
             raise ScheduleError(f"'{name}' is written outside the statement that makes it")
-        target.update(self.ctx, s.target, s.op, s.value, env)
+        if isinstance(target, TupleWork):
+            target.fold(self.ctx, s, env)
+        else:
+            target.update(self.ctx, s.target, s.op, s.value, env)
 
     def workspace(self, s: Workspace, env: Env) -> None:
         ctx = self.ctx
@@ -166,12 +170,18 @@ class Lowerer:
         if ctx.counting and s.kind == "bitmap" and self._only_counts(s):
             self._counted_workspace(s, env)
             return
-        work = make_work(ctx, s)
+        work = self._work(s)
         ctx.works[s.name] = work
         self.starts[s.name] = s.init
         self.stmt(s.producer, env)
+        if isinstance(work, TupleWork):
+            work.finish(ctx)
         self.stmt(s.consumer, env)
         del ctx.works[s.name], self.starts[s.name]
+
+    def _work(self, s: Workspace) -> Work:
+        m = self.ctx.kernel.monoid(s.monoid)
+        return make_work(self.ctx, s) if m is None else TupleWork(self.ctx, s, m)
 
     def _counts(self, body: loops.Stmt | None, index: str) -> bool:
         """Whether all that ``body`` does at a coordinate of ``index`` is to count one entry of the result."""
@@ -435,6 +445,8 @@ class Lowerer:
         """
         if not isinstance(body, Accumulate) or body.op == "=" or f.parallel is not None:
             return False
+        if body.op not in ops.MONOIDS:
+            return False  # a tuple state may count its points
         monoid = ops.MONOIDS[body.op]
         nodes = [*walk(body.value), *body.target.indices]
         if any(isinstance(n, Index) and n.name == f.index for n in nodes):

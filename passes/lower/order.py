@@ -18,6 +18,7 @@ from itertools import combinations, islice
 
 from sparsec.formats.level import CanIterate
 from sparsec.ir import ops
+from sparsec.ir.monoids import definition
 from sparsec.ir.rewrite import walk
 from sparsec.ir.tensor import Access, Expr, Extent, Index, Literal, Map, Program, Reduce, TensorDecl
 from sparsec.passes.lower.scatter import can_scatter
@@ -83,7 +84,7 @@ class Query:
             fills: dict[Expr, Expr] = {
                 a: Literal(self.program.tensor(a.tensor).fill, a.dtype, fill=True) for a in self.sparse
             }
-            self.gone[id(e)] = e, absent_value(e, fills)
+            self.gone[id(e)] = e, absent_value(e, fills, self.program.monoids)
         return self.gone[id(e)][1]
 
     @property
@@ -134,7 +135,7 @@ def _nesting(query: Query) -> Iterator[tuple[str, str]]:
     """Pairs (outer, inner) that the expression's own nesting asks for, whatever the formats.
 
     A reduction runs inside those around it; one that is not the whole right side runs inside all free variables, and
-    so do all with ``free_first``.
+    so do all with ``free_first``.  One with an ordered monoid runs over its indices in their order.
     """
     free = [v for v in query.variables if v not in query.reduced]
     for r in walk(query.value):
@@ -145,6 +146,9 @@ def _nesting(query: Query) -> Iterator[tuple[str, str]]:
         for inner in walk(r.body):
             if isinstance(inner, Reduce):
                 yield from ((v, w) for v in r.indices for w in inner.indices)
+        m = definition(r.monoid, query.program.monoids)
+        if m is not None and m.ordered:
+            yield from zip(r.indices, r.indices[1:], strict=False)
 
 
 def extent_of(query: Query, variable: str) -> float:
@@ -222,6 +226,9 @@ def _count(query: Query, e: Expr, v: str, position: dict[str, int], converted: S
         case Access():
             return _fibre(query, e, v, position, converted)
         case Reduce():
+            tuple_state = v in e.indices and definition(e.monoid, query.program.monoids) is not None
+            if tuple_state and not isinstance(query.absent(e), Literal):
+                return full  # it sees every point
             return _count(query, e.body, v, position, converted)
         case Map():
             parts = [(n, a) for n, a in enumerate(e.args) if not isinstance(a, Literal)]

@@ -16,16 +16,19 @@ from sparsec.formats.named import dense, dim_names, from_levels, named_format
 from sparsec.ir import loops, ops
 from sparsec.ir.dtypes import I32, I64, DType
 from sparsec.ir.loops import Accumulate, Assemble, Chunk, Chunks, Forall, Full, Kernel, Sequence, WorkIndex, Workspace
+from sparsec.ir.monoids import definition, nothing, typed
 from sparsec.ir.rewrite import map_children, walk
 from sparsec.ir.tensor import (
     Access,
     Assign,
+    Dim,
     Expr,
     Extent,
     Index,
     IndexDecl,
     Literal,
     Map,
+    MonoidDef,
     Program,
     Reduce,
     TensorDecl,
@@ -57,7 +60,8 @@ def plan(program: Program) -> Kernel:
         assert isinstance(s, Assign)
         nests += planner.statement(rename_indices(s, [t.name for t in program.tensors]))
     body = nests[0] if len(nests) == 1 else Sequence(tuple(nests))
-    return Kernel(program.name, planner.program.tensors, body, tuple(planner.notes))
+    monoids = tuple(planner.monoids.values())
+    return Kernel(program.name, planner.program.tensors, body, tuple(planner.notes), monoids)
 
 
 def rename_indices(s: Assign, tensors: Collection[str]) -> Assign:
@@ -103,6 +107,7 @@ class Planner:
     notes: list[str] = field(default_factory=list)
     works: set[str] = field(default_factory=set)
     made: set[str] = field(default_factory=set)  # results and locals that some nest has made already
+    monoids: dict[str, MonoidDef] = field(default_factory=dict)  # those with a tuple state, over concrete types
     rank: dict[str, int] = field(default_factory=dict)  # place of each variable in the order of the nest under way
 
     def local(self, hint: str, like: TensorDecl) -> TensorDecl:
@@ -125,13 +130,15 @@ class Planner:
         part = self.part_to_split(value)
         if part is not None:
             return self.split_part(s, value, part, extents)
-        top = isinstance(value, Reduce) and s.op in ("=", value.monoid)
-        inner = [n for n in _outermost_reductions(value) if not top]
+        # A reduction with a tuple state runs inside the free variables, as one inside an expression does.
+        top = isinstance(value, Reduce) and s.op in ("=", value.monoid) and self.tuple_state(value) is None
+        whole = isinstance(value, Reduce) and (top or s.op == "=")
+        inner = [] if whole else _outermost_reductions(value)
         query = self.query(s.target, value, extents, free_first=not top)
         if isinstance(value, Access):
             query = replace(query, may_convert=False)
         choice = choose_order(query)
-        if inner and not top:
+        if inner:
             split = self.split_cost(s, value, inner, extents)
             if split < choice.cost:
                 return self.split(s, value, inner, extents)
@@ -169,7 +176,7 @@ class Planner:
         dims = tuple(extents[v] for v in names)
         sparse = is_sparse(self.program.tensor(s.target.tensor)) and self.annihilates(r)
         fmt = self.sparse_format(names, r) if sparse and names else dense(len(names))
-        fill = ops.MONOIDS[r.monoid].identity(r.dtype)
+        fill = self.nothing(r)
         decl = self.local("t", TensorDecl("t", r.dtype, dims, fmt, fill, "local"))  # type: ignore[arg-type]
         return decl, Access(decl.name, tuple(Index(v) for v in names), r.dtype)
 
@@ -191,8 +198,25 @@ class Planner:
 
     def annihilates(self, r: Reduce) -> bool:
         """Is ``r`` its identity wherever no sparse operand has an entry?"""
-        value = absent_value(r, self.fills(r))
-        return isinstance(value, Literal) and same_value(value.value, ops.MONOIDS[r.monoid].identity(r.dtype))
+        value = self.absent(r)
+        return isinstance(value, Literal) and same_value(value.value, self.nothing(r))
+
+    def tuple_state(self, r: Reduce) -> MonoidDef | None:
+        """A reduction's monoid over its body's type, which the kernel then defines; None for plain ones."""
+        general = definition(r.monoid, self.program.monoids)
+        if general is None:
+            return None
+        m = typed(general, r.body.dtype)
+        return self.monoids.setdefault(m.name, m)
+
+    def nothing(self, r: Reduce) -> object:
+        """The value of a reduction over no points."""
+        m = self.tuple_state(r)
+        return ops.MONOIDS[r.monoid].identity(r.dtype) if m is None else nothing(m)
+
+    def absent(self, e: Expr) -> Expr:
+        """What ``e`` is where no sparse operand has an entry."""
+        return absent_value(e, self.fills(e), self.program.monoids)
 
     def fills(self, e: Expr) -> dict[Expr, Expr]:
         out: dict[Expr, Expr] = {}
@@ -227,7 +251,7 @@ class Planner:
             if not isinstance(e, Map) or e == value or (isinstance(value, Reduce) and e == value.body):
                 continue
             cases = self.merge_cases(e)
-            constant = isinstance(absent_value(e, self.fills(e)), Literal)
+            constant = isinstance(self.absent(e), Literal)
             if 1 < cases <= MAX_CASES and constant and (best is None or cases > best[0]):
                 best = cases, e
         return best[1] if best else None
@@ -260,7 +284,7 @@ class Planner:
         """``value`` in two statements: ``part`` into a sparse temporary, then the rest."""
         bound = {v for n in walk(part) if isinstance(n, Reduce) for v in n.indices}
         names = [n for n in dict.fromkeys(n.name for n in walk(part) if isinstance(n, Index)) if n not in bound]
-        fill = absent_value(part, self.fills(part))
+        fill = self.absent(part)
         assert isinstance(fill, Literal)
         dims = tuple(extents[v] for v in names)
         fmt = self.sparse_format(names, part) if names else dense(0)
@@ -313,7 +337,7 @@ class Planner:
         order = list(choice.order)
         self.rank = {v: n for n, v in enumerate(order)}
         free = [e.name for e in target.indices if isinstance(e, Index)]
-        if isinstance(value, Reduce) and op in ("=", value.monoid):
+        if isinstance(value, Reduce) and op in ("=", value.monoid) and self.tuple_state(value) is None:
             body: Expr = value.body
             monoid: str | None = value.monoid
             outer = [v for v in order if v in free or v in value.indices]
@@ -455,19 +479,23 @@ class Planner:
         init = ops.MONOIDS[monoid].identity(body.dtype)
         return Workspace(work, body.dtype, (), "scalar", init, producer, Accumulate(target, op, access), monoid)  # type: ignore[arg-type]
 
-    def leaf(self, target: Access, op: str, body: Expr, extents: dict[str, Extent]) -> loops.Stmt:
+    def leaf(
+        self, target: Access, op: str, body: Expr, extents: dict[str, Extent], place: Expr | None = None
+    ) -> loops.Stmt:
         """``target op= body``, each reduction inside it folded into a scalar first."""
         inner = _outermost_reductions(body)
         if not inner:
-            return Accumulate(target, op, body)
+            return Accumulate(target, op, body, place)
         r = inner[0]
         work = self.fresh_work()
         access = Access(work, (), r.dtype)
         inside = sorted(r.indices, key=lambda v: self.rank[v])
-        producer = self.foralls(inside, self.leaf(access, r.monoid, r.body, extents), extents)
-        consumer = self.leaf(target, op, _replace(body, {r: access}), extents)
-        init = ops.MONOIDS[r.monoid].identity(r.dtype)
-        return Workspace(work, r.dtype, (), "scalar", init, producer, consumer, r.monoid)  # type: ignore[arg-type]
+        m = self.tuple_state(r)
+        monoid = r.monoid if m is None else m.name
+        at = None if m is None or m.place is None else _place(r.indices, extents)
+        producer = self.foralls(inside, self.leaf(access, monoid, r.body, extents, at), extents)
+        consumer = self.leaf(target, op, _replace(body, {r: access}), extents, place)
+        return Workspace(work, r.dtype, (), "scalar", self.nothing(r), producer, consumer, monoid)  # type: ignore[arg-type]
 
     def foralls(self, names: list[str], body: loops.Stmt, extents: dict[str, Extent]) -> loops.Stmt:
         for v in reversed(names):
@@ -480,7 +508,7 @@ class Planner:
         """A sparse result must declare the fill that the statement computes."""
         if not is_sparse(target) or target.role == "local":
             return
-        computed = absent_value(value, self.fills(value))
+        computed = self.absent(value)
         if isinstance(computed, Literal) and not same_value(computed.value, target.dtype.np.type(target.fill).item()):
             raise FormatError(
                 f"result '{target.name}' has fill {target.fill}, but where no operand has an entry the statement gives "
@@ -529,7 +557,8 @@ def factor(e: Expr) -> Expr:
     new = map_children(e, factor)
     if not isinstance(new, Reduce):
         return new
-    if isinstance(new.body, Reduce) and new.body.monoid == new.monoid and new.body.dtype == new.dtype:
+    plain = new.monoid in ops.MONOIDS and ops.MONOIDS[new.monoid].op is not None
+    if plain and isinstance(new.body, Reduce) and new.body.monoid == new.monoid and new.body.dtype == new.dtype:
         return factor(replace(new, indices=(*new.indices, *new.body.indices), body=new.body.body))
     if new.monoid != "add":
         return new
@@ -588,6 +617,16 @@ def _outermost_reductions(e: Expr) -> list[Reduce]:
     for a in e.args if isinstance(e, Map) else ():
         out += [r for r in _outermost_reductions(a) if r not in out]
     return out
+
+
+def _place(indices: tuple[str, ...], extents: dict[str, Extent]) -> Expr:
+    """The number of a point among those of ``indices``, row-major."""
+    place: Expr = Index(indices[0])
+    for v in indices[1:]:
+        n = extents[v]
+        extent: Expr = Literal(n, I64) if isinstance(n, int) else Dim(n)
+        place = Map("add", (Map("mul", (place, extent), I64), Index(v)), I64)
+    return place
 
 
 def _trailing(order: list[str], free: list[str]) -> list[str]:

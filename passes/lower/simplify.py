@@ -7,7 +7,7 @@ Rules by name (``Z`` is a literal marked ``fill``: the value of an unstored entr
     identity      add(0, e)           => e                        (floats: only from a fill, 0 + -0.0 is 0)
     select        select(literal,...) => the branch chosen
     select_same   select(c, v, v)     => v
-    accumulate    t add= identity     => nothing
+    accumulate    t add= identity     => nothing                  (tuple states: what they skip)
     define        r = fill of r       => nothing                  (r begins as its fill)
     empty_loop    forall of nothing   => nothing
     empty_work    workspace with a producer of nothing => its consumer, reading the initial value
@@ -22,11 +22,14 @@ from typing import Any
 
 import numpy as np
 
-from sparsec.ir import ops
+from sparsec.ir import monoids, ops
 from sparsec.ir.dtypes import DType
 from sparsec.ir.loops import Accumulate, Assemble, Forall, ForallStored, Sequence, Stmt, Tile, Workspace
 from sparsec.ir.rewrite import map_children, walk
-from sparsec.ir.tensor import Access, Expr, Literal, Map, Reduce
+from sparsec.ir.tensor import Access, Expr, Literal, Map, MonoidDef, Reduce
+
+Tuples = tuple[MonoidDef, ...]
+"""Definitions of monoids with a tuple state."""
 
 Start = Callable[[str], object | None]
 """The value a target begins with, by tensor name; None if it must always be written."""
@@ -126,8 +129,8 @@ def substitute(stmt: Stmt, absent: Mapping[Any, Expr]) -> Stmt:
     return run(stmt)  # type: ignore[no-any-return]
 
 
-def prune(stmt: Stmt, start: Start) -> Stmt | None:
-    """``stmt`` without the parts that do nothing; None if nothing is left."""
+def prune(stmt: Stmt, start: Start, tuples: Tuples = ()) -> Stmt | None:
+    """``stmt`` without the parts that do nothing; None if nothing is left.  ``tuples`` are the kernel's monoids."""
     match stmt:
         case Accumulate(target, op, value):
             value = simplify_expr(value)
@@ -136,21 +139,21 @@ def prune(stmt: Stmt, start: Start) -> Stmt | None:
                     begin = start(target.tensor)
                     if begin is not None and same_value(_as(value.dtype, begin), value.value):
                         return None
-                elif same_value(ops.MONOIDS[op].identity(value.dtype), value.value):
+                elif _does_nothing(op, value, tuples):
                     return None
             return stmt if value is stmt.value else replace(stmt, value=value)
         case Sequence(stmts):
-            kept = tuple(s for s in (prune(s, start) for s in stmts) if s is not None)
+            kept = tuple(s for s in (prune(s, start, tuples) for s in stmts) if s is not None)
             return (Sequence(kept) if len(kept) != 1 else kept[0]) if kept else None
         case Workspace():
-            return _prune_workspace(stmt, start)
+            return _prune_workspace(stmt, start, tuples)
         case Forall() | ForallStored() | Assemble():
-            body = prune(stmt.body, start)
+            body = prune(stmt.body, start, tuples)
             if body is None:
                 return None
             return stmt if body is stmt.body else replace(stmt, body=body)
         case Tile(_, body):
-            return None if prune(body, start) is None else stmt
+            return None if prune(body, start, tuples) is None else stmt
     raise TypeError(type(stmt).__name__)
 
 
@@ -158,13 +161,39 @@ def _as(dtype: DType, value: object) -> object:
     return dtype.np.type(value).item()
 
 
-def _prune_workspace(stmt: Workspace, start: Start) -> Stmt | None:
-    producer = prune(stmt.producer, lambda name: stmt.init if name == stmt.name else start(name))
+def _does_nothing(op: str, value: Literal, tuples: Tuples) -> bool:
+    m = next((m for m in tuples if m.name == op), None)
+    return same_value(ops.MONOIDS[op].identity(value.dtype), value.value) if m is None else skips(m, value)
+
+
+def skips(m: MonoidDef, value: Literal) -> bool:
+    """Whether reducing ``value`` does nothing: declared, or the algebra finds ``combine(s, lift(value))`` to be s."""
+    if m.skip is not None and same_value(m.skip.value, value.value):
+        return True
+    if m.place is not None:
+        return False
+    given: dict[Expr, Expr] = {Access(m.lift_arg, (), value.dtype): replace(value, fill=True)}
+    right = {
+        Access(name, (), z.dtype): _replace(e, given) for name, e, z in zip(m.right, m.lift, m.zero, strict=True)
+    }
+    after = (_replace(e, right) for e in m.combine)
+    return all(a == Access(s, (), z.dtype) for a, s, z in zip(after, m.left, m.zero, strict=True))
+
+
+def _replace(e: Expr, table: Mapping[Expr, Expr]) -> Expr:
+    if e in table:
+        return table[e]
+    new = map_children(e, lambda c: _replace(c, table)) if not isinstance(e, Literal) else e
+    return simplify_map(new) if isinstance(new, Map) else new
+
+
+def _prune_workspace(stmt: Workspace, start: Start, tuples: Tuples) -> Stmt | None:
+    producer = prune(stmt.producer, lambda name: stmt.init if name == stmt.name else start(name), tuples)
     if producer is None:
         initial = Literal(stmt.init, stmt.dtype, fill=True)
         reads = {n: initial for n in walk(stmt.consumer) if isinstance(n, Access) and n.tensor == stmt.name}
-        return prune(substitute(stmt.consumer, reads), start)
-    consumer = prune(stmt.consumer, start)
+        return prune(substitute(stmt.consumer, reads), start, tuples)
+    consumer = prune(stmt.consumer, start, tuples)
     if consumer is None:
         return None
     if producer is stmt.producer and consumer is stmt.consumer:
@@ -172,8 +201,11 @@ def _prune_workspace(stmt: Workspace, start: Start) -> Stmt | None:
     return replace(stmt, producer=producer, consumer=consumer)
 
 
-def absent_value(e: Expr, fills: Mapping[Expr, Expr]) -> Expr:
-    """What ``e`` is where the accesses in ``fills`` have no entry; reductions fold their identity."""
+def absent_value(e: Expr, fills: Mapping[Expr, Expr], users: Tuples = ()) -> Expr:
+    """What ``e`` is where the accesses in ``fills`` have no entry; reductions fold their identity.
+
+    ``users`` are the program's own monoids.
+    """
 
     def run(node: Expr) -> Expr:
         if node in fills:
@@ -184,9 +216,13 @@ def absent_value(e: Expr, fills: Mapping[Expr, Expr]) -> Expr:
         if isinstance(new, Map):
             return simplify_map(new)
         if isinstance(new, Reduce) and isinstance(new.body, Literal):
+            m = monoids.definition(new.monoid, users)
+            if m is not None:
+                m = monoids.typed(m, new.body.dtype)
+                return Literal(monoids.nothing(m), new.dtype, fill=True) if skips(m, new.body) else new
             monoid = ops.MONOIDS[new.monoid]
             value = new.body.dtype.np.type(new.body.value).item()
-            if monoid.op and (same_value(monoid.identity(new.body.dtype), value) or monoid.idempotent):
+            if (same_value(monoid.identity(new.body.dtype), value) or monoid.idempotent):
                 return Literal(value, new.dtype, fill=True)
         return new
 

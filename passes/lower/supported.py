@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import NoReturn
 
 from sparsec.errors import UnsupportedError
-from sparsec.ir import ops
 from sparsec.ir.dtypes import BF16
 from sparsec.ir.rewrite import walk
 from sparsec.ir.tensor import (
@@ -78,8 +77,6 @@ def _expression(n: Expr) -> None:
         case Reduce():
             if n.where is not None:
                 _no("a condition in a reduction", n)
-            if n.monoid not in ops.MONOIDS or ops.MONOIDS[n.monoid].op is None:
-                _no(f"the reduction '{n.monoid}'", n)
         case Access():
             if any(not isinstance(e, Index) for e in n.indices):
                 _no(f"an index of '{n.tensor}' that is not a plain variable", n)

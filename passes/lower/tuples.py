@@ -27,9 +27,7 @@ class TupleWork:
         self.w = w
         self.m = m
         zeros = [emit(ctx, e, {}) for e in m.zero]
-        self.state: list[Var] = [
-            ctx.b.var(f"{w.name}_{name}", z) for name, z in zip(m.states, zeros, strict=True)
-        ]
+        self.state: list[Var] = [ctx.b.var(f"{w.name}_{name}", z) for name, z in zip(m.states, zeros, strict=True)]
         self.value: Expr | None = None
 
     def finish(self, ctx: Context) -> None:
@@ -59,9 +57,7 @@ class TupleWork:
             b.set(var, e)
 
 
-def emit(
-    ctx: Context, e: TExpr, names: Mapping[str, Expr], shared: Mapping[TExpr, Expr] | None = None
-) -> Expr:
+def emit(ctx: Context, e: TExpr, names: Mapping[str, Expr], shared: Mapping[TExpr, Expr] | None = None) -> Expr:
     """An expression of a typed definition; ``shared`` holds what has been computed already."""
     if shared is not None and e in shared:
         return shared[e]

@@ -7,6 +7,7 @@ calculation for softmax, 2018), rescaled when a greater one comes.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import cache
@@ -74,7 +75,7 @@ def typed(m: MonoidDef, t: DType) -> MonoidDef:
 
     def retype(e: Expr) -> Expr | None:
         if isinstance(e, Literal) and e.dtype is F64:
-            return replace(e, dtype=t, value=_as(e.value, t))
+            return replace(e, dtype=t, value=_scalar(t.np.type(e.value)))
         if isinstance(e, Access) and e.dtype is F64:
             return replace(e, dtype=t)
         if isinstance(e, Map):
@@ -97,8 +98,10 @@ def typed(m: MonoidDef, t: DType) -> MonoidDef:
     )
 
 
-def _as(value: object, t: DType) -> Any:
-    return t.np.type(value).item()
+def _scalar(value: Any) -> Any:
+    """A Python scalar; one NaN for all, which equals itself as a part of a tree."""
+    item = value.item()
+    return item if item == item else math.nan
 
 
 def types(m: MonoidDef) -> tuple[DType, ...]:
@@ -147,7 +150,7 @@ def result(m: MonoidDef, state: State) -> Any:
 
 def nothing(m: MonoidDef) -> Any:
     """The value over no points, a Python scalar."""
-    return result(m, zero(m)).item()
+    return _scalar(result(m, zero(m)))
 
 
 __all__ = ["built_in", "definition", "evaluate", "nothing", "result", "step", "taken", "typed", "types", "zero"]
