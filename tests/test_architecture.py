@@ -25,7 +25,7 @@ VALUES = ("sparsec.ir.dtypes", "sparsec.ir.ops", "sparsec.ir.rewrite", "sparsec.
 PARTS: dict[str, tuple[str, ...]] = {
     "sparsec.ir": ("sparsec.formats",),
     "sparsec.formats": ("sparsec.ir.buffer", "sparsec.ir.build", *VALUES),
-    "sparsec.frontends": ("sparsec.ir.tensor", "sparsec.formats", *VALUES),
+    "sparsec.frontends": ("sparsec.ir.tensor", "sparsec.ir.monoids", "sparsec.formats", *VALUES),
     "sparsec.passes": ("sparsec.ir", "sparsec.formats"),
     "sparsec.backends": (
         "sparsec.ir.buffer", "sparsec.ir.buffer_text", "sparsec.ir.buffer_verify", "sparsec.ir.build", *VALUES

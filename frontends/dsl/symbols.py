@@ -10,7 +10,6 @@ from sparsec.formats.format import Format
 from sparsec.frontends.dsl import ast
 from sparsec.ir import ops
 from sparsec.ir.dtypes import DType
-from sparsec.ir.expr_verify import definitions
 from sparsec.ir.rewrite import walk
 from sparsec.ir.tensor import Extent, Literal, Map, MonoidDef, TensorDecl
 
@@ -81,7 +80,7 @@ class Definitions:
 
 def needs_floats(m: MonoidDef) -> bool:
     """Does a monoid's definition hold what integers cannot compute?"""
-    nodes = [n for e in definitions(m) for n in walk(e)]
+    nodes = [n for e in m.parts for n in walk(e)]
     functions = any(isinstance(n, Map) and ops.OPS[n.op].rule in ("float", "test") for n in nodes)
     literals = [n.value for n in nodes if isinstance(n, Literal)]
     return functions or any(isinstance(v, float) and not v.is_integer() for v in literals)

@@ -106,12 +106,6 @@ def twice_in(names: Iterable[str]) -> str | None:
     return None
 
 
-def definitions(m: MonoidDef) -> tuple[Expr, ...]:
-    """The expressions of a monoid's definition."""
-    skip = () if m.skip is None else (m.skip,)
-    return (*m.zero, *skip, *m.lift, m.value, *m.combine)
-
-
 def defined_monoid(m: MonoidDef, others: tuple[MonoidDef, ...]) -> Messages:
     """Names differ, parts agree in number and type, and are made of their own names, each at one type."""
     yield from is_name(m.name, *m.states, *m.lifted, *m.left, *m.right)
@@ -191,7 +185,6 @@ __all__ = [
     "constant_index",
     "declared",
     "defined_monoid",
-    "definitions",
     "is_name",
     "known_dim",
     "literal",

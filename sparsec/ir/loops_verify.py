@@ -38,7 +38,6 @@ from sparsec.ir.expr_verify import (
     can_index,
     declared,
     defined_monoid,
-    definitions,
     is_name,
     known_dim,
     literal,
@@ -76,7 +75,7 @@ def verify(kernel: Kernel) -> None:
     for m in kernel.monoids:
         here = root.at(f"monoid {m.name}")
         _check(m, here)
-        for node in (n for e in definitions(m) for n in walk(e) if isinstance(n, Map | Literal)):
+        for node in (n for e in m.parts for n in walk(e) if isinstance(n, Map | Literal)):
             _check(node, here)
     for decl in kernel.tensors:
         _check(decl, root.at(f"{decl.role} {decl.name}"))

@@ -272,6 +272,12 @@ class MonoidDef:
         """The names that ``lift`` takes."""
         return (self.lift_arg,) if self.place is None else (self.lift_arg, self.place)
 
+    @property
+    def parts(self) -> tuple[Expr, ...]:
+        """All of its expressions."""
+        skip = () if self.skip is None else (self.skip,)
+        return (*self.zero, *skip, *self.lift, self.value, *self.combine)
+
 
 @dataclass(frozen=True, slots=True)
 class Program:

@@ -40,7 +40,6 @@ from sparsec.ir.expr_verify import (
     constant_index,
     declared,
     defined_monoid,
-    definitions,
     is_name,
     known_dim,
     literal,
@@ -134,7 +133,7 @@ def _check(rules: Rules, node: Any, scope: Scope) -> None:
 
 def _monoid(m: MonoidDef, scope: Scope) -> None:
     _check(NAMES, m, scope)
-    for e in definitions(m):
+    for e in m.parts:
         for node in reversed([*walk(e)]):
             _check(TYPES, node, scope)
 
@@ -208,7 +207,7 @@ def monoid(m: MonoidDef, scope: Scope) -> Messages:
 
 
 def depth(s: Assign | MonoidDef, scope: Scope) -> Messages:
-    parts = (*s.target.indices, s.value, s.where) if isinstance(s, Assign) else definitions(s)
+    parts = (*s.target.indices, s.value, s.where) if isinstance(s, Assign) else s.parts
     if any(e is not None and rewrite.depth(e) > MAX_DEPTH for e in parts):
         yield f"an expression nests more than {MAX_DEPTH} deep"
 
