@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from sparsec.errors import ScheduleError, SparsecError, TypeError_, nearest
 from sparsec.formats.format import Format
 from sparsec.frontends.dsl import ast
+from sparsec.frontends.dsl.calls import Kernels
 from sparsec.frontends.dsl.definitions import collect
 from sparsec.frontends.dsl.formats import build_format
 from sparsec.frontends.dsl.kernels import OperandType, bare, kernel
@@ -36,7 +37,9 @@ def parse_source(text: str, filename: str | None = None) -> Unit:
     with located(text, filename):
         definitions: tuple[ast.Definition, ...] = parse(text, "start", filename)
         known = collect(definitions)
-        kernels = {d.name.id: kernel(d, known, text) for d in definitions if isinstance(d, ast.KernelText)}
+        texts = {d.name.id: d for d in definitions if isinstance(d, ast.KernelText)}
+        every = Kernels(texts, lambda k, others: kernel(k, known, text, others))
+        kernels = {name: every.program(name) for name in texts}
         schedules: dict[str, tuple[ast.Command, ...]] = {}
         for d in definitions:
             if not isinstance(d, ast.ScheduleText):

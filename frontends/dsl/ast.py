@@ -217,7 +217,17 @@ class ScanText(NamedTuple):
     span: Span
 
 
-StatementText = AssignText | ScanText
+class CallText(NamedTuple):
+    """``q, s = f(A, x)``: a call of a kernel; ``notes`` are the annotations of a result that stands alone."""
+
+    targets: tuple[Name, ...]
+    notes: tuple[Annotation, ...]
+    callee: Name
+    args: tuple[Expr, ...]
+    span: Span
+
+
+StatementText = AssignText | ScanText | CallText
 
 
 class KernelText(NamedTuple):

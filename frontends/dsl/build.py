@@ -70,6 +70,11 @@ class Builder:
         where, over = clauses.get("where"), clauses.get("over")
         return ast.AssignText(c[0], annotations, c[at].text, c[at + 1], where, over, self.source.span(start, stop))
 
+    def call_of(self, c: Children, start: int, stop: int) -> ast.CallText:
+        *names, args = c
+        targets = tuple(self._name(t) for t in names[:-1])
+        return ast.CallText(targets, (), self._name(names[-1]), args or (), self.source.span(start, stop))
+
     def target(self, c: Children, start: int, stop: int) -> ast.Target:
         return ast.Target(c[0].text, c[1] or (), self.source.span(start, stop))
 

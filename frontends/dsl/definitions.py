@@ -55,6 +55,8 @@ def collect(definitions: Iterable[ast.Definition]) -> Definitions:
             out.fns[d.name.id] = d
         elif isinstance(d, ast.FormatDef):
             out.formats[d.name.id] = d
+        elif isinstance(d, ast.KernelText):
+            out.kernels.add(d.name.id)
     for d in everything:
         match d:
             case ast.FnText():

@@ -10,6 +10,7 @@ from sparsec.formats.format import Format
 from sparsec.formats.named import dense
 from sparsec.frontends.dsl import ast
 from sparsec.frontends.dsl.annotations import annotated, dims_of, dtype_of, fill_value
+from sparsec.frontends.dsl.calls import Kernels, as_call, check_length, inlined
 from sparsec.frontends.dsl.dimensions import DIMENSION, is_open
 from sparsec.frontends.dsl.fills import natural_fill
 from sparsec.frontends.dsl.names import check_new
@@ -33,8 +34,8 @@ class OperandType:
     fill: Scalar = 0
 
 
-def kernel(k: ast.KernelText, definitions: Definitions, source: str) -> Program:
-    """A kernel's program: operands and results as its signature says, then locals."""
+def kernel(k: ast.KernelText, definitions: Definitions, source: str, kernels: Kernels | None = None) -> Program:
+    """A kernel's program: operands and results as its signature says, then locals; it may call ``kernels``."""
     tensors: dict[str, Tensor] = {}
     for role, params in (("in", k.params), ("out", k.results)):
         for p in params:
@@ -48,7 +49,7 @@ def kernel(k: ast.KernelText, definitions: Definitions, source: str) -> Program:
                 )
             tensors[p.name.id] = parameter(p, role, definitions)
     dims = frozenset(d for t in tensors.values() for d in t.dims if isinstance(d, str))
-    body = Body(source, definitions, tensors, dims)
+    body = Body(source, definitions, tensors, dims, kernels=kernels)
     out = statements(body, k.body)
     for p in k.results:
         t = tensors[p.name.id]
@@ -75,7 +76,18 @@ def parameter(p: ast.Param, role: str, definitions: Definitions) -> Tensor:
 def statements(body: Body, text: tuple[ast.StatementText, ...]) -> list[Stmt]:
     """All statements in order."""
     body.collect_targets(text)
-    return [scan_loop(body, s) if isinstance(s, ast.ScanText) else assign(body, s) for s in text]
+    out: list[Stmt] = []
+    for s in text:
+        call = as_call(body, s)
+        if call is not None:
+            out += inlined(body, call)
+            check_length(len(out), call.span)
+        elif isinstance(s, ast.ScanText):
+            out.append(scan_loop(body, s))
+        else:
+            assert isinstance(s, ast.AssignText)
+            out.append(assign(body, s))
+    return out
 
 
 def bare(text: tuple[ast.StatementText, ...], operands: Mapping[str, OperandType], source: str) -> Program:

@@ -31,6 +31,12 @@ def scan_loop(body: Body, s: ast.ScanText) -> ScanLoop:
                 span=inner.step.span,
                 hint="an ordinary index will do: its points are computed together",
             )
+        if isinstance(inner, ast.CallText):
+            raise UnsupportedError(
+                "a kernel's call inside a 'scan' block cannot run yet",
+                span=inner.span,
+                hint="write its statements there",
+            )
         statements.append(inner)
     if s.step.id in body.tensors or s.step.id in RESERVED:
         raise TypeError_(

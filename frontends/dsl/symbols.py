@@ -66,12 +66,13 @@ class Semiring(NamedTuple):
 
 @dataclass(slots=True)
 class Definitions:
-    """What a file defines besides kernels."""
+    """What a file defines besides kernels, of which it has the names."""
 
     fns: dict[str, ast.FnText] = field(default_factory=dict)
     semirings: dict[str, Semiring] = field(default_factory=dict)
     monoids: dict[str, MonoidDef] = field(default_factory=dict)
     formats: dict[str, ast.FormatDef] = field(default_factory=dict)
+    kernels: set[str] = field(default_factory=set)
 
     @property
     def reductions(self) -> tuple[str, ...]:

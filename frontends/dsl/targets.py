@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from sparsec.errors import ShapeError, Span, SyntaxError_, TypeError_, nearest
 from sparsec.frontends.dsl import ast
@@ -13,15 +14,18 @@ from sparsec.frontends.dsl.symbols import Definitions, Tensor
 from sparsec.frontends.dsl.typing import CONSTANTS
 from sparsec.ir.dtypes import DType
 
+if TYPE_CHECKING:
+    from sparsec.frontends.dsl.calls import Kernels
+
 
 @dataclass(slots=True)
 class Body:
     """The tensors of a program and what is known of its statements.
 
     ``dims`` are the dimensions that have names, none in bare statements (``declared`` is False).  ``written_at`` says
-    where the text writes each name first, ``last_read`` and ``last_write`` in which statement (``number`` counts
-    them) so far.  In a scan block ``places`` says at which dimension each name has the block's variable, and
-    ``guesses`` collects the dtypes of a recurrence while they are inferred.
+    where the text writes each name first, ``last_read`` and ``last_write`` in which statement (``number`` counts them)
+    so far; ``kernels`` are those that statements may call.  In a scan block ``places`` says at which dimension each
+    name has the block's variable, and ``guesses`` collects the dtypes of a recurrence while they are inferred.
     """
 
     source: str
@@ -37,12 +41,16 @@ class Body:
     last_write: dict[str, int] = field(default_factory=dict)
     places: dict[str, int] = field(default_factory=dict)
     guesses: dict[str, DType] | None = None
+    kernels: Kernels | None = None
 
     def collect_targets(self, body: tuple[ast.StatementText, ...]) -> None:
         """Note what is written where, for errors about names that are read too early."""
         for s in body:
             if isinstance(s, ast.ScanText):
                 self.collect_targets(s.body)
+            elif isinstance(s, ast.CallText):
+                for n in s.targets:
+                    self.written_at.setdefault(n.id, n.span)
             else:
                 self.written_at.setdefault(s.target.name, s.target.span)
 

@@ -280,6 +280,12 @@ class Typer:
         if e.name in REDUCTIONS or e.name in s.definitions.reductions:
             hint = f"write {e.name}[i](...)" if e.name != "top" else "write top[j: 2](...)"
             raise TypeError_(f"the reduction '{e.name}' names its indices", span=e.span, hint=hint)
+        if e.name in s.definitions.kernels:
+            raise TypeError_(
+                f"'{e.name}' is a kernel, and its call is a statement by itself",
+                span=e.span,
+                hint=f"write t = {e.name}(...) before, with bare names left and right, and read t here",
+            )
         if e.name in s.tensors:
             raise TypeError_(f"'{e.name}' is a tensor, not a function", span=e.span, hint=f"write {e.name}[...]")
         raise unknown("function", e.name, [*FUNCTIONS, *s.definitions.fns, *REDUCTIONS, *BY_NAME], e.span)

@@ -94,6 +94,7 @@ class Context:
         self.writers: dict[str, Writer] = {}
         self.helpers: dict[str, Function] = {}
         self.setup: list[Stmt] = []  # where workspaces are allocated: once a worker, not once an iteration
+        self.publishing: list[Stmt] = []  # results are handed over when the kernel ends
         self.counting = False
         self._declare()
 

@@ -47,7 +47,7 @@ def emit(kernel: Kernel) -> Module:
     lowerer = Lowerer(kernel)
     lowerer.stmt(kernel.body, Env())
     ctx = lowerer.ctx
-    body = Block(tuple(ctx.setup) + ctx.b.block().stmts)
+    body = Block((*ctx.setup, *ctx.b.block().stmts, *ctx.publishing))
     entry = Function(kernel.name, tuple(ctx.params), body)
     return Module((entry, *ctx.helpers.values()))
 

@@ -128,12 +128,14 @@ class SparseWriter:
         return level.bounds(self.b, self.views[n], parent, parent)[0]
 
     def finish(self, values: Buffer, parents: list[Expr], sizes: list[Expr], length: Expr) -> None:
-        """Publish a result, or make a local readable."""
+        """Make the tensor readable; a result is published when the kernel ends, for later statements may read it."""
         if self.decl.role != "local":
-            for n, level in enumerate(self.levels):
-                if isinstance(level, CanAppend):
-                    level.publish(self.b, self.views[n], parents[n], sizes[n])
-            self.b.publish(f"{self.decl.name}_vals_out", values, length)
+            with self.b.collect() as stmts:
+                for n, level in enumerate(self.levels):
+                    if isinstance(level, CanAppend):
+                        level.publish(self.b, self.views[n], parents[n], sizes[n])
+                self.b.publish(f"{self.decl.name}_vals_out", values, length)
+            self.ctx.publishing += stmts
         self.ctx.storages[self.decl.name] = Storage(self.decl, self.levels, self.dims, self.views, values)
 
 

@@ -130,6 +130,13 @@ def test_several_updates_and_results() -> None:
     assert C2.numpy().tolist() == (A * A).tolist() and t2 == (X + A @ X).sum()
 
 
+def test_sparse_results_are_read_by_later_statements() -> None:
+    text = "T[i, j] = 2 * A[i, j]; y[i] = T[i, j]"
+    k = sp.compile(f"kernel f(A: f64[n, n] csr) -> T: f64[n, n] csr, y: f64[n] {{ {text} }}")
+    T, y = k(A)
+    assert T.numpy().tolist() == (2 * A).tolist() and y.tolist() == (2 * A).sum(1).tolist()
+
+
 def test_torch_tensors_are_updated() -> None:
     torch = pytest.importorskip("torch")
     k = sp.compile("kernel f(x: f64[n]) -> y: f64[n] { y[i] += x[i] }")

@@ -313,7 +313,8 @@ def programs(draw: st.DrawFn) -> Program:
         fmt = draw(formats(order))
         known = maker.operands | {d.name: d for d in decls} | _scalars(value)
         fill = fill_of(value, known, t) if not fmt.is_dense else t.np.type(0).item()
-        made = TensorDecl(name, t, tuple(maker.dim_of[v] for v in free), fmt, fill, "local" if name == "T" else "out")
+        role = "local" if name == "T" and not maker.chance(30) else "out"  # results may be read by later statements
+        made = TensorDecl(name, t, tuple(maker.dim_of[v] for v in free), fmt, fill, role)
         decls.append(made)
         target = Access(name, tuple(Index(v) for v in free), t)
         indices = tuple(IndexDecl(v, d) for v, d in maker.dim_of.items())
