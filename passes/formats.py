@@ -29,6 +29,7 @@ from sparsec.ir.tensor import (
     TensorDecl,
     assigns,
 )
+from sparsec.ir.tensor_values import scalar
 from sparsec.passes.lower.simplify import absent_value, same_value
 
 
@@ -63,7 +64,7 @@ def choose_formats(program: Program, given: Mapping[str, Format | None], *, open
 
 def _with_format(t: TensorDecl, fill: Literal | None, open_fill: bool) -> TensorDecl:
     if fill is not None:
-        value = t.dtype.np.type(fill.value).item()
+        value = scalar(fill.value, t.dtype).item()
         if open_fill or same_value(value, t.fill):
             return replace(t, format=sparse_default(t.ndim), fill=value)
     return replace(t, format=dense(t.ndim))

@@ -36,11 +36,12 @@ def to_buffers(kernel: Kernel) -> Module:
 
 
 def for_machine(module: Module) -> Module:
-    """Buffer IR without tiles and with marked loops in explicit vectors: for backends without tiles."""
+    """Buffer IR without complex values and tiles, and with marked loops in explicit vectors: for plain backends."""
+    from sparsec.passes.parts import split_complex
     from sparsec.passes.tiles import expand_tiles
     from sparsec.passes.vectorize import vectorize
 
-    for step in (expand_tiles, vectorize):
+    for step in (split_complex, expand_tiles, vectorize):
         module = step(module)
         _verify(module)
     return module

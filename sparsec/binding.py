@@ -19,7 +19,9 @@ from sparsec.formats.dense import Dense
 from sparsec.formats.format import Format
 from sparsec.formats.named import dense, from_levels
 from sparsec.ir.dtypes import DType
+from sparsec.ir.ops import cast_value
 from sparsec.ir.tensor import Program, TensorDecl
+from sparsec.ir.tensor_values import from_storage, to_storage
 from sparsec.knobs import knobs
 from sparsec.runtime.entries import dense_view, from_dense
 from sparsec.runtime.outside import dense_source, operand_storage
@@ -112,7 +114,7 @@ def _array(t: TensorDecl, given: Any) -> np.ndarray:
         _check_dtype(t, dtype)
     with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the imaginary part that a cast drops
-        cast = array.astype(t.dtype.np)
+        cast = to_storage(cast_value(from_storage(array, dtype), t.dtype), t.dtype)
     if not _kind_fits(array.dtype.kind, t.dtype) or (t.dtype.is_integer and not np.array_equal(cast, array)):
         raise TypeError_(f"operand '{t.name}' is declared {t.dtype}: {given!r:.60} does not fit")
     return cast

@@ -21,6 +21,7 @@ import numpy as np
 
 from sparsec.errors import BackendError
 from sparsec.ir.tensor import Program
+from sparsec.ir.tensor_values import real_parts
 from sparsec.knobs import knobs
 from sparsec.passes.lower.signature import Slot, signature
 from sparsec.runtime.storage import Storage
@@ -138,7 +139,8 @@ class Compiled:
         for slot in self.slots:
             if slot.kind == "result":
                 assert slot.dtype is not None
-                arrays.append(adopt(block[at], block[at + 1], slot.dtype.np))
+                parts = slot.dtype.part
+                arrays.append(adopt(block[at], block[at + 1], parts.np).view(slot.dtype.np))
                 at += 1
             at += 1
         return self._assembled(arrays, call)
@@ -168,15 +170,16 @@ class Compiled:
             name = p.buffer.name if hasattr(p, "buffer") else p.var.name
             match slot.kind:
                 case "in":
-                    args[name] = next(given).reshape(-1)
+                    args[name] = real_parts(next(given).reshape(-1))
                 case "out":
-                    args[name] = call.outs[slot.tensor].reshape(-1)
+                    args[name] = real_parts(call.outs[slot.tensor].reshape(-1))
                 case "dim":
                     args[name] = call.dims[slot.tensor]
                 case "result":
                     results.append(name)
         made = self.runner.run(self.machine_module, args)
-        return self._assembled([made[name] for name in results], call)
+        types = [slot.dtype.np for slot in self.slots if slot.kind == "result" and slot.dtype is not None]
+        return self._assembled([made[name].view(t) for name, t in zip(results, types, strict=True)], call)
 
 
 @dataclass(slots=True)

@@ -19,11 +19,12 @@ from sparsec.driver import Call, Compiled, Stopped, compiled
 from sparsec.errors import BackendError, FormatError, TypeError_, UnsupportedError, nearest
 from sparsec.formats.format import Format
 from sparsec.ir.tensor import Program, TensorDecl
+from sparsec.ir.tensor_values import from_storage
 from sparsec.knobs import knobs
 from sparsec.memo import Memo, remember
 from sparsec.passes.lower.supported import check_supported
 from sparsec.passes.lower.updates import continued, unfold_updates, with_updated
-from sparsec.results import as_array, check_nan, check_tensor, place, start, torch_of
+from sparsec.results import as_array, check_nan, check_tensor, place, returned, start, torch_of
 from sparsec.runtime.outside import operand_storage
 from sparsec.runtime.storage import Storage
 from sparsec.tensors import Tensor
@@ -216,11 +217,9 @@ class Kernel:
         if target is not None:
             mine = as_array(target)
             if mine is not array:
-                mine[...] = logical
+                mine[...] = logical if mine.dtype == logical.dtype else from_storage(logical, t.dtype)
             return target
-        if torch is not None:
-            return torch.from_numpy(logical) if t.dtype.numpy not in _NOT_TORCH else logical
-        return logical if t.ndim else logical[()]
+        return returned(t, logical, torch)
 
     # compiling
 
@@ -366,7 +365,6 @@ class Kernel:
 
 
 _NOTHING = np.empty(1)
-_NOT_TORCH = ("uint16", "uint32", "uint64")
 
 
 def _again(program: Program, nest: loops.Kernel | None, backend: str, threads: int | None, open_fills: bool) -> Kernel:

@@ -12,6 +12,7 @@ import numpy as np
 
 from sparsec.binding import Bound, shape_of
 from sparsec.driver import Call, Compiled
+from sparsec.ir.dtypes import BF16
 from sparsec.knobs import knobs
 from sparsec.results import fits, overlap
 from sparsec.runtime.outside import operand_storage
@@ -113,7 +114,7 @@ def remember(
     for t in results:
         assert t.format is not None
         if t.format.is_dense:
-            if t.format.order != tuple(range(t.ndim)) or not t.ndim:
+            if t.format.order != tuple(range(t.ndim)) or not t.ndim or t.dtype is BF16:
                 return None
             outs.append((shape_of(t, dims), t.dtype.np))
     if outs and len(outs) < len(results):

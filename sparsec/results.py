@@ -9,7 +9,9 @@ import numpy as np
 
 from sparsec.binding import shape_of
 from sparsec.errors import BackendError, ShapeError, TypeError_
+from sparsec.ir.dtypes import BF16
 from sparsec.ir.tensor import TensorDecl
+from sparsec.ir.tensor_values import from_storage, held
 from sparsec.runtime.outside import dense_array
 from sparsec.runtime.storage import Storage
 from sparsec.tensors import Tensor
@@ -22,9 +24,10 @@ def place(t: TensorDecl, dims: Mapping[str, int], given: Any, operands: Iterable
     stored = tuple(shape[d] for d in t.format.order)
     if given is not None:
         array = as_array(given)
-        if array.shape != shape or array.dtype != t.dtype.np:
+        if array.shape != shape or array.dtype not in (t.dtype.np, held(t.dtype)):
             raise ShapeError(
-                f"out for '{t.name}' has shape {array.shape} and dtype {array.dtype}, expected {shape} and {t.dtype.np}"
+                f"out for '{t.name}' has shape {array.shape} and dtype {array.dtype}, "
+                f"expected {shape} and {held(t.dtype)}"
             )
         if not array.flags.writeable:
             raise TypeError_(f"out for '{t.name}' is read-only")
@@ -89,6 +92,22 @@ def as_array(given: Any) -> np.ndarray:
     return dense_array(given, "out")
 
 
+def returned(t: TensorDecl, array: np.ndarray, torch: Any) -> Any:
+    """A dense result as the caller gets it: torch's if operands were, a scalar of order 0 as such.
+
+    bf16, which NumPy lacks, is f32 there; torch's shares the memory.
+    """
+    if torch is None:
+        array = from_storage(array, BF16) if t.dtype is BF16 else array
+        return array if t.ndim else array[()]
+    if t.dtype is BF16:
+        return torch.from_numpy(array).view(torch.bfloat16)
+    return torch.from_numpy(array) if t.dtype.numpy not in _NOT_TORCH else array
+
+
+_NOT_TORCH = ("uint16", "uint32", "uint64")
+
+
 def torch_of(operands: Sequence[Any]) -> Any:
     """The torch module if an operand is torch's."""
     import sys
@@ -103,11 +122,11 @@ def check_nan(results: Sequence[TensorDecl], outs: Mapping[str, np.ndarray], mad
         if not t.dtype.is_float and t.dtype.kind != "c":
             continue
         values = outs[t.name] if t.name in outs else made[t.name].values
-        bad = np.isnan(values.view(np.float16) if t.dtype.name == "bf16" else values)
+        bad = np.isnan(from_storage(values, t.dtype))
         if bad.any():
             where = tuple(int(c) for c in np.argwhere(bad)[0])
             place = f"at {where}" if t.name in outs else f"at position {where[0]} of its values"
             raise BackendError(f"result '{t.name}' is NaN {place}", hint="SPARSEC_CHECK=nan asked for this check")
 
 
-__all__ = ["as_array", "check_nan", "check_tensor", "fits", "overlap", "place", "start", "torch_of"]
+__all__ = ["as_array", "check_nan", "check_tensor", "fits", "overlap", "place", "returned", "start", "torch_of"]

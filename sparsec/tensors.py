@@ -12,11 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from sparsec.errors import FormatError, ShapeError, TypeError_, UnsupportedError
+from sparsec.errors import FormatError, ShapeError, TypeError_
 from sparsec.formats.format import Format
 from sparsec.formats.named import FORMATS, named_format
 from sparsec.ir import dtypes
 from sparsec.ir.dtypes import BF16, I32, I64, DType
+from sparsec.ir.ops import cast_value
+from sparsec.ir.tensor_values import from_storage, to_storage
 from sparsec.operators import Operators
 from sparsec.runtime import entries, outside
 from sparsec.runtime.storage import Scalar, Storage, as_fill, as_shape, is_list
@@ -95,11 +97,7 @@ class Tensor(Operators):
         return convert(self.storage, entries.coo_format(fmt.order))
 
     def _plain(self, values: np.ndarray) -> np.ndarray:
-        if self.storage.dtype is not BF16:
-            return values
-        from sparsec.ir.tensor_values import from_storage
-
-        return from_storage(values, BF16)
+        return from_storage(values, BF16) if self.storage.dtype is BF16 else values
 
     def numpy(self) -> np.ndarray:
         """A dense array: a view of the memory of a dense tensor, else a new one, the fill where nothing is stored.
@@ -130,14 +128,11 @@ class Tensor(Operators):
         to = _dtype(dtype)
         if to is self.storage.dtype:
             return self
-        if BF16 in (to, self.storage.dtype):
-            raise UnsupportedError("casts of bf16 tensors cannot run yet")
-        values, fill = self.storage.values, self.fill_value
-        if to.kind != "c" and isinstance(fill, complex):
-            values, fill = values.real, fill.real
-        with np.errstate(all="ignore"):
-            values = values.astype(to.np)
-        return Tensor(dataclasses.replace(self.storage, dtype=to, fill=as_fill(fill, to), values=values))
+        held = from_storage(self.storage.values, self.storage.dtype)
+        values, fill = cast_value(held, to), cast_value(self.fill_value, to)
+        return Tensor(
+            dataclasses.replace(self.storage, dtype=to, fill=as_fill(fill, to), values=to_storage(values, to))
+        )
 
     def prune(self) -> Tensor:
         """Without the stored entries that equal the fill; itself if there are none, or if it is dense."""

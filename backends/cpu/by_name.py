@@ -10,7 +10,8 @@ import numpy as np
 
 from sparsec.backends.cpu.jit import Artifact, adopt, compile_module
 from sparsec.errors import BackendError
-from sparsec.ir.buffer import ABORT_CODES, BufferParam, Module, ScalarParam
+from sparsec.ir.buffer import ABORT_CODES, BufferParam, Module, ScalarParam, scalar
+from sparsec.ir.tensor_values import from_storage, held, to_storage
 
 _NAMES = {code: name for name, code in ABORT_CODES.items()}
 
@@ -56,7 +57,8 @@ def _results(module: Module, block: ctypes.Array[ctypes.c_int64]) -> dict[str, n
 def _scalar(p: ScalarParam, value: Any) -> np.ndarray:
     """The bits of a scalar in an 8-byte slot."""
     slot = np.zeros(8, np.uint8)
-    bits = np.asarray(value).astype(p.var.type.np).reshape(1).view(np.uint8)  # type: ignore[union-attr]
+    t = scalar(p.var.type)
+    bits = to_storage(from_storage(np.asarray(value, held(t)), t), t).reshape(1).view(np.uint8)
     slot[: bits.size] = bits
     return slot
 

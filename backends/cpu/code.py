@@ -13,14 +13,14 @@ import numpy as np
 
 from sparsec.errors import UnsupportedError
 from sparsec.ir.buffer import Type, Vec, scalar
-from sparsec.ir.dtypes import DType
+from sparsec.ir.dtypes import BF16, DType, round_bf16
 
-_LLVM = {"bool": "i1", "f16": "half", "f32": "float", "f64": "double"}
+_LLVM = {"bool": "i1", "f16": "half", "bf16": "float", "f32": "float", "f64": "double"}
 
 
 @cache
 def ll(t: Type) -> str:
-    """The LLVM type of a value in a register; raises ``UnsupportedError`` for bf16 and complex."""
+    """The LLVM type of a value in a register; a complex one must have been split before (``passes/parts.py``)."""
     if isinstance(t, Vec):
         return f"<{t.lanes} x {ll(t.dtype)}>"
     if t.kind in "ui":
@@ -28,16 +28,25 @@ def ll(t: Type) -> str:
     try:
         return _LLVM[t.name]
     except KeyError:
-        message = f"the cpu backend cannot compute with {t.name} yet"
-        raise UnsupportedError(message, hint="cast it to f32 or f64") from None
+        message = f"the cpu backend does not know {t.name}"
+        raise UnsupportedError(message, hint="the pass 'parts' splits complex values") from None
 
 
 @cache
 def memory_type(t: Type) -> str:
-    """The LLVM type of an element (or of contiguous lanes) in memory: a bool takes a byte."""
-    if scalar(t).kind == "b":
-        return f"<{t.lanes} x i8>" if isinstance(t, Vec) else "i8"
-    return ll(t)
+    """The LLVM type of an element (or of contiguous lanes) in memory: a bool takes a byte, bf16 is its bits."""
+    inner = "i8" if scalar(t).kind == "b" else "i16" if scalar(t) is BF16 else ""
+    if not inner:
+        return ll(t)
+    return f"<{t.lanes} x {inner}>" if isinstance(t, Vec) else inner
+
+
+@cache
+def memory_suffix(t: Type) -> str:
+    """How intrinsics name the type of contiguous lanes in memory."""
+    inner = memory_type(scalar(t))
+    name = inner if inner.startswith("i") else suffix(scalar(t))
+    return f"v{t.lanes}{name}" if isinstance(t, Vec) else name
 
 
 @cache
@@ -56,10 +65,12 @@ def literal(value: object, t: Type) -> str:
         return "true" if value else "false"
     if t.kind in "ui":
         return str(int(value))  # type: ignore[call-overload]
-    if t.bits == 16:
+    if t is BF16:
+        value = round_bf16(value).item()
+    elif t.bits == 16:
         return f"0xH{np.asarray(value, np.float16).view(np.uint16).item():04X}"
     ll(t)
-    rounded = float(t.np.type(value))
+    rounded = float(np.float32(value) if t is BF16 else t.np.type(value))  # type: ignore[arg-type]
     return f"0x{struct.unpack('<Q', struct.pack('<d', rounded))[0]:016X}"
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from sparsec.backends.cpu.code import Code, ModuleText, ll, memory_type, quoted
 from sparsec.backends.cpu.jit import ENTRY
 from sparsec.backends.cpu.parallel import emit_parallel
-from sparsec.backends.cpu.statements import Emitter, pointer_attributes
+from sparsec.backends.cpu.statements import Emitter, from_memory, pointer_attributes
 from sparsec.ir.buffer import BufferParam, Function, Module, Param
 
 
@@ -43,9 +43,7 @@ def _emit_entry(text: ModuleText, f: Function) -> None:
         slot += 1
         if not isinstance(p, BufferParam):
             t = p.var.type
-            value = c.ins(f"load {memory_type(t)}, ptr {at}, align 8")
-            if memory_type(t) != ll(t):
-                value = c.ins(f"icmp ne i8 {value}, 0")
+            value = from_memory(c, c.ins(f"load {memory_type(t)}, ptr {at}, align 8"), t)
             args.append(f"{ll(t)} {value}")
         elif p.mode == "result":
             slot += 1

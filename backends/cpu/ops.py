@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from sparsec.backends.cpu.bfloat import rounded
 from sparsec.backends.cpu.code import Code, literal, ll, suffix, with_dtype
 from sparsec.errors import UnsupportedError
 from sparsec.ir.buffer import Type, Vec, scalar
-from sparsec.ir.dtypes import BOOL, F16, F32, F64, I32, I64
+from sparsec.ir.dtypes import BF16, BOOL, F16, F32, F64, I8, I32, I64, U8
 
 Emit = Callable[[Code, list[str], Type, Type], str]
 """(code, operands, type of the first operand, type of the outcome) -> value."""
@@ -20,6 +21,8 @@ Emit = Callable[[Code, list[str], Type, Type], str]
 def emit_op(c: Code, op: str, args: list[str], t: Type, rt: Type) -> str:
     """Append operator ``op``; ``t`` is the type of its first operand (``rt`` without operands)."""
     inner = scalar(t)
+    if BF16 in (inner, scalar(rt)):
+        return _bfloat(c, op, args, t, rt)
     if inner is F16 and op in _VIA_F32:
         wide = with_dtype(t, F32)
         extended = [c.ins(f"fpext {ll(t)} {a} to {ll(wide)}") for a in args]
@@ -31,6 +34,15 @@ def emit_op(c: Code, op: str, args: list[str], t: Type, rt: Type) -> str:
     except KeyError:
         raise UnsupportedError(f"the cpu backend has no operator '{op}'") from None
     return emit(c, args, t, rt)
+
+
+def _bfloat(c: Code, op: str, args: list[str], t: Type, rt: Type) -> str:
+    """An operator on bf16, which a register holds as f32: computed there and rounded, where rounding can matter."""
+    of, to = (with_dtype(x, F32 if scalar(x) is BF16 else scalar(x)) for x in (t, rt))
+    value = emit_op(c, op, args, of, to)
+    if scalar(rt) is not BF16 or op in _EXACT or (op == "cast" and scalar(t) in (BF16, BOOL, I8, U8)):
+        return value
+    return rounded(c, value, rt)
 
 
 def _lane_by_lane(c: Code, op: str, args: list[str], t: Vec, rt: Type) -> str:
@@ -448,6 +460,8 @@ def _choose(c: Code, a: list[str], t: Type, rt: Type) -> str:
 _INTRINSICS = ("exp", "log", "sqrt", "sin", "cos")
 _LIBM = ("log1p", "expm1", "cbrt", "tan", "asin", "acos", "atan", "atan2", "sinh", "cosh", "tanh")
 _LIBM_REST = ("asinh", "acosh", "atanh", "erf")
+_EXACT = frozenset(("neg", "abs", "min", "max", "select", "relu", "sign", "conj", "real", "imag", "splat", "iota"))
+"""Operators whose value on bf16 is one of bf16."""
 _LANEWISE = frozenset((*_LIBM, *_LIBM_REST, "floordiv", "mod", "pow"))
 _VIA_F32 = frozenset((*_INTRINSICS, *_LIBM, *_LIBM_REST, "floordiv", "mod", "pow", "rsqrt", "sigmoid", "gelu", "silu"))
 

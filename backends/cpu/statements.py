@@ -6,7 +6,8 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from sparsec.backends.cpu.code import Code, ModuleText, literal, ll, memory_type, quoted, suffix, with_dtype
+from sparsec.backends.cpu.bfloat import narrow, widen
+from sparsec.backends.cpu.code import Code, ModuleText, literal, ll, memory_suffix, memory_type, quoted, with_dtype
 from sparsec.backends.cpu.ops import emit_op
 from sparsec.errors import BackendError
 from sparsec.ir.buffer import (
@@ -45,7 +46,7 @@ from sparsec.ir.buffer import (
     While,
     scalar,
 )
-from sparsec.ir.dtypes import BOOL, I64
+from sparsec.ir.dtypes import BF16, BOOL, I64
 
 STACK_LIMIT = 1 << 16
 """Bytes; a larger "stack" buffer lives on the heap, since threads have small stacks."""
@@ -99,6 +100,22 @@ def pointer_attributes(p: BufferParam) -> str:
     if p.mode == "result":
         return "noalias"
     return f"noalias align {p.buffer.dtype.nbytes}" + (" readonly" if p.mode == "in" else "")
+
+
+def from_memory(c: Code, value: str, t: Type) -> str:
+    """An element (or contiguous lanes) as loaded, as a value in a register."""
+    if scalar(t) is BF16:
+        return widen(c, value, t)
+    if scalar(t) is BOOL:
+        return c.ins(f"icmp ne {memory_type(t)} {value}, {'zeroinitializer' if isinstance(t, Vec) else 0}")
+    return value
+
+
+def to_memory(c: Code, value: str, t: Type) -> str:
+    """A value in a register as it is stored."""
+    if scalar(t) is BF16:
+        return narrow(c, value, t)
+    return c.ins(f"zext {ll(t)} {value} to {memory_type(t)}") if scalar(t) is BOOL else value
 
 
 class Emitter:
@@ -240,9 +257,7 @@ class Emitter:
         self.check(e.buffer, e.index, at, t, mask)
         where = self.address(e.buffer, e.index, at)
         value = self.load_from(where, e.buffer, isinstance(e.index.type, Vec), t, mask)
-        if scalar(t).kind != "b":
-            return value
-        return c.ins(f"icmp ne {memory_type(t)} {value}, {'zeroinitializer' if isinstance(t, Vec) else 0}")
+        return from_memory(c, value, t)
 
     def load_from(self, where: str, buffer: Buffer, gather: bool, t: Type, mask: str | None) -> str:
         c, mem, align = self.c, memory_type(t), buffer.dtype.nbytes
@@ -251,7 +266,7 @@ class Emitter:
         assert isinstance(t, Vec)
         lanes, bits = t.lanes, f"<{t.lanes} x i1>"
         mask = mask or "splat (i1 true)"
-        name = suffix(t) if scalar(t).kind != "b" else f"v{lanes}i8"
+        name = memory_suffix(t)
         if gather:
             symbol, pointers = f"llvm.masked.gather.{name}.v{lanes}p0", f"<{lanes} x ptr>"
         else:
@@ -335,15 +350,14 @@ class Emitter:
 
     def store_to(self, where: str, buffer: Buffer, scatter: bool, value: str, t: Type, mask: str | None) -> None:
         c, mem, align = self.c, memory_type(t), buffer.dtype.nbytes
-        if mem != ll(t):
-            value = c.ins(f"zext {ll(t)} {value} to {mem}")
+        value = to_memory(c, value, t)
         if not scatter and mask is None:
             c.do(f"store {mem} {value}, ptr {where}, align {align}")
             return
         assert isinstance(t, Vec)
         lanes, bits = t.lanes, f"<{t.lanes} x i1>"
         mask = mask or "splat (i1 true)"
-        name = suffix(t) if scalar(t).kind != "b" else f"v{lanes}i8"
+        name = memory_suffix(t)
         if scatter:
             symbol, pointers = f"llvm.masked.scatter.{name}.v{lanes}p0", f"<{lanes} x ptr>"
         else:
@@ -605,4 +619,4 @@ _STATEMENTS: dict[type, Callable[[Emitter, Any], None]] = {
     Comment: Emitter.comment,
 }
 
-__all__ = ["Emitter", "pointer_attributes"]
+__all__ = ["Emitter", "from_memory", "pointer_attributes"]

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from sparsec.frontends.dsl.symbols import Scalar, Tensor
 from sparsec.ir import ops
 from sparsec.ir.tensor import Access, Assign, Expr, Index, Literal, Map, Reduce
+from sparsec.ir.tensor_values import scalar
 
 
 def natural_fill(s: Assign, target: Tensor, tensors: Mapping[str, Tensor]) -> Scalar | None:
@@ -45,9 +46,9 @@ def absent_map(e: Map, args: list[object]) -> object:
     for n, a in enumerate(args):
         zero = op.annihilator if op.annihilator is not None or n else op.left_annihilator
         if zero is not None and a is not None and a == zero:
-            return e.dtype.np.type(zero).item()
+            return scalar(zero, e.dtype).item()
     if any(a is None for a in args):
         return None
-    typed = tuple(given.dtype.np.type(a) for given, a in zip(e.args, args, strict=True))
+    typed = tuple(scalar(a, given.dtype) for given, a in zip(e.args, args, strict=True))
     value: object = ops.evaluate(e.op, typed, e.dtype).item()
     return value

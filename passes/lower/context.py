@@ -219,6 +219,6 @@ def combine(op_name: str, old: Expr, new: Expr) -> Expr:
     """``old`` folded with ``new`` by a monoid's operator; float additions may be reassociated."""
     operator = ops.MONOIDS[op_name].op
     assert operator is not None
-    if operator == "add" and isinstance(old.type, DType) and old.type.is_float:
+    if operator == "add" and isinstance(old.type, DType) and old.type.kind in "fc":
         return op("radd", old, new, type=old.type)
     return op(operator, old, new)

@@ -24,6 +24,7 @@ from sparsec.ir.loops import (
 )
 from sparsec.ir.rewrite import walk
 from sparsec.ir.tensor import Access, Index, Literal
+from sparsec.ir.tensor_values import scalar
 from sparsec.passes.lower import parallel
 from sparsec.passes.lower.coiterate import Cases, Coiteration, Subset, Walker, make_walker, probe
 from sparsec.passes.lower.context import Context, Cursor, Env, Work
@@ -461,7 +462,7 @@ class Lowerer:
             return True
         if monoid.op is None or not isinstance(body.value, Literal):
             return False
-        value = body.value.dtype.np.type(body.value.value)
+        value = scalar(body.value.value, body.value.dtype)
         return bool(ops.evaluate(monoid.op, (value, value), body.value.dtype) == value)
 
     def _absent_once(

@@ -33,6 +33,7 @@ from sparsec.ir.tensor import (
     Reduce,
     TensorDecl,
 )
+from sparsec.ir.tensor_values import scalar
 from sparsec.passes.lower.order import Choice, Query, choose_order, is_sparse, level_variables, result_prefix
 from sparsec.passes.lower.panels import Panel, find_panel
 from sparsec.passes.lower.scatter import can_scatter
@@ -509,7 +510,7 @@ class Planner:
         if not is_sparse(target) or target.role == "local":
             return
         computed = self.absent(value)
-        if isinstance(computed, Literal) and not same_value(computed.value, target.dtype.np.type(target.fill).item()):
+        if isinstance(computed, Literal) and not same_value(computed.value, scalar(target.fill, target.dtype).item()):
             raise FormatError(
                 f"result '{target.name}' has fill {target.fill}, but where no operand has an entry the statement gives "
                 f"{computed.value}",

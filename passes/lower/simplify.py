@@ -15,7 +15,6 @@ Rules by name (``Z`` is a literal marked ``fill``: the value of an unstored entr
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -27,6 +26,7 @@ from sparsec.ir.dtypes import DType
 from sparsec.ir.loops import Accumulate, Assemble, Forall, ForallStored, Sequence, Stmt, Tile, Workspace
 from sparsec.ir.rewrite import map_children, walk
 from sparsec.ir.tensor import Access, Expr, Literal, Map, MonoidDef, Reduce
+from sparsec.ir.tensor_values import scalar
 
 Tuples = tuple[MonoidDef, ...]
 """Definitions of monoids with a tuple state."""
@@ -37,9 +37,7 @@ Start = Callable[[str], object | None]
 
 def same_value(a: object, b: object) -> bool:
     """Equality of Python scalars in which NaN equals NaN (and -0.0 equals 0.0: an unstored zero has no sign)."""
-    if isinstance(a, float) and isinstance(b, float):
-        return (math.isnan(a) and math.isnan(b)) or a == b
-    return bool(a == b)
+    return bool(a == b) or (a != a and b != b)
 
 
 def _is(e: Expr, value: object) -> bool:
@@ -61,7 +59,7 @@ def simplify_map(e: Map) -> Expr:
     args = e.args
     op = ops.OPS[e.op]
     if all(isinstance(a, Literal) for a in args):
-        values = tuple(a.dtype.np.type(a.value) for a in args)  # type: ignore[union-attr]
+        values = tuple(scalar(a.value, a.dtype) for a in args)  # type: ignore[union-attr]
         value = ops.evaluate(e.op, values, e.dtype).item()
         fill = any(_absent(a) for a in args)
         decided = _forced(e)
@@ -82,7 +80,7 @@ def simplify_map(e: Map) -> Expr:
     if decided is not None:
         return decided
     if exact and any(_is(x, op.annihilator) for x in (a, b)):
-        return Literal(e.dtype.np.type(op.annihilator).item(), e.dtype)
+        return Literal(scalar(op.annihilator, e.dtype).item(), e.dtype)
     if e.dtype == a.dtype and _neutral(a, op.identity, exact):
         return b
     if e.dtype == a.dtype and (_neutral(b, op.identity, exact) or _neutral(b, op.right_identity, exact)):
@@ -102,7 +100,7 @@ def _forced(e: Map) -> Literal | None:
         if isinstance(a, Literal) and a.fill:
             value = ops.forced(e.op, n, a.value)
             if value is not None:
-                return Literal(e.dtype.np.type(value).item(), e.dtype, fill=True)
+                return Literal(scalar(value, e.dtype).item(), e.dtype, fill=True)
     return None
 
 
@@ -158,7 +156,7 @@ def prune(stmt: Stmt, start: Start, tuples: Tuples = ()) -> Stmt | None:
 
 
 def _as(dtype: DType, value: object) -> object:
-    return dtype.np.type(value).item()
+    return scalar(value, dtype).item()
 
 
 def _does_nothing(op: str, value: Literal, tuples: Tuples) -> bool:
@@ -221,7 +219,7 @@ def absent_value(e: Expr, fills: Mapping[Expr, Expr], users: Tuples = ()) -> Exp
                 m = monoids.typed(m, new.body.dtype)
                 return Literal(monoids.nothing(m), new.dtype, fill=True) if skips(m, new.body) else new
             monoid = ops.MONOIDS[new.monoid]
-            value = new.body.dtype.np.type(new.body.value).item()
+            value = scalar(new.body.value, new.body.dtype).item()
             if (same_value(monoid.identity(new.body.dtype), value) or monoid.idempotent):
                 return Literal(value, new.dtype, fill=True)
         return new

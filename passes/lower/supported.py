@@ -5,15 +5,11 @@ from __future__ import annotations
 from typing import NoReturn
 
 from sparsec.errors import UnsupportedError
-from sparsec.ir.dtypes import BF16
 from sparsec.ir.rewrite import walk
 from sparsec.ir.tensor import (
     Access,
-    Dim,
     Expr,
     Index,
-    Literal,
-    Map,
     Program,
     Reduce,
     Scan,
@@ -39,8 +35,6 @@ def _no(what: str, node: Expr | Stmt | TensorDecl, hint: str | None = None) -> N
 
 
 def _declaration(t: TensorDecl) -> None:
-    if t.dtype is BF16 or t.dtype.kind == "c":
-        _no(f"dtype {t.dtype} of '{t.name}'", t)
     if t.format is not None:
         try:
             t.format.require_runnable()
@@ -60,7 +54,7 @@ def _statement(s: Stmt) -> None:
     if len(set(names)) < len(names):
         _no("a left side that repeats an index", s.target)
     for n in walk(s):
-        if isinstance(n, Literal | Index | Dim | Access | Map | Reduce | Scan | Softmax | Top | Stored):
+        if isinstance(n, Access | Reduce | Scan | Softmax | Top | Stored):
             _expression(n)
 
 
@@ -80,9 +74,6 @@ def _expression(n: Expr) -> None:
         case Access():
             if any(not isinstance(e, Index) for e in n.indices):
                 _no(f"an index of '{n.tensor}' that is not a plain variable", n)
-        case Map() | Literal():
-            if n.dtype is BF16 or n.dtype.kind == "c":
-                _no(f"a value of dtype {n.dtype}", n)
 
 
 __all__ = ["check_supported"]

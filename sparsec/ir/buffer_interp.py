@@ -8,7 +8,7 @@ What all backends agree on, where the node's docstrings leave it open:
 - Integers wrap.  Division and remainder by zero are 0, the least integer by -1 wraps.  ``shl`` and ``shr`` by less
   than 0 or at least the width give 0.  A float cast to an integer that cannot hold it gives some integer; a cast to
   bool is != 0.
-- A complex number cast to a real type loses its imaginary part.
+- A complex number cast to a real type loses its imaginary part; as a bool it is != 0.
 - f16 and bf16 compute in f32 and round after every operator; a cast to bf16 rounds to f32 first.
 - ``Alloc`` of a negative or overflowing size aborts with "memory".  Memory without ``init`` holds anything (here: NaN,
   and large integers, to show in results).
@@ -63,7 +63,7 @@ from sparsec.ir.buffer import (
     scalar,
 )
 from sparsec.ir.buffer_text import print_expr
-from sparsec.ir.dtypes import BF16, BOOL, F32, F64, DType, round_bf16
+from sparsec.ir.dtypes import BF16, BOOL, F64, DType, round_bf16
 
 Value = Any
 """bool, int (integers of any width) and float (f64) are Python's, other scalars and all vectors are NumPy's; bf16 is
@@ -250,8 +250,7 @@ def _general(op: str, args: tuple[Value, ...], types: tuple[Any, ...], t: Any) -
         return total
     if op == "fma":
         return _general("add", (_general("mul", values[:2], types[:2], t), values[2]), (t, t), t)
-    computed = ops.evaluate("add" if op == "radd" else op, values, F32 if inner is BF16 else inner)
-    return round_bf16(computed)[()] if inner is BF16 else computed
+    return ops.evaluate("add" if op == "radd" else op, values, inner)
 
 
 # functions

@@ -48,6 +48,7 @@ from sparsec.ir.buffer import (
     scalar,
 )
 from sparsec.ir.dtypes import BOOL, I64, DType
+from sparsec.ir.tensor_values import scalar as number
 
 
 def _is(e: Expr, value: object) -> bool:
@@ -71,7 +72,7 @@ def _simplify(name: str, args: tuple[Expr, ...], type: Type) -> Expr | None:
     if isinstance(type, Vec):
         return None
     if name in ops.OPS and all(isinstance(a, Const) for a in args):
-        values = tuple(scalar(a.type).np.type(a.value) for a in args)  # type: ignore[union-attr]
+        values = tuple(number(a.value, scalar(a.type)) for a in args)  # type: ignore[union-attr]
         return Const(ops.evaluate(name, values, type).item(), type)
     if name == "cast" and args[0].type == type:
         return args[0]

@@ -55,6 +55,11 @@ class DType:
         return isinstance(value, int) and abs(value) < _FIRST_INFINITE[self.name]
 
     @property
+    def part(self) -> DType:
+        """The type of the parts of a complex type; another type itself."""
+        return {"c64": F32, "c128": F64}.get(self.name, self)
+
+    @property
     def is_integer(self) -> bool:
         return self.kind in "ui"
 

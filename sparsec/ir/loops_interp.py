@@ -23,7 +23,7 @@ import numpy as np
 
 from sparsec.errors import ShapeError, TypeError_, UnsupportedError
 from sparsec.ir import monoids, ops
-from sparsec.ir.dtypes import BF16, DType
+from sparsec.ir.dtypes import DType
 from sparsec.ir.loops import (
     Accumulate,
     Assemble,
@@ -41,6 +41,7 @@ from sparsec.ir.loops import (
 )
 from sparsec.ir.rewrite import walk
 from sparsec.ir.tensor import Access, Dim, Expr, Extent, Index, Literal, Map, MonoidDef, Stored, TensorDecl
+from sparsec.ir.tensor_values import from_storage, held, scalar, to_storage
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Outcome = tuple[Any, bool]
@@ -74,7 +75,8 @@ def execute(
     machine = _Machine(kernel, arrays, dict(dims or {}), stored or {})
     machine.run(kernel.body)
     results = [t.name for t in kernel.tensors if t.role in ("out", "inout")]
-    return {n: machine.slots[n].values for n in results}, {n: machine.slots[n].stored for n in results}
+    slots = {n: machine.slots[n] for n in results}
+    return {n: to_storage(s.values, s.dtype) for n, s in slots.items()}, {n: s.stored for n, s in slots.items()}
 
 
 @dataclass(slots=True)
@@ -106,7 +108,7 @@ class _Machine:
                 raise TypeError_(f"kernel '{kernel.name}': operand '{t.name}' is missing")
             self._bind_dims(t, np.asarray(arrays[t.name]))
         for t in inputs:
-            values = np.array(arrays[t.name], dtype=_np(t.dtype))
+            values = from_storage(arrays[t.name], t.dtype)
             self.slots[t.name] = self._slot(t, values, self._pattern(t, values, stored.get(t.name)))
         for t in kernel.tensors:
             if t.role in ("out", "local"):
@@ -125,16 +127,16 @@ class _Machine:
             return np.ones(values.shape, bool)
         if given is not None:
             return np.array(given, dtype=bool)
-        fill = _np(t.dtype).type(t.fill)
+        fill = scalar(t.fill, t.dtype)
         both_nan = np.isnan(values) & np.isnan(fill) if values.dtype.kind in "fc" else False
         return np.array((values != fill) & ~both_nan)
 
     def _slot(self, t: TensorDecl, values: Array, pattern: Array) -> _Slot:
-        return _Slot(values, pattern, values.dtype.type(t.fill), t.dtype, _sparse(t), (0,) * t.ndim, True)
+        return _Slot(values, pattern, scalar(t.fill, t.dtype), t.dtype, _sparse(t), (0,) * t.ndim, True)
 
     def _create(self, t: TensorDecl, init: object) -> None:
         shape = tuple(self.extent(d) for d in t.dims)
-        values = np.full(shape, init, _np(t.dtype))
+        values = np.full(shape, scalar(init, t.dtype), held(t.dtype))
         self.slots[t.name] = self._slot(t, values, np.full(shape, not _sparse(t)))
 
     def extent(self, e: Extent) -> int:
@@ -211,10 +213,10 @@ class _Machine:
             else:
                 shape.append(len(self.domain(w.domain)))
                 offsets.append(0)
-        values = np.full(shape, s.init, _np(s.dtype))
+        values = np.full(shape, scalar(s.init, s.dtype), held(s.dtype))
         tracks = s.kind in ("scalar", "bitmap", "list")
         pattern = np.full(shape, not tracks)
-        self.slots[s.name] = _Slot(values, pattern, values.dtype.type(s.init), s.dtype, tracks, tuple(offsets), False)
+        self.slots[s.name] = _Slot(values, pattern, scalar(s.init, s.dtype), s.dtype, tracks, tuple(offsets), False)
         if s.monoid in self.monoids:
             self.states[s.name] = monoids.zero(self.monoids[s.monoid])
         self.run(s.producer)
@@ -270,7 +272,7 @@ class _Machine:
     def evaluate(self, e: Expr) -> Outcome:
         match e:
             case Literal(value, dtype, fill):
-                return _np(dtype).type(value), fill
+                return scalar(value, dtype), fill
             case Index(name):
                 return np.int64(self.indices[name]), False
             case Dim(name):
@@ -294,18 +296,11 @@ class _Machine:
         for n, (value, absent) in enumerate(outcomes):
             decided = ops.forced(name, n, value) if absent else None
             if decided is not None:
-                return _np(dtype).type(decided), True
-        _np(dtype)  # refuses bf16
+                return scalar(decided, dtype), True
         result = ops.evaluate(name, tuple(v for v, _ in outcomes), dtype)
         gone = [absent for _, absent in outcomes]
         constant = [isinstance(a, Literal | Dim) for a in args]
         return result, any(gone) and all(g or c for g, c in zip(gone, constant, strict=True))
-
-
-def _np(t: DType) -> np.dtype[Any]:
-    if t is BF16:
-        raise UnsupportedError("dtype bf16 cannot run in the reference interpreter")
-    return t.np
 
 
 def _same(value: Any, other: object) -> bool:

@@ -29,7 +29,7 @@ from typing import Any
 
 import numpy as np
 
-from sparsec.ir.dtypes import BF16, BOOL, C64, C128, F32, F64, DType, round_bf16
+from sparsec.ir.dtypes import BF16, BOOL, DType, round_bf16
 
 Value = Any  # a NumPy scalar or array
 
@@ -88,6 +88,16 @@ def _sigmoid(x: Value) -> Value:
     )
 
 
+def _log1p(x: Value) -> Value:
+    """NumPy's loses all digits of a small complex number."""
+    x = np.asarray(x)
+    if x.dtype.kind != "c":
+        return np.log1p(x)
+    small = (np.abs(x.real) < 0.5) & (np.abs(x.imag) < 0.5)
+    real = np.where(small, np.log1p(x.real * (2 + x.real) + x.imag * x.imag) / 2, np.log1p(x).real)
+    return (real + 1j * np.log1p(x).imag).astype(x.dtype)
+
+
 def _erf(x: Value) -> Value:
     import math
 
@@ -139,7 +149,7 @@ _TABLE = (
     _op("select", 3, "select", np.where),
     _op("exp", 1, "float", np.exp),
     _op("log", 1, "float", np.log),
-    _op("log1p", 1, "float", np.log1p),
+    _op("log1p", 1, "float", _log1p),
     _op("expm1", 1, "float", np.expm1),
     _op("sqrt", 1, "float", np.sqrt),
     _op("rsqrt", 1, "float", lambda x: (1 / np.sqrt(x)).astype(np.asarray(x).dtype)),
@@ -213,28 +223,29 @@ def result_dtype(name: str, args: tuple[DType, ...]) -> DType:
     if rule in ("compare", "bool", "test"):
         return BOOL
     if rule == "part":
-        return {C64: F32, C128: F64}.get(args[0], args[0])
+        return args[0].part
     if rule == "select":
         return args[1]
     return args[0]
 
 
 def evaluate(name: str, args: tuple[Value, ...], dtype: DType) -> Value:
-    """The NumPy meaning of an operator, in ``dtype``, without floating-point warnings."""
+    """The NumPy meaning of an operator, in ``dtype``, without floating-point warnings; bf16 is held in f32."""
     with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         if name == "cast":
             return cast_value(args[0], dtype)
-        return np.asarray(OPS[name].numpy(*args)).astype(dtype.np, copy=False)[()]
+        out = np.asarray(OPS[name].numpy(*args))
+        return round_bf16(out)[()] if dtype is BF16 else out.astype(dtype.np, copy=False)[()]
 
 
 def cast_value(value: Value, dtype: DType) -> Value:
     """``value`` in ``dtype`` as NumPy's astype does it; float to integer truncates, out of range is undefined.
 
-    bf16 comes as f32, rounded to f32 first.
+    A complex number loses its imaginary part, but as a bool.  bf16 comes as f32, rounded to f32 first.
     """
     a = np.asarray(value)
-    if a.dtype.kind == "c" and dtype.kind != "c":
+    if a.dtype.kind == "c" and dtype.kind not in "bc":
         a = a.real
     with np.errstate(over="ignore", invalid="ignore"):
         return round_bf16(a.astype(np.float32))[()] if dtype is BF16 else a.astype(dtype.np)[()]
@@ -260,6 +271,10 @@ def _least(t: DType) -> object:
     return False if t is BOOL else (-np.inf if t.is_float else int(np.iinfo(t.np).min))
 
 
+def _number(t: DType, n: int) -> object:
+    return float(n) if t is BF16 else t.np.type(n).item()
+
+
 def _greatest(t: DType) -> object:
     return True if t is BOOL else (np.inf if t.is_float else int(np.iinfo(t.np).max))
 
@@ -267,8 +282,8 @@ def _greatest(t: DType) -> object:
 MONOIDS: dict[str, Monoid] = {
     m.name: m
     for m in (
-        Monoid("add", "add", lambda t: t.np.type(0).item()),
-        Monoid("mul", "mul", lambda t: t.np.type(1).item()),
+        Monoid("add", "add", lambda t: _number(t, 0)),
+        Monoid("mul", "mul", lambda t: _number(t, 1)),
         Monoid("min", "min", _greatest, idempotent=True),
         Monoid("max", "max", _least, idempotent=True),
         Monoid("or", "or", lambda t: False, idempotent=True),

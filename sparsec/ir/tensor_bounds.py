@@ -30,7 +30,7 @@ from typing import Any
 import numpy as np
 
 from sparsec.ir import ops
-from sparsec.ir.dtypes import BF16, BOOL, F64, DType
+from sparsec.ir.dtypes import BF16, BOOL, C128, F64, DType
 from sparsec.ir.tensor import (
     Access,
     Assign,
@@ -303,7 +303,8 @@ def map_bound(op: str, values: tuple[Array, ...], value: Array, parts: tuple[Mag
         if op in _KEEP or (op == "cast" and floating and values[0].dtype.kind in "fc"):
             ratio = max(eps(parts[0].dtype) / eps(t), 1.0) if floating else 1.0
             total = np.where(exact, size, parts[0].total * ratio)
-            return Magnitude(t, terms, total, exact, loose)
+            rounds = op == "abs" and parts[0].dtype.kind == "c"
+            return Magnitude(t, terms, total, rough if rounds else exact, loose)
         if not floating and all(p.dtype.kind not in "fc" for p in parts):
             return Magnitude(t, terms, size, np.ones(shape, bool), loose)
         if op in ("min", "max") and floating:
@@ -334,15 +335,16 @@ def _select(values: tuple[Array, ...], shape: tuple[int, ...], parts: tuple[Magn
 
 def _sample(op: str, values: tuple[Array, ...], parts: tuple[Magnitude, ...], t: DType) -> Array:
     """Greatest change of the result at the ends of the arguments' tolerances; NaN where it is no number at some."""
-    wide = tuple(v.astype(np.float64) if v.dtype.kind == "f" else v for v in values)
-    into = F64 if t.kind == "f" else t
+    wide = tuple(v.astype(np.result_type(v, np.float64)) if v.dtype.kind in "fc" else v for v in values)
+    into = F64 if t.kind == "f" else C128 if t.kind == "c" else t
     tolerances = [
-        np.where(np.isfinite(p.tolerance), p.tolerance, 0.0) if v.dtype.kind == "f" else None
+        np.where(np.isfinite(p.tolerance), p.tolerance, 0.0) if v.dtype.kind in "fc" else None
         for v, p in zip(values, parts, strict=True)
     ]
+    ends = {"f": (-1, 1), "c": (-1, 1, -1j, 1j)}
     center = np.asarray(ops.evaluate(op, wide, into))
     worst = np.zeros(center.shape)
-    for signs in product(*((-1, 1) if d is not None else (0,) for d in tolerances)):
+    for signs in product(*(ends.get(v.dtype.kind, (0,)) for v in values)):
         moved = tuple(v if d is None else v + s * d for v, d, s in zip(wide, tolerances, signs, strict=True))
         there = np.asarray(ops.evaluate(op, moved, into))
         if t.kind not in "fc":

@@ -28,13 +28,18 @@ def from_storage(a: Any, t: DType) -> Array:
         return np.array(a, dtype=t.np, order="C")
     a = np.asarray(a)
     if a.dtype == np.uint16:
-        return np.ascontiguousarray(a.astype(np.uint32) << np.uint32(16)).view(np.float32)
+        return np.asarray(a.astype(np.uint32) << np.uint32(16)).view(np.float32)
     return round_to(np.array(a, np.float32, order="C"), t)
 
 
 def to_storage(a: Array, t: DType) -> Array:
     """The array a caller sees."""
-    return (a.view(np.uint32) >> np.uint32(16)).astype(np.uint16) if t is BF16 else a
+    return np.asarray(a.view(np.uint32) >> np.uint32(16)).astype(np.uint16) if t is BF16 else np.asarray(a)
+
+
+def real_parts(a: Array) -> Array:
+    """An array without complex numbers over the same memory: real and imaginary parts side by side."""
+    return a.view(a.real.dtype) if a.dtype.kind == "c" else a
 
 
 def round_to(a: Array, t: DType) -> Array:
@@ -49,22 +54,12 @@ def scalar(value: object, t: DType) -> Any:
 
 def identity(monoid: str, t: DType) -> Any:
     """The identity of a built-in monoid as a NumPy scalar."""
-    value: Any
-    if t is BF16:
-        value = {"add": 0.0, "mul": 1.0, "min": np.inf, "max": -np.inf, "logsumexp": -np.inf}[monoid]
-    else:
-        value = ops.MONOIDS[monoid].identity(t)
-    return held(t).type(value)
+    return held(t).type(ops.MONOIDS[monoid].identity(t))
 
 
 def apply(op: str, args: tuple[Array, ...], t: DType) -> Array:
     """A scalar operator point by point, in type ``t``."""
-    if t is not BF16:
-        return np.asarray(ops.evaluate(op, args, t))
-    if op == "cast":
-        return np.asarray(ops.cast_value(args[0], t))
-    with np.errstate(all="ignore"):
-        return round_to(np.asarray(ops.OPS[op].numpy(*args)).astype(np.float32), t)
+    return np.asarray(ops.evaluate(op, args, t))
 
 
 def fold(monoid: str, body: Array, axes: tuple[int, ...], t: DType) -> Array:
@@ -138,6 +133,7 @@ __all__ = [
     "identity",
     "logsumexp",
     "points",
+    "real_parts",
     "round_to",
     "scalar",
     "to_storage",

@@ -11,6 +11,7 @@ from sparsec.backends import cpu
 from sparsec.errors import BackendError
 from sparsec.ir.buffer import ABORT_CODES, Buffer, Module, ScalarParam
 from sparsec.knobs import scope
+from sparsec.passes.parts import split_complex
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -20,8 +21,9 @@ class Native:
 
     def __init__(self, module: Module, bounds: bool = False) -> None:
         self.module = module
+        self.split = split_complex(module)
         with scope(check={"bounds"} if bounds else set()):
-            self.artifact = cpu.compile_module(module)
+            self.artifact = cpu.compile_module(self.split)
 
     def __call__(self, module: Module, args: dict[str, Any]) -> dict[str, Array]:
         assert module is self.module
@@ -44,4 +46,4 @@ class Native:
         if status:
             code = next(c for c, n in ABORT_CODES.items() if n == status)
             raise BackendError(f"the kernel stopped with '{code}'")
-        return {b.name: cpu.adopt(block[at], block[at + 1], b.dtype.np) for at, b in results}
+        return {b.name: cpu.adopt(block[at], block[at + 1], b.dtype.part.np).view(b.dtype.np) for at, b in results}
