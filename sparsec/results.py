@@ -11,7 +11,8 @@ from sparsec.binding import shape_of
 from sparsec.errors import BackendError, ShapeError, TypeError_
 from sparsec.ir.dtypes import BF16
 from sparsec.ir.tensor import TensorDecl
-from sparsec.ir.tensor_values import from_storage, held
+from sparsec.ir.tensor_values import from_storage, held, round_to, to_storage
+from sparsec.runtime.entries import dense_storage
 from sparsec.runtime.outside import dense_array
 from sparsec.runtime.storage import Storage
 from sparsec.tensors import Tensor
@@ -50,7 +51,10 @@ def start(t: TensorDecl, given: Any) -> Any:
     assert t.format is not None
     if t.format.is_dense:
         array = as_array(given)
-        shape, fits = array.shape, array.dtype == t.dtype.np
+        shape, fits = array.shape, array.dtype in (t.dtype.np, held(t.dtype))
+        if fits and t.dtype is BF16:
+            bits = array if array.dtype == t.dtype.np else to_storage(round_to(array, BF16), BF16)
+            array = Tensor(dense_storage(bits, 0, BF16))
     elif isinstance(given, Tensor):
         array, shape, fits = given, given.shape, given.storage.dtype is t.dtype
     else:

@@ -65,15 +65,18 @@ def check(
 ) -> list[Verdict]:
     """Compare every result; ``dims`` is what ``ensure_small`` gave."""
     from sparsec.ir.tensor_bounds import evaluate
+    from sparsec.ir.tensor_values import from_storage, held, to_storage
 
     arrays, stored = {}, {}
     for t in program.operands:
-        arrays[t.name], stored[t.name] = dense(operands[t.name], t.dtype.np)
+        arrays[t.name], stored[t.name] = dense(operands[t.name], held(t.dtype))
     expected, bounds = evaluate(program, arrays, dims, stored)
     verdicts = []
     for name, array in expected.items():
-        got = dense(results[name], array.dtype)[0]
-        verdicts.append(_verdict(name, array, got, np.argwhere(bounds[name].differs(array, got))))
+        t = bounds[name].dtype
+        got = dense(results[name], held(t))[0]
+        bad = np.argwhere(bounds[name].differs(array, to_storage(got, t)))
+        verdicts.append(_verdict(name, from_storage(array, t), got, bad))
     return verdicts
 
 

@@ -84,9 +84,9 @@ def operand(name: str, spec: specs.Spec, seed: int, decl: TensorDecl | None = No
             return value if dtype is not None or array.ndim else array
         case specs.Generated():
             made = specs.generate(spec, name, seed, dtype)
-            if isinstance(made, specs.Coordinates):
-                return sp.from_coo(made.coords, made.values, made.shape)
-            return made
+            listed = isinstance(made, specs.Coordinates)
+            given = sp.from_coo(made.coords, made.values, made.shape) if listed else made  # type: ignore[union-attr]
+            return cast(given, BF16) if BF16 in (spec.dtype, dtype) else given
 
 
 def _load(path: Path) -> Any:
@@ -107,12 +107,14 @@ def cast(given: Any, dtype: DType) -> Any:
     """A tensor or array from a file in the dtype that a kernel declares; as it is where values could be lost."""
     import numpy as np
 
-    from sparsec.tensors import Tensor
+    from sparsec.ir.tensor_values import held
+    from sparsec.tensors import Tensor, tensor
 
-    if not isinstance(given, Tensor):
-        return given.astype(dtype.np) if np.can_cast(given.dtype, dtype.np, "same_kind") else given
-    bf16 = BF16 in (given.storage.dtype, dtype)
-    return given if bf16 or not np.can_cast(given.dtype, dtype.np, "same_kind") else given.astype(dtype.np)
+    if not np.can_cast(given.dtype, held(dtype), "same_kind"):
+        return given
+    if dtype is BF16 and not isinstance(given, Tensor):
+        given = tensor(given)  # NumPy has no bf16
+    return given.astype(dtype) if isinstance(given, Tensor) else given.astype(dtype.np)
 
 
 def type_of(given: Any) -> OperandType:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 import sparsec as sp
+from sparsec.ir.dtypes import BF16, F32
 from sparsec.ir.tensor import Program, TensorDecl
+from sparsec.ir.tensor_values import from_storage, to_storage
 from tests.support.strategies import Data
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -16,12 +19,23 @@ Array = np.ndarray[Any, np.dtype[Any]]
 def operand(t: TensorDecl, array: Array, pattern: Array) -> Any:
     """A number, a NumPy array (Fortran order, every other time) or a ``Tensor``."""
     assert t.format is not None
+    if t.dtype is BF16:
+        return bf16(t, array, pattern)
     if not t.ndim:
         return array[()]
     if t.format.is_dense and t.format.order == tuple(range(t.ndim)):
         return np.asfortranarray(array) if array.size % 2 else array
     coords = np.argwhere(pattern).T
     return sp.from_coo(coords, array[tuple(coords)], array.shape, format=str(t.format), fill_value=t.fill)
+
+
+def bf16(t: TensorDecl, array: Array, pattern: Array) -> Any:
+    """NumPy has no bf16: a number, or a ``Tensor`` that was cast."""
+    wide = from_storage(array, BF16)
+    if not t.ndim:
+        return float(wide)
+    made = operand(replace(t, dtype=F32), wide, pattern)
+    return (made if isinstance(made, sp.Tensor) else sp.tensor(made)).astype("bf16")
 
 
 def call(kernel: Any, program: Program, data: Data) -> dict[str, Array]:
@@ -52,7 +66,10 @@ def _out(t: TensorDecl, passed: Any) -> Any:
 
 
 def result(t: TensorDecl, value: Any) -> Array:
-    """The dense array of a result, which must be of the kind that its declaration says."""
+    """The dense array of a result, which must be of the kind that its declaration says; bf16 as its bits."""
+    if t.dtype is BF16:
+        kept = value.astype("f32") if isinstance(value, sp.Tensor) and value.storage.dtype is BF16 else value
+        return to_storage(result(replace(t, dtype=F32), kept), BF16)
     assert t.format is not None
     if t.format.is_dense:
         assert isinstance(value, np.ndarray if t.ndim or t.role == "inout" else np.generic), type(value)
