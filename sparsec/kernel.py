@@ -18,6 +18,7 @@ from sparsec.conversion import with_widths
 from sparsec.driver import Call, Compiled, Stopped, compiled
 from sparsec.errors import BackendError, FormatError, TypeError_, UnsupportedError, nearest
 from sparsec.formats.format import Format
+from sparsec.ir.dtypes import BF16
 from sparsec.ir.tensor import Program, TensorDecl
 from sparsec.ir.tensor_values import from_storage
 from sparsec.knobs import knobs
@@ -25,6 +26,7 @@ from sparsec.memo import Memo, remember
 from sparsec.passes.lower.supported import check_supported
 from sparsec.passes.lower.updates import continued, unfold_updates, with_updated
 from sparsec.results import as_array, check_nan, check_tensor, place, returned, start, torch_of
+from sparsec.runtime.entries import dense_storage
 from sparsec.runtime.outside import operand_storage
 from sparsec.runtime.storage import Storage
 from sparsec.tensors import Tensor
@@ -313,7 +315,10 @@ class Kernel:
         for t in self._resolved.operands:
             if t.name in operands:
                 bound = bind(t, operands[t.name])
-                out[t.name] = Tensor(bound.keep) if isinstance(bound.keep, Storage) else bound.keep
+                keep = bound.keep
+                if t.dtype is BF16 and not isinstance(keep, Storage):  # NumPy has no such arrays
+                    keep = dense_storage(keep, t.fill, BF16)
+                out[t.name] = Tensor(keep) if isinstance(keep, Storage) else keep
         return out
 
     # looking inside
