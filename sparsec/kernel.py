@@ -23,6 +23,7 @@ from sparsec.ir.tensor import Program, TensorDecl
 from sparsec.ir.tensor_values import from_storage
 from sparsec.knobs import knobs
 from sparsec.memo import Memo, remember
+from sparsec.passes.lower.expand import expand
 from sparsec.passes.lower.supported import check_supported
 from sparsec.passes.lower.updates import continued, unfold_updates, with_updated
 from sparsec.results import as_array, check_nan, check_tensor, place, returned, start, torch_of
@@ -227,8 +228,9 @@ class Kernel:
 
     def _resolve(self, operands: Mapping[str, Any]) -> Program:
         """The program with every format chosen, from the operands if any says ``auto``."""
-        if self._resolved is None and all(t.format is not None for t in self.program.tensors):
-            self._resolved = self.program
+        program = expand(self.program)
+        if self._resolved is None and all(t.format is not None for t in program.tensors):
+            self._resolved = program
         if self._resolved is None:
             from sparsec.passes.formats import choose_formats
 
@@ -236,7 +238,7 @@ class Kernel:
             for t in self.program.operands:
                 storage = operand_storage(operands[t.name]) if t.format is None else None
                 given[t.name] = None if storage is None or storage.format.is_dense else storage.format
-            self._resolved = choose_formats(self.program, given, open_fills=self._open_fills)
+            self._resolved = choose_formats(program, given, open_fills=self._open_fills)
         return self._resolved
 
     def _unfold(self, started: frozenset[str] = frozenset()) -> tuple[Program, tuple[str, ...]]:

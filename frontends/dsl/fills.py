@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from sparsec.frontends.dsl.symbols import Scalar, Tensor
-from sparsec.ir import ops
+from sparsec.ir import monoids, ops
 from sparsec.ir.tensor import Access, Assign, Expr, Index, Literal, Map, Reduce
 from sparsec.ir.tensor_values import scalar
 
@@ -38,6 +38,10 @@ def absent(e: Expr, tensors: Mapping[str, Tensor]) -> object:
             value, monoid = absent(e.body, tensors), ops.MONOIDS[e.monoid]
             stays = monoid.idempotent or value == monoid.identity(e.dtype)
             return value if value is not None and stays else None
+        case Reduce() if e.monoid in monoids.built_in():
+            m = monoids.built_in()[e.monoid]
+            skipped = m.skip is not None and absent(e.body, tensors) == m.skip.value
+            return monoids.nothing(monoids.typed(m, e.body.dtype)) if skipped else None
     return None
 
 

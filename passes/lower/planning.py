@@ -34,6 +34,8 @@ from sparsec.ir.tensor import (
     TensorDecl,
 )
 from sparsec.ir.tensor_values import scalar
+from sparsec.passes.formats import choose_formats
+from sparsec.passes.lower.expand import expand
 from sparsec.passes.lower.order import Choice, Query, choose_order, is_sparse, level_variables, result_prefix
 from sparsec.passes.lower.panels import Panel, find_panel
 from sparsec.passes.lower.scatter import can_scatter
@@ -54,7 +56,7 @@ def plan(program: Program) -> Kernel:
     for t in program.tensors:
         assert t.format is not None, f"{t.name} has no format"
     check_supported(program)
-    program = unfold_updates(program)
+    program = unfold_updates(with_locals(expand(program)))
     planner = Planner(program)
     nests: list[loops.Stmt] = []
     for s in program.body:
@@ -63,6 +65,18 @@ def plan(program: Program) -> Kernel:
     body = nests[0] if len(nests) == 1 else Sequence(tuple(nests))
     monoids = tuple(planner.monoids.values())
     return Kernel(program.name, planner.program.tensors, body, tuple(planner.notes), monoids)
+
+
+def with_locals(program: Program) -> Program:
+    """The program with formats for the locals that ``expand`` made."""
+    if all(t.format is not None for t in program.tensors):
+        return program
+    chosen = choose_formats(program, {})
+    width = widest(chosen)
+    return replace(
+        chosen,
+        tensors=tuple(replace(t, format=t.format and t.format.concrete(width, width)) for t in chosen.tensors),
+    )
 
 
 def rename_indices(s: Assign, tensors: Collection[str]) -> Assign:

@@ -171,7 +171,7 @@ def skips(m: MonoidDef, value: Literal) -> bool:
     if m.place is not None:
         return False
     given: dict[Expr, Expr] = {Access(m.lift_arg, (), value.dtype): replace(value, fill=True)}
-    right = {
+    right: dict[Expr, Expr] = {
         Access(name, (), z.dtype): _replace(e, given) for name, e, z in zip(m.right, m.lift, m.zero, strict=True)
     }
     after = (_replace(e, right) for e in m.combine)

@@ -45,6 +45,9 @@ def _declaration(t: TensorDecl) -> None:
 
 def _statement(s: Stmt) -> None:
     if isinstance(s, ScanLoop):
+        for n in walk(s):
+            if isinstance(n, Softmax):
+                _no("'softmax' in a 'scan' block", n)
         _no("a 'scan' block", s)
     if s.where is not None:
         _no("a 'where' condition", s.where)
@@ -62,13 +65,11 @@ def _expression(n: Expr) -> None:
     match n:
         case Scan():
             _no("'scan'", n)
-        case Softmax():
-            _no("'softmax'", n)
         case Top():
             _no("'top'", n)
         case Stored():
             _no("'stored'", n)
-        case Reduce():
+        case Reduce() | Softmax():
             if n.where is not None:
                 _no("a condition in a reduction", n)
         case Access():

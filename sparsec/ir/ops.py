@@ -205,15 +205,15 @@ def admits(name: str, t: DType) -> bool:
 def forced(name: str, place: int, value: object) -> object | None:
     """What an operator gives when its argument ``place`` is an entry that is not stored and reads as ``value``.
 
-    None where the other arguments matter.  A zero annihilates products, and an infinity sums: it is the zero of
-    min-plus and max-plus algebras, where ``+`` multiplies.
+    None where the other arguments matter.  A zero annihilates products, and an infinity sums and differences: it is the
+    zero of min-plus and max-plus algebras, where ``+`` multiplies and ``-`` divides.
     """
     op = OPS[name]
     zero = op.annihilator if op.annihilator is not None or place else op.left_annihilator
     if zero is not None and value == zero:
         return zero
-    if name == "add" and isinstance(value, float | np.floating) and np.isinf(value):
-        return float(value)
+    if name in ("add", "sub") and isinstance(value, float | np.floating) and np.isinf(value):
+        return -float(value) if name == "sub" and place else float(value)
     return None
 
 

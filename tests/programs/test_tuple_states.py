@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
 from sparsec.errors import TypeError_, VerifyError
 from sparsec.frontends.dsl import parse_source
-from sparsec.ir import loops_text, loops_verify, monoids, tensor_text, tensor_verify
-from sparsec.ir.dtypes import F32, F64, I32
+from sparsec.ir import loops_text, loops_verify, monoids
+from sparsec.ir.dtypes import F32, F64
 from sparsec.ir.loops import Forall, Kernel
 from sparsec.ir.rewrite import walk
 from sparsec.ir.tensor import Program
 from sparsec.ir.tensor_interp import interpret
-from sparsec.passes.formats import choose_formats
 from tests.programs.cases import MATRIX
-from tests.support.differential import check, execute, expected, lower, walk_loops
+from tests.support import texts
+from tests.support.differential import execute, lower
 from tests.support.strategies import Data, make_data
 
 MONOIDS = """
@@ -33,31 +31,14 @@ monoid three(s) { zero = 3, combine(a, b) = a + b }
 ordered monoid last(v) { zero = -7, combine(a, b) = b }
 ordered monoid digits(v) { zero = 1, lift(x) = x, combine(a, b) = 2 * a + b }
 """
-DIMS = {"m": 4, "n": 5, "k": 3}
 
 
 def program(operands: str, result: str, statement: str) -> Program:
-    """A kernel's program, its formats concrete."""
-    text = f"{MONOIDS}\nkernel f({operands}) -> {result} {{ {statement} }}"
-    (found,) = parse_source(text).kernels.values()
-    p = choose_formats(found, {})
-    return replace(p, tensors=tuple(replace(t, format=t.format.concrete(I32, I32)) for t in p.tensors if t.format))
+    return texts.program(operands, result, statement, MONOIDS)
 
 
-def stages(operands: str, result: str, statement: str, dims: dict[str, int] = DIMS) -> Kernel:
-    """Every stage against the reference meaning, on several patterns; the loop nest."""
-    p = program(operands, result, statement)
-    tensor_verify.verify(p)
-    assert tensor_text.parse_program(tensor_text.print_program(p)) == p
-    low = lower(p)
-    loops_verify.verify(low.kernel)
-    assert loops_text.parse_kernel(loops_text.print_kernel(low.kernel)) == low.kernel
-    for seed, density in enumerate((0.0, 0.4, 1.0)):
-        d = make_data(p, seed, dims, {t.name: density for t in p.operands}, True)
-        want, bound = expected(p, d)
-        check({n: v for n, (v, _) in execute(low, d).items()}, want, bound, "buffer IR")
-        check({n: v for n, (v, _) in walk_loops(low, d).items()}, want, bound, "loop nests")
-    return low.kernel
+def stages(operands: str, result: str, statement: str) -> Kernel:
+    return texts.stages(operands, result, statement, MONOIDS)
 
 
 @pytest.mark.parametrize("fmt", MATRIX)
@@ -112,7 +93,7 @@ def test_inside_expressions_and_one_another() -> None:
 
 @pytest.mark.parametrize("fmt", ["csr", "dcsr", "coo", "csc"])
 def test_what_is_skipped_is_not_visited(fmt: str) -> None:
-    nest = stages(f"A: f64[m, n] {fmt} fill(-inf)", "r: f64[m] csf fill(-inf)", "r[i] = logsumexp[j](A[i, j])", DIMS)
+    nest = stages(f"A: f64[m, n] {fmt} fill(-inf)", "r: f64[m] csf fill(-inf)", "r[i] = logsumexp[j](A[i, j])")
     assert [m.name for m in nest.monoids] == ["logsumexp_f64"]
     squares = program(f"A: f64[m, n] {fmt}", "r: f64[m]", "r[i] = squares[j](A[i, j])")
     notes = lower(squares)
