@@ -19,6 +19,7 @@ from sparsec.ir import ops
 from sparsec.ir.dtypes import BOOL, F64, DType
 from sparsec.ir.rewrite import postwalk, walk
 from sparsec.ir.tensor import Access, Expr, Literal, Map, MonoidDef
+from sparsec.ir.tensor_values import scalar
 
 _BEST = """
 monoid NAME(v: f64, p: i64) {
@@ -75,7 +76,7 @@ def typed(m: MonoidDef, t: DType) -> MonoidDef:
 
     def retype(e: Expr) -> Expr | None:
         if isinstance(e, Literal) and e.dtype is F64:
-            return replace(e, dtype=t, value=_scalar(t.np.type(e.value)))
+            return replace(e, dtype=t, value=_scalar(scalar(e.value, t)))
         if isinstance(e, Access) and e.dtype is F64:
             return replace(e, dtype=t)
         if isinstance(e, Map):
@@ -119,7 +120,7 @@ def evaluate(e: Expr, names: Mapping[str, Any]) -> Any:
     """The NumPy value of an expression of a typed definition; ``names`` has those of its names."""
     match e:
         case Literal(value, dtype):
-            return dtype.np.type(value)
+            return scalar(value, dtype)
         case Access(name):
             return names[name]
         case Map(op, args, dtype):
