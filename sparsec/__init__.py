@@ -21,6 +21,20 @@ from sparsec import _checkout  # noqa: F401
 
 if TYPE_CHECKING:
     from sparsec.api import compile, einsum, evaluate, grad, profile
+    from sparsec.array.creation import (
+        arange,
+        asarray,
+        eye,
+        from_dlpack,
+        full,
+        full_like,
+        linspace,
+        ones,
+        ones_like,
+        random,
+        zeros,
+        zeros_like,
+    )
     from sparsec.errors import (
         BackendError,
         FileError,
@@ -47,6 +61,10 @@ __version__ = "0.1.0"
 
 _WHERE = {
     "sparsec.api": ("compile", "einsum", "evaluate", "grad", "profile"),
+    "sparsec.array.creation": (
+        "arange", "asarray", "eye", "from_dlpack", "full", "full_like", "linspace", "ones", "ones_like", "random",
+        "zeros", "zeros_like",
+    ),
     "sparsec.errors": (
         "BackendError", "FileError", "FormatError", "ScheduleError", "ShapeError", "SparsecError", "SyntaxError_",
         "TypeError_", "UnsupportedError",
@@ -71,19 +89,31 @@ __all__ = [
     "Tensor",
     "TypeError_",
     "UnsupportedError",
+    "arange",
+    "asarray",
     "cache_info",
     "clear_cache",
     "compile",
     "einsum",
     "evaluate",
+    "eye",
     "from_coo",
+    "from_dlpack",
+    "full",
+    "full_like",
     "get_num_threads",
     "grad",
+    "linspace",
+    "ones",
+    "ones_like",
     "profile",
+    "random",
     "read",
     "set_num_threads",
     "tensor",
     "write",
+    "zeros",
+    "zeros_like",
 ]
 
 

@@ -121,6 +121,10 @@ class TypeError_(SparsecError):
     code = "type"
 
 
+class IndexError_(ShapeError, IndexError):
+    """A place outside a tensor, in brackets; an ``IndexError`` as Python and NumPy know it."""
+
+
 class ScheduleError(SparsecError):
     """A schedule is malformed or not legal for its program."""
 

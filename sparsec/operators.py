@@ -1,75 +1,279 @@
-"""The operators of ``Tensor``, by name: each builds and runs a kernel in a later version, none makes a tensor dense."""
+"""What ``Tensor`` answers to Python's operators, NumPy's functions, brackets and methods.
+
+The work is done by ``sparsec.array``, which stands above ``Tensor`` and is found by name when it is first asked.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, NoReturn
+from collections.abc import Callable, Iterator
+from importlib import import_module
+from typing import Any
 
-from sparsec.errors import UnsupportedError
+import numpy as np
+
+from sparsec.errors import ShapeError, TypeError_
 
 
-def _later(shown: str, instead: str | None = None) -> Callable[..., Any]:
-    def method(self: Any, *args: Any, **options: Any) -> NoReturn:
-        raise UnsupportedError(
-            f"operators of Tensor cannot run yet: {shown}",
-            hint=instead or 'write sp.evaluate("C[i, j] = ...", A=A, B=B)',
-        )
+def _array(module: str) -> Any:
+    return import_module(f"sparsec.array.{module}")
 
-    method.__doc__ = f"``{shown}``: comes in a later version."
+
+def _binary(ufunc: np.ufunc, reverse: bool = False) -> Callable[[Any, Any], Any]:
+    def method(self: Any, other: Any) -> Any:
+        if not _takes(other):
+            return NotImplemented
+        a, b = (other, self) if reverse else (self, other)
+        return _array("pointwise").apply(ufunc, a, b)
+
+    method.__doc__ = f"``np.{ufunc.__name__}``, {'from the right' if reverse else 'point by point'}."
     return method
 
 
+def _unary(ufunc: np.ufunc) -> Callable[[Any], Any]:
+    def method(self: Any) -> Any:
+        return _array("pointwise").apply(ufunc, self)
+
+    method.__doc__ = f"``np.{ufunc.__name__}`` of each element."
+    return method
+
+
+def _takes(other: Any) -> bool:
+    """Whether ``other`` can stand beside a ``Tensor``; if not, Python asks it for its own operator."""
+    if isinstance(other, bool | int | float | complex | np.ndarray | np.generic | Operators):
+        return True
+    if getattr(other, "__array_ufunc__", True) is None:
+        return False
+    try:
+        _array("operands").operand(other)
+    except TypeError_:
+        return False
+    return True
+
+
+def _reduction(name: str) -> Callable[..., Any]:
+    if name in ("sum", "prod"):
+
+        def wide(self: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: bool = False) -> Any:
+            _no_out(out)
+            return _array("reductions").reduce(name, self, axis, dtype, keepdims)
+
+        method: Callable[..., Any] = wide
+    else:
+
+        def narrow(self: Any, axis: Any = None, out: Any = None, keepdims: bool = False) -> Any:
+            _no_out(out)
+            return _array("reductions").reduce(name, self, axis, None, keepdims)
+
+        method = narrow
+    method.__name__ = name
+    method.__doc__ = f"The {name} along an axis, several (a tuple) or all (None)."
+    return method
+
+
+def _no_out(out: Any) -> None:
+    if out is not None:
+        raise TypeError_("methods of Tensor take no out=", hint="leave it out: the result is new")
+
+
 class Operators:
-    """What ``Tensor`` answers to Python's operators, NumPy's functions and indexing: what cannot run yet."""
+    """Operators, methods and protocols of arrays."""
 
     __slots__ = ()
 
-    __add__, __radd__ = _later("A + B"), _later("B + A")
-    __sub__, __rsub__ = _later("A - B"), _later("B - A")
-    __mul__, __rmul__ = _later("A * B"), _later("B * A")
-    __truediv__, __rtruediv__ = _later("A / B"), _later("B / A")
-    __floordiv__, __rfloordiv__ = _later("A // B"), _later("B // A")
-    __mod__, __rmod__ = _later("A % B"), _later("B % A")
-    __pow__, __rpow__ = _later("A ** B"), _later("B ** A")
-    __and__, __rand__ = _later("A & B"), _later("B & A")
-    __or__, __ror__ = _later("A | B"), _later("B | A")
-    __xor__, __rxor__ = _later("A ^ B"), _later("B ^ A")
-    __matmul__ = _later("A @ B", 'write sp.evaluate("y[i] = A[i, j] * x[j]", A=A, x=x)')
-    __rmatmul__ = _later("B @ A", 'write sp.evaluate("y[j] = x[i] * A[i, j]", A=A, x=x)')
-    __neg__, __pos__, __abs__, __invert__ = _later("-A"), _later("+A"), _later("abs(A)"), _later("~A")
-    __lt__, __le__, __gt__, __ge__ = _later("A < B"), _later("A <= B"), _later("A > B"), _later("A >= B")
-    __eq__ = _later("A == B", "A is B compares objects; A.numpy() and A.coo() give arrays")
-    __ne__ = _later("A != B", "A is not B compares objects; A.numpy() and A.coo() give arrays")
+    __add__, __radd__ = _binary(np.add), _binary(np.add, True)
+    __sub__, __rsub__ = _binary(np.subtract), _binary(np.subtract, True)
+    __mul__, __rmul__ = _binary(np.multiply), _binary(np.multiply, True)
+    __truediv__, __rtruediv__ = _binary(np.divide), _binary(np.divide, True)
+    __floordiv__, __rfloordiv__ = _binary(np.floor_divide), _binary(np.floor_divide, True)
+    __mod__, __rmod__ = _binary(np.remainder), _binary(np.remainder, True)
+    __divmod__, __rdivmod__ = _binary(np.divmod), _binary(np.divmod, True)
+    __pow__, __rpow__ = _binary(np.power), _binary(np.power, True)
+    __and__, __rand__ = _binary(np.bitwise_and), _binary(np.bitwise_and, True)
+    __or__, __ror__ = _binary(np.bitwise_or), _binary(np.bitwise_or, True)
+    __xor__, __rxor__ = _binary(np.bitwise_xor), _binary(np.bitwise_xor, True)
+    __lshift__, __rlshift__ = _binary(np.left_shift), _binary(np.left_shift, True)
+    __rshift__, __rrshift__ = _binary(np.right_shift), _binary(np.right_shift, True)
+    __lt__, __le__, __gt__, __ge__ = map(_binary, (np.less, np.less_equal, np.greater, np.greater_equal))
+    __eq__, __ne__ = _binary(np.equal), _binary(np.not_equal)  # type: ignore[assignment]
     __hash__ = object.__hash__
-    __bool__ = _later("bool(A)", "A.nnz is the number of stored entries")
-    __getitem__ = _later("A[...]", "A.coo() gives the entries, A.numpy() a dense array")
-    __setitem__ = _later("A[...] = x", "sp.from_coo builds a tensor from entries")
-    __iter__ = _later("iter(A)", "A.coo() gives the entries")
+    __neg__, __pos__, __abs__, __invert__ = map(_unary, (np.negative, np.positive, np.absolute, np.invert))
 
-    sum, prod, min, max = _later("A.sum()"), _later("A.prod()"), _later("A.min()"), _later("A.max()")
-    mean, any, all = _later("A.mean()"), _later("A.any()"), _later("A.all()")
+    def __matmul__(self, other: Any) -> Any:
+        """The matrix product."""
+        return _array("products").matmul(self, other) if _takes(other) else NotImplemented
+
+    def __rmatmul__(self, other: Any) -> Any:
+        """The matrix product, from the right."""
+        return _array("products").matmul(other, self) if _takes(other) else NotImplemented
+
+    # brackets
+
+    def __getitem__(self, key: Any) -> Any:
+        return _array("indexing").take_index(self, key)
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        _array("indexing").put_index(self, key, value)
+
+    def __iter__(self) -> Iterator[Any]:
+        """The slices along the first dimension."""
+        return iter(_array("joining").unstack(self))
+
+    # numbers
+
+    def item(self) -> Any:
+        """The element of a tensor that has one, as a Python number; raises ``ShapeError`` for others."""
+        shape: tuple[int, ...] = self.shape  # type: ignore[attr-defined]
+        if any(n != 1 for n in shape):
+            raise ShapeError(f"a tensor of shape {shape} is no single number", hint="any(), all() and sum() reduce one")
+        return self.numpy().item()  # type: ignore[attr-defined]
+
+    def __bool__(self) -> bool:
+        return bool(self.item())
+
+    def __float__(self) -> float:
+        return float(self.item())
+
+    def __int__(self) -> int:
+        return int(self.item())
+
+    def __complex__(self) -> complex:
+        return complex(self.item())
+
+    def __index__(self) -> int:
+        value = self.item() if not self.shape else None  # type: ignore[attr-defined]
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise TypeError("only an integer scalar is an index")  # Python's protocol wants its own
+        return value
+
+    # methods
+
+    sum, prod, min, max, any, all = map(_reduction, ("sum", "prod", "min", "max", "any", "all"))
+
+    def mean(self, axis: Any = None, dtype: Any = None, keepdims: bool = False) -> Any:
+        """The mean along an axis, several or all."""
+        return _array("reductions").mean(self, axis, dtype, keepdims)
+
+    def var(self, axis: Any = None, dtype: Any = None, ddof: float = 0, keepdims: bool = False) -> Any:
+        """The variance along an axis, several or all; ``ddof`` is taken off the count."""
+        return _array("reductions").var(self, axis, dtype, ddof, keepdims)
+
+    def std(self, axis: Any = None, dtype: Any = None, ddof: float = 0, keepdims: bool = False) -> Any:
+        """The square root of ``var``."""
+        return _array("reductions").std(self, axis, dtype, ddof, keepdims)
+
+    def argmin(self, axis: int | None = None, keepdims: bool = False) -> Any:
+        """The place of the least element, the first of several."""
+        return _array("searching").argmin(self, axis, keepdims)
+
+    def argmax(self, axis: int | None = None, keepdims: bool = False) -> Any:
+        """The place of the greatest element, the first of several."""
+        return _array("searching").argmax(self, axis, keepdims)
+
+    def nonzero(self) -> Any:
+        """The coordinates of the elements that are not 0, an array for each dimension."""
+        return _array("searching").nonzero(self)
+
+    def reshape(self, *shape: Any, copy: bool | None = None) -> Any:
+        """The elements in row-major order in another shape; one extent may be -1."""
+        given = shape[0] if len(shape) == 1 and not hasattr(shape[0], "__index__") else shape
+        return _array("shapes").reshape(self, given, copy=copy)
+
+    def flatten(self) -> Any:
+        """The elements in row-major order, a vector."""
+        return self.reshape(-1)
+
+    def transpose(self, *axes: Any) -> Any:
+        """The dimensions in another order, reversed without one; over the same memory."""
+        given = axes[0] if len(axes) == 1 and not hasattr(axes[0], "__index__") else axes or None
+        return _array("shapes").permute_dims(self, given)
+
+    def swapaxes(self, axis1: int, axis2: int) -> Any:
+        """Two dimensions swapped; over the same memory."""
+        return _array("shapes").swapaxes(self, axis1, axis2)
 
     @property
     def T(self) -> Any:
-        """``A.T``: comes in a later version."""
-        raise UnsupportedError(
-            "operators of Tensor cannot run yet: A.T",
-            hint="a transpose is writing the indices in another order: A[j, i]",
-        )
+        """The dimensions reversed; over the same memory."""
+        return _array("shapes").permute_dims(self)
 
-    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> NoReturn:
-        raise UnsupportedError(
-            f"operators of Tensor cannot run yet: np.{ufunc.__name__}", hint="A.numpy() gives a dense array"
-        )
+    @property
+    def mT(self) -> Any:
+        """The last two dimensions swapped; over the same memory."""
+        return _array("shapes").matrix_transpose(self)
 
-    def __array_function__(self, function: Any, types: Any, args: Any, options: Any) -> NoReturn:
-        raise UnsupportedError(
-            f"operators of Tensor cannot run yet: np.{function.__name__}", hint="A.numpy() gives a dense array"
-        )
+    @property
+    def real(self) -> Any:
+        """The real part."""
+        return _array("elementwise").real(self)
 
-    def __array_namespace__(self, *, api_version: str | None = None) -> NoReturn:
-        """The array API's functions: come in a later version."""
-        raise UnsupportedError("operators of Tensor cannot run yet: the array API")
+    @property
+    def imag(self) -> Any:
+        """The imaginary part."""
+        return _array("elementwise").imag(self)
+
+    @property
+    def size(self) -> int:
+        """The number of elements, stored or not."""
+        import math
+
+        return math.prod(self.shape)  # type: ignore[attr-defined]
+
+    @property
+    def density(self) -> float:
+        """Stored entries by elements."""
+        return self.nnz / self.size if self.size else 0.0  # type: ignore[attr-defined]
+
+    def squeeze(self, axis: Any = None) -> Any:
+        """Without dimensions of extent 1."""
+        return _array("shapes").squeeze(self, axis)
+
+    def diagonal(self, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
+        """The diagonal of two dimensions."""
+        return _array("shapes").diagonal(self, offset, axis1, axis2)
+
+    def dot(self, other: Any) -> Any:
+        """``np.dot``."""
+        return _array("products").dot(self, other)
+
+    def conj(self) -> Any:
+        """The complex conjugate."""
+        return _array("pointwise").apply(np.conjugate, self)
+
+    def round(self, decimals: int = 0) -> Any:
+        """Rounded to so many decimals."""
+        return _array("elementwise").around(self, decimals)
+
+    def clip(self, min: Any = None, max: Any = None) -> Any:
+        """Held between two bounds."""
+        return _array("elementwise").clip(self, min, max)
+
+    # protocols
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
+        return _array("dispatch").ufunc(ufunc, method, inputs, options)
+
+    def __array_function__(self, function: Any, types: Any, args: Any, options: Any) -> Any:
+        return _array("dispatch").function(function, args, options)
+
+    def __array_namespace__(self, *, api_version: str | None = None) -> Any:
+        """The functions of the array API standard: ``sparsec.array_api``."""
+        namespace = import_module("sparsec.array_api")
+        if api_version is not None and api_version not in namespace.VERSIONS:
+            raise TypeError_(
+                f"array API {api_version!r} is not there", hint="versions are " + ", ".join(namespace.VERSIONS)
+            )
+        return namespace
+
+    @property
+    def device(self) -> str:
+        """Where the memory is: "cpu"."""
+        return "cpu"
+
+    def to_device(self, device: Any, /, *, stream: Any = None) -> Any:
+        """The tensor itself: there is one device, "cpu"."""
+        if device != "cpu" or stream is not None:
+            raise TypeError_(f"there is no device {device!r}", hint='tensors live on "cpu"')
+        return self
 
 
 __all__ = ["Operators"]

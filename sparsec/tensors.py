@@ -134,6 +134,18 @@ class Tensor(Operators):
             dataclasses.replace(self.storage, dtype=to, fill=as_fill(fill, to), values=to_storage(values, to))
         )
 
+    def copy(self) -> Tensor:
+        """A tensor with memory of its own."""
+        s = self.storage
+        levels = tuple({role: a.copy() for role, a in arrays.items()} for arrays in s.levels)
+        return Tensor(dataclasses.replace(s, levels=levels, values=s.values.copy()))
+
+    def __copy__(self) -> Tensor:
+        return self.copy()
+
+    def __deepcopy__(self, memo: Any) -> Tensor:
+        return self.copy()
+
     def prune(self) -> Tensor:
         """Without the stored entries that equal the fill; itself if there are none, or if it is dense."""
         if self.storage.format.is_dense:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import operator
 import pickle
 import warnings
 from typing import Any
@@ -208,33 +207,6 @@ def test_bf16() -> None:
         assert a.numpy().tolist() == t.tolist() and 1.5 in a.coo()[1]
         assert torch.equal(a.torch().to_dense(), t) and a.torch().dtype == torch.bfloat16
     assert sp.tensor(torch.tensor([1, 0], dtype=torch.bfloat16), "coo", fill_value=1).nnz == 1
-
-
-# operators
-
-
-@pytest.mark.parametrize("other", [2, np.ones((3, 4)), sp.tensor(DENSE)], ids=["number", "array", "Tensor"])
-@pytest.mark.parametrize(
-    "name", ["add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul", "and_", "or_", "lt", "eq", "ne", "ge"]
-)
-def test_operators_say_that_they_cannot_run(name: str, other: Any) -> None:
-    a, do = sp.tensor(DENSE, "csr"), getattr(operator, name)
-    for call in (lambda: do(a, other), lambda: do(other, a)):
-        with pytest.raises(sp.UnsupportedError, match="operators of Tensor cannot run yet"):
-            call()
-
-
-@pytest.mark.parametrize(
-    "call",
-    [
-        lambda a: -a, abs, lambda a: ~a, lambda a: a.T, lambda a: a[0], lambda a: a[:, 1:], iter, bool, np.exp, np.sum,
-        lambda a: a.sum(), lambda a: a.max(), lambda a: a.__array_namespace__(), lambda a: a.__setitem__(0, 1),
-        lambda a: np.add(1, a), np.concatenate,
-    ],
-)  # fmt: skip
-def test_functions_say_so_too(call: Any) -> None:
-    with pytest.raises(sp.UnsupportedError, match="operators of Tensor cannot run yet"):
-        call(sp.tensor(DENSE, "csr"))
 
 
 def test_tensors_hash_by_identity() -> None:

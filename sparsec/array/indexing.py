@@ -1,0 +1,195 @@
+"""Indexing: reading and writing parts of tensors, through coordinates.
+
+The language will have affine and indirect indices; this module is what stands for them until then, and the one to
+replace.  Reading costs a pass over the entries, writing one over the entries and the places written.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from sparsec.array.keys import Selection, selection
+from sparsec.array.operands import axis_of, dense_result, is_sparse, operand, sparse_operand
+from sparsec.array.places import check_size, places, ravelled, rebuilt, unravelled
+from sparsec.errors import FormatError, IndexError_, ShapeError, TypeError_, UnsupportedError
+from sparsec.tensors import Tensor
+
+
+def take_index(t: Any, key: Any) -> Any:
+    """``t[key]`` by NumPy's rules: a number where every dimension is fixed, else a tensor of the same kind.
+
+    A part of a dense tensor is a view where NumPy makes one.
+    """
+    if not is_sparse(t):
+        return dense_result(_dense_index(t, key), isinstance(t, Tensor))
+    if is_sparse(key) and key.dtype == bool:
+        return _masked(t, key)
+    s = selection(key, t.shape)
+    coords, values = places(t)
+    keep, moved = _sliced(s, coords)
+    coords, values = [c[keep] for c in coords], values[keep]
+    moved = {d: c[keep] for d, c in moved.items()}
+    spread: list[np.ndarray] = []
+    if s.arrays is not None:
+        which, at = _joined(s, coords, t.shape)
+        values = values[which]
+        moved = {d: c[which] for d, c in moved.items()}
+        spread = unravelled(at, s.arrays)
+    out = []
+    for r in s.result:
+        if r is None:
+            out.append(np.zeros(len(values), np.int64))
+        else:
+            out.append(spread[r[1]] if isinstance(r, tuple) else moved[r])
+    found = rebuilt(out, values, s.shape, t)
+    return found if s.result else found.numpy()[()]
+
+
+def _dense_index(t: Any, key: Any) -> Any:
+    parts = tuple(_plain_key(k) for k in key) if isinstance(key, tuple) else _plain_key(key)
+    try:
+        return np.asarray(t)[parts]
+    except IndexError as e:
+        raise IndexError_(str(e)) from None
+
+
+def _plain_key(k: Any) -> Any:
+    if isinstance(k, Tensor):
+        return k.numpy()
+    if k is None or k is ... or isinstance(k, slice | int | np.ndarray | np.generic | list):
+        return k
+    if hasattr(k, "__index__"):
+        return k.__index__()
+    return np.asarray(operand(k, "an index"))
+
+
+def _sliced(s: Selection, coords: list[np.ndarray]) -> tuple[np.ndarray, dict[int, np.ndarray]]:
+    """Which entries numbers and slices select, and the coordinates that slices give them."""
+    keep = np.ones(len(coords[0]) if coords else 1, bool)
+    moved = {}
+    for d, (pick, c) in enumerate(zip(s.picks, coords, strict=True)):
+        if isinstance(pick, int):
+            keep &= c == pick
+        elif isinstance(pick, tuple):
+            start, step, count = pick
+            place, rest = np.divmod(c - start, step)
+            keep &= (rest == 0) & (place >= 0) & (place < count)
+            moved[d] = place
+    return keep, moved
+
+
+def _joined(s: Selection, coords: list[np.ndarray], shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """The entries that index arrays select: their numbers, once for each time, and the place in the arrays."""
+    dims = [d for d, pick in enumerate(s.picks) if isinstance(pick, np.ndarray)]
+    extents = [shape[d] for d in dims]
+    assert s.arrays is not None
+    size = int(np.prod(s.arrays, dtype=np.int64))
+    wanted = ravelled([s.picks[d].reshape(-1) for d in dims], extents, size)  # type: ignore[union-attr]
+    mine = ravelled([coords[d] for d in dims], extents, len(coords[0]))
+    order = np.argsort(mine, kind="stable")
+    first = np.searchsorted(mine, wanted, "left", order)
+    count = np.searchsorted(mine, wanted, "right", order) - first
+    at = np.repeat(np.arange(size), count)
+    within = np.arange(len(at)) - np.repeat(np.cumsum(count) - count, count)
+    return order[np.repeat(first, count) + within], at
+
+
+def _masked(t: Tensor, mask: Tensor) -> Any:
+    """``t[mask]`` for a sparse mask; its absent entries are never listed, be they true or false."""
+    if mask.shape != t.shape:
+        if mask.ndim < t.ndim and mask.shape == t.shape[: mask.ndim] and not mask.fill_value:
+            coords, values = places(mask)
+            return take_index(t, tuple(c[values] for c in coords))
+        raise ShapeError(f"a mask of shape {mask.shape} does not fit a tensor of shape {t.shape}")
+    size = check_size(t.shape)
+    coords, values = places(mask)
+    odd = values != mask.fill_value
+    listed = np.sort(ravelled([c[odd] for c in coords], t.shape, int(odd.sum())))
+    coords, values = places(t)
+    mine = ravelled(coords, t.shape, len(values))
+    before = np.searchsorted(listed, mine)
+    on_list = (
+        (before < len(listed)) & (listed[np.minimum(before, len(listed) - 1)] == mine) if len(listed) else before < 0
+    )
+    keep = ~on_list if mask.fill_value else on_list
+    at = (mine - before if mask.fill_value else before)[keep]
+    return rebuilt([at], values[keep], (size - len(listed) if mask.fill_value else len(listed),), t)
+
+
+def put_index(t: Tensor, key: Any, value: Any) -> None:
+    """``t[key] = value``: in place where ``t`` is dense, else new memory behind the same handle.
+
+    Raises ``ShapeError`` where the value does not broadcast to what is selected, ``TypeError_`` where its dtype does
+    not fit.
+    """
+    given = operand(value, "the value")
+    given = given.numpy() if isinstance(given, Tensor) else np.asarray(given)
+    weak = given.ndim == 0 and np.dtype(type(given.item())).kind <= t.dtype.kind
+    if not (weak or given.dtype == bool or np.can_cast(given.dtype, t.dtype, "same_kind")):
+        raise TypeError_(f"{given.dtype} does not fit into a tensor of {t.dtype}", hint="cast it with .astype")
+    if t.storage.dtype.name == "bf16":
+        raise UnsupportedError("assigning into a bf16 tensor cannot run yet")
+    if not is_sparse(t):
+        array = t.numpy()
+        if not array.flags.writeable:
+            raise TypeError_("the tensor's memory is read-only", hint="sp.tensor(A.numpy().copy()) has its own")
+        parts = tuple(_plain_key(k) for k in key) if isinstance(key, tuple) else _plain_key(key)
+        try:
+            array[parts] = given
+        except (IndexError, ValueError) as e:
+            raise ShapeError(str(e)) from None
+        return
+    if is_sparse(key) and key.dtype == bool:
+        if key.fill_value:
+            raise FormatError("assigning where a mask holds that is true by default would fill the tensor")
+        coords, values = places(key)
+        key = tuple(c[values] for c in coords)
+    where = selection(key, t.shape).flat(t.shape)
+    try:
+        new = np.broadcast_to(given, where.shape).astype(t.dtype).reshape(-1)
+    except ValueError:
+        raise ShapeError(f"a value of shape {given.shape} does not broadcast to {where.shape}") from None
+    coords, values = places(t)
+    keys = np.concatenate([ravelled(coords, t.shape, len(values)), where.reshape(-1)])
+    both = np.concatenate([values, new])
+    # The last of those at one place stays, as NumPy has it.
+    _, last = np.unique(keys[::-1], return_index=True)
+    kept = np.sort(len(keys) - 1 - last)
+    made = rebuilt(unravelled(keys[kept], t.shape), both[kept], t.shape, t, format=_own(t))
+    t.storage = made.storage
+
+
+def _own(t: Tensor) -> Any:
+    from sparsec.array.places import opened
+
+    return opened(t.storage.format)
+
+
+def take(x: Any, indices: Any, axis: int | None = None) -> Any:
+    """Slices along an axis, by their numbers; of the flat tensor without one."""
+    t = sparse_operand(x)
+    if axis is None:
+        from sparsec.array.shapes import reshape
+
+        x, axis = reshape(x, (-1,)), 0
+        t = sparse_operand(x)
+    key = (slice(None),) * axis_of(axis, t.ndim) + (np.asarray(sparse_operand(indices)),)
+    return take_index(x if isinstance(x, Tensor) else t, key)
+
+
+def take_along_axis(x: Any, indices: Any, axis: int = -1) -> Any:
+    """The elements that ``indices``, of the same order, names along an axis."""
+    t = sparse_operand(x)
+    d = axis_of(axis, t.ndim)
+    places = np.asarray(sparse_operand(indices))
+    if places.ndim != t.ndim:
+        raise ShapeError(f"indices of order {places.ndim} for a tensor of order {t.ndim}")
+    shape = np.broadcast_shapes(tuple(1 if n == d else e for n, e in enumerate(t.shape)), places.shape)
+    key: list[Any] = list(np.ogrid[tuple(slice(n) for n in shape)])
+    key[d] = places
+    return take_index(x if isinstance(x, Tensor) else t, tuple(key))
+
+
+__all__ = ["put_index", "take", "take_along_axis", "take_index"]

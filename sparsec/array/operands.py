@@ -1,0 +1,128 @@
+"""What may stand beside a ``Tensor`` in an expression, brought into three kinds: sparse, dense, number."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from sparsec.errors import ShapeError, TypeError_
+from sparsec.runtime.outside import dense_source, operand_storage
+from sparsec.tensors import Tensor
+
+Operand = Any
+"""A sparse ``Tensor``, a NumPy array of order 1 or more, or a number (Python's are weak, NumPy's have a dtype)."""
+
+
+def is_sparse(x: object) -> bool:
+    """Whether ``x`` is a ``Tensor`` that does not store all its entries."""
+    return isinstance(x, Tensor) and not x.storage.format.is_dense
+
+
+def operand(x: Any, name: str = "the operand") -> Operand:
+    """``x`` as one of the three kinds; dense tensors and torch's are views.
+
+    Raises ``TypeError_`` for what is none, ``ShapeError`` for ragged lists.
+    """
+    if isinstance(x, bool | int | float | complex) and not isinstance(x, np.generic):
+        return x
+    storage = operand_storage(x)
+    if storage is not None:
+        tensor = x if isinstance(x, Tensor) else Tensor(storage)
+        if is_sparse(tensor):
+            return tensor
+        x = tensor.numpy()
+    array, dtype = dense_source(x, name)
+    if dtype.np != array.dtype or dtype.name == "bf16":
+        from sparsec.ir.tensor_values import from_storage
+
+        array = from_storage(array, dtype)
+    return array if array.ndim else array[()]
+
+
+def operands(given: Sequence[Any]) -> tuple[Operand, ...]:
+    return tuple(operand(x) for x in given)
+
+
+def closed(given: Sequence[Any]) -> bool:
+    """Whether what is not a number is a dense ``Tensor``: then a dense result is one, too."""
+    kinds = [isinstance(x, Tensor) for x in given if not isinstance(x, bool | int | float | complex | np.generic)]
+    return bool(kinds) and all(kinds) and not any(map(is_sparse, given))
+
+
+def dense_result(array: Any, as_tensor: bool) -> Any:
+    """A dense result: a ``Tensor`` where its operands were, else as it is."""
+    if not as_tensor:
+        return array
+    from sparsec.runtime.entries import dense_storage
+
+    return Tensor(dense_storage(np.asarray(array)))
+
+
+def shape_of(x: Operand) -> tuple[int, ...]:
+    return tuple(getattr(x, "shape", ()))
+
+
+def dtype_of(x: Operand) -> Any:
+    """The NumPy dtype, or Python's type for a weak number."""
+    if isinstance(x, np.ndarray | np.generic | Tensor):
+        return x.dtype
+    return type(x)
+
+
+def sparse_operand(x: Any) -> Any:
+    """A ``Tensor``, sparse or dense, or a NumPy array (of order 0 for numbers): what functions of one array take."""
+    if isinstance(x, Tensor):
+        return x
+    found = operand(x)
+    return found if isinstance(found, Tensor) else np.asarray(found)
+
+
+def broadcast_shape(shapes: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
+    """NumPy's rule, without its limit on the product; raises ``ShapeError`` naming the dimensions that disagree."""
+    order = max(map(len, shapes), default=0)
+    out = []
+    for d in range(-order, 0):
+        extents = {s[d] for s in shapes if len(s) >= -d} - {1}
+        if len(extents) > 1:
+            shown = " and ".join(map(str, shapes))
+            raise ShapeError(f"shapes {shown} do not broadcast: dimension {d} has extents {sorted(extents)}")
+        out.append(extents.pop() if extents else 1)
+    return tuple(out)
+
+
+def axis_of(axis: Any, ndim: int) -> int:
+    """An axis as 0 .. ndim - 1; raises ``ShapeError``."""
+    if isinstance(axis, bool) or not hasattr(axis, "__index__"):
+        raise TypeError_(f"an axis is an integer, not {axis!r:.60}")
+    found: int = axis.__index__()
+    if not -ndim <= found < ndim:
+        raise ShapeError(f"axis {found} is outside the {ndim} dimension{'s' * (ndim != 1)} of the tensor")
+    return found % ndim
+
+
+def axes_of(axis: Any, ndim: int) -> tuple[int, ...]:
+    """An axis, several or None (all) as a sorted tuple; raises ``ShapeError`` for one that is named twice."""
+    if axis is None:
+        return tuple(range(ndim))
+    found = [axis_of(a, ndim) for a in (axis if isinstance(axis, tuple | list) else (axis,))]
+    if len(set(found)) < len(found):
+        raise ShapeError(f"axis {axis} names a dimension twice")
+    return tuple(sorted(found))
+
+
+__all__ = [
+    "Operand",
+    "axes_of",
+    "axis_of",
+    "broadcast_shape",
+    "closed",
+    "dense_result",
+    "dtype_of",
+    "is_sparse",
+    "operand",
+    "operands",
+    "shape_of",
+    "sparse_operand",
+]
