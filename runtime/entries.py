@@ -243,7 +243,7 @@ def from_coo(
         )
     if not extents:
         return _scalar(held, dtype, fill, duplicates)
-    order = format.order if format is not None else tuple(range(len(extents)))
+    order = format.dim_order if format is not None else tuple(range(len(extents)))
     storage, _ = canonical(places, held, extents, order, dtype, fill, duplicates)
     return storage if not np.may_share_memory(storage.values, held) else storage.with_values(storage.values.copy())
 
@@ -323,7 +323,7 @@ def from_dense(
             f"format '{format.label}' is for tensors of order {format.ndim}, this one has order {array.ndim}"
         )
     fill = as_fill(fill_value, dtype)
-    order = format.order
+    order = format.dim_order
     turned = array.transpose(order)
     if dtype is BF16:
         from sparsec.ir.tensor_values import from_storage

@@ -69,7 +69,7 @@ def write(stream: IO[bytes], storage: Storage) -> None:
     """Any storage."""
     from sparsec.runtime.scipy_bridge import kind, to_scipy
 
-    natural = kind(storage) in ("csr", "csc") or storage.format.order == tuple(range(storage.ndim))
+    natural = kind(storage) in ("csr", "csc") or storage.format.dim_order == tuple(range(storage.ndim))
     if kind(storage) and natural and storage.ndim == 2 and storage.fill == 0 and storage.dtype not in (F16, BF16):
         from scipy.sparse import save_npz
 

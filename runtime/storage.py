@@ -49,8 +49,9 @@ class Storage:
         if all(spec.type.compact for spec in self.format.levels):
             return len(self.values)
         live = np.ones(1, bool)
-        for spec, arrays, d in zip(self.format.levels, self.levels, self.format.order, strict=True):
-            live = spec.type.live(arrays, live, self.shape[d])
+        extents = self.format.level_shape(self.shape)
+        for spec, arrays, extent in zip(self.format.levels, self.levels, extents, strict=True):
+            live = spec.type.live(arrays, live, extent)
         return int(np.count_nonzero(live))
 
     @property
@@ -86,7 +87,7 @@ class Storage:
 
     def coordinates(self) -> list[np.ndarray]:
         """The coordinates of the entries, an array for each dimension; for coordinate lists, and dense storage."""
-        order = self.format.order
+        order = self.format.dim_order
         if self.format.is_dense:
             grids = np.indices([self.shape[d] for d in order]).reshape(len(order), -1)
         elif is_list(self.format):
@@ -104,14 +105,15 @@ class Storage:
             raise FormatError(f"{name}: arrays of {len(self.levels)} levels, '{fmt.label}' has {len(fmt.levels)}")
         fmt.require_runnable()
         positions = 1
-        for n, (spec, arrays, d) in enumerate(zip(fmt.levels, self.levels, fmt.order, strict=True)):
+        extents = fmt.level_shape(self.shape)
+        for n, (spec, arrays, extent) in enumerate(zip(fmt.levels, self.levels, extents, strict=True)):
             where = f"{name}: {_place(n, spec)}"
             types = spec.type.arrays()
             if list(arrays) != list(types):
                 raise FormatError(f"{where} has arrays ({', '.join(arrays)}), expected ({', '.join(types)})")
             for role, array in arrays.items():
                 _check_array(array, types[role], f"{where}: {role}")
-            positions = spec.type.validate(arrays, positions, self.shape[d], where)
+            positions = spec.type.validate(arrays, positions, extent, where)
         _check_array(self.values, self.dtype, f"{name}: values")
         if len(self.values) != positions:
             raise FormatError(f"{name}: {len(self.values)} values for {positions} positions")
@@ -261,7 +263,7 @@ def as_fill(value: Any, dtype: DType) -> Scalar:
 def is_list(format: Format) -> bool:
     """Whether the format is a list of coordinates: ``compressed``, then a ``singleton`` for every further dimension."""
     types = [type(s.type) for s in format.levels]
-    return bool(types) and types[0] is Compressed and all(t is Singleton for t in types[1:])
+    return bool(types) and format.is_plain and types[0] is Compressed and all(t is Singleton for t in types[1:])
 
 
 def _place(number: int, spec: LevelSpec) -> str:

@@ -182,7 +182,7 @@ def to_torch(storage: Storage) -> Any:
     assert layout is not None
     values = _tensor(storage.values, storage.dtype)
     if layout == "coo":
-        natural = storage.format.order == tuple(range(storage.ndim))
+        natural = storage.format.dim_order == tuple(range(storage.ndim))
         coords = np.stack([c.astype(np.int64, copy=False) for c in storage.coordinates()])
         return torch.sparse_coo_tensor(
             torch.from_numpy(coords), values, storage.shape, check_invariants=False, is_coalesced=natural

@@ -71,13 +71,14 @@ def with_widths(format: Format, shape: tuple[int, ...], wide: bool) -> Format:
 
     Raises ``FormatError`` where a coordinate of ``shape`` does not fit in a width that is written.
     """
-    index = dtypes.I64 if any(n > 2**31 - 1 for n in shape) else dtypes.I32
+    index = dtypes.I64 if any(n > 2**31 - 1 for n in format.level_shape(shape)) else dtypes.I32
     out = format.concrete(index, dtypes.I64 if wide else dtypes.I32)
-    for spec, d in zip(out.levels, out.order, strict=True):
+    for spec, extent in zip(out.levels, out.level_shape(shape), strict=True):
         crd = spec.type.arrays().get("crd")
-        if crd is not None and shape[d] - 1 > np.iinfo(crd.np).max:
+        if crd is not None and extent - 1 > np.iinfo(crd.np).max:
+            what = f"dimension '{spec.coord}'" if out.is_plain else f"level '{spec.coord}'"
             raise FormatError(
-                f"dimension '{out.dims[d]}' has extent {shape[d]}, more than index type {crd} of format "
+                f"{what} has extent {extent}, more than index type {crd} of format "
                 f"'{format}' can say",
                 hint="leave the width open, or declare a wider one",
             )
@@ -116,23 +117,26 @@ def _pads(format: Format) -> bool:
 
 def _no_room(storage: Storage, target: Format) -> FormatError:
     """What to say of the first parent that has more entries than its level in ``target`` has room for."""
-    coords = convert(storage, coo_format(target.order)).coordinates()
-    count = len(coords[0])
-    new = np.zeros(count, bool)
+    point = convert(storage, coo_format(target.dim_order)).coordinates()
+    coords = [c.of(point, storage.shape) for c in target.coords]
+    if not target.is_plain:
+        order = np.lexsort(coords[::-1])
+        coords = [c[order] for c in coords]
+    new = np.zeros(len(coords[0]), bool)
     new[:1] = True
-    for n, (spec, d) in enumerate(zip(target.levels, target.order, strict=True)):
+    for n, spec in enumerate(target.levels):
         parents = np.flatnonzero(new)
-        new[1:] |= coords[d][1:] != coords[d][:-1]
+        new[1:] |= coords[n][1:] != coords[n][:-1]
         room = spec.type.room
         if room is None:
             continue
         lengths = np.add.reduceat(new.astype(np.int64), parents)
         if lengths.max(initial=0) > room:
             at = int(np.argmax(lengths > room))
-            above = [(target.dims[e], int(coords[e][parents[at]])) for e in target.order[:n]]
+            above = [(s.coord, int(c[parents[at]])) for s, c in zip(target.levels[:n], coords, strict=False)]
             where = f"at {', '.join(f'{name} = {c}' for name, c in above)} " if above else ""
             return FormatError(
-                f"{where}the tensor has {int(lengths[at])} coordinates of '{target.dims[d]}', level '{spec}' of format "
+                f"{where}the tensor has {int(lengths[at])} coordinates of '{spec.coord}', level '{spec}' of format "
                 f"'{target.label}' has room for {room}",
                 hint="choose a wider format, or one without such a bound: csr",
             )

@@ -94,7 +94,7 @@ class Tensor(Operators):
             return self.storage
         from sparsec.conversion import convert
 
-        return convert(self.storage, entries.coo_format(fmt.order))
+        return convert(self.storage, entries.coo_format(fmt.dim_order))
 
     def _plain(self, values: np.ndarray) -> np.ndarray:
         return from_storage(values, BF16) if self.storage.dtype is BF16 else values
@@ -155,7 +155,7 @@ class Tensor(Operators):
         if keep.all():
             return self
         coords = [c[keep] for c in stored.coordinates()]
-        order = self.storage.format.order
+        order = self.storage.format.dim_order
         left = entries.listed(coords, stored.values[keep], self.shape, order, stored.dtype, stored.fill)
         from sparsec.conversion import convert
 

@@ -16,11 +16,12 @@ from itertools import combinations
 from sparsec.errors import ScheduleError
 from sparsec.formats.level import CanIterate, Level, LevelView
 from sparsec.ir.buffer import FALSE, TRUE, Block, Expr, If, Set, Stmt, Var, i64
-from sparsec.ir.build import Builder, add, both, eq, lt, op
+from sparsec.ir.build import Builder, add, both, eq, lt, op, sub
 from sparsec.ir.loops import Forall
 from sparsec.ir.loops import Stmt as LStmt
 from sparsec.ir.tensor import Access
 from sparsec.passes.lower.context import Context, Cursor, Env, Storage
+from sparsec.passes.lower.coordinates import Linear
 from sparsec.passes.lower.simplify import Start, prune, substitute
 
 MAX_WALKERS = 8
@@ -79,12 +80,15 @@ class Walker:
     unique: bool
     lo: Expr
     end: Expr
+    shift: Expr | None = None
     pos: Var | None = None
     segment_end: Expr | None = None
 
     def coordinate(self, b: Builder, pos: Expr) -> Expr:
+        """The value of the loop's index at ``pos``: the stored coordinate without what is added to the index."""
         assert isinstance(self.level, CanIterate)
-        return self.level.coordinate(b, self.view, pos)
+        stored = self.level.coordinate(b, self.view, pos)
+        return stored if self.shift is None else sub(stored, self.shift)
 
     def cursor(self, pos: Expr) -> Cursor:
         return Cursor(self.done + 1, pos, None if self.unique else self.segment_end)
@@ -112,8 +116,13 @@ class Walker:
             b.set(more, eq(self.coordinate(b, e), coord))
 
 
-def make_walker(ctx: Context, access: Access, env: Env, lo: Expr, hi: Expr, whole: bool) -> Walker:
-    """A walker over the next level of ``access``, restricted to coordinates ``lo..hi`` unless ``whole``."""
+def make_walker(
+    ctx: Context, access: Access, env: Env, lo: Expr, hi: Expr, whole: bool, beside: Linear | None = None
+) -> Walker:
+    """A walker over the next level of ``access``, restricted to ``lo..hi`` unless the loop is ``whole``.
+
+    ``beside`` is what the level's coordinate has beside the loop's index.
+    """
     b = ctx.b
     storage = ctx.storages[access.tensor]
     cursor = env.cursors.get(access, Cursor(0, i64(0)))
@@ -122,9 +131,13 @@ def make_walker(ctx: Context, access: Access, env: Env, lo: Expr, hi: Expr, whol
     parent_end = cursor.hi if cursor.hi is not None else add(cursor.lo, 1)
     first, end = level.bounds(b, view, cursor.lo, parent_end)
     first, end = b.let("first", first), b.let("end", end)
-    if not whole:
+    shift = None
+    if beside is not None and (beside.terms or beside.const):
+        shift = b.let("shift", ctx.value(beside, env))
+    if not whole or shift is not None:
+        lo, hi = (lo, hi) if shift is None else (add(lo, shift), add(hi, shift))
         first, end = search(b, level, view, first, end, lo), search(b, level, view, first, end, hi)
-    return Walker(access, level, view, cursor.done, is_unique(storage, cursor.done), first, end)
+    return Walker(access, level, view, cursor.done, is_unique(storage, cursor.done), first, end, shift)
 
 
 def is_unique(storage: Storage, n: int) -> bool:

@@ -2,38 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import reduce
 from typing import Protocol
 
 from sparsec.errors import ScheduleError, UnsupportedError
+from sparsec.formats.coords import Coord
 from sparsec.formats.level import Level, LevelView
 from sparsec.ir import ops
 from sparsec.ir.buffer import Buffer, BufferParam, Const, Expr, Function, Origin, Param, ScalarParam, Stmt, Var, i64
-from sparsec.ir.build import Builder, add, cast, load, op
+from sparsec.ir.build import Builder, add, both, cast, load, lt, mul, op, sub
 from sparsec.ir.dtypes import I64, DType
-from sparsec.ir.loops import Kernel
+from sparsec.ir.loops import Chunk, Chunks, Domain, Full, Kernel, Span
 from sparsec.ir.tensor import Access, Dim, Extent, Index, Literal, Map, TensorDecl
 from sparsec.ir.tensor import Expr as TExpr
+from sparsec.passes.lower.coordinates import Linear, Relations, digit_domain, is_indirect, level_expr, linear
 
 
 @dataclass(slots=True)
 class Storage:
-    """A tensor that can be read: its levels, the dimension each stores, its values.
+    """A tensor that can be read: its levels, what each stores of the dimensions, its values.
 
     ``fold`` is the monoid with which entries of equal coordinates are combined on reading (sorted lists).
     """
 
     decl: TensorDecl
     levels: tuple[Level, ...]
-    dims: tuple[int, ...]
+    coords: tuple[Coord, ...]
     views: tuple[LevelView, ...]
     values: Buffer
     fold: str | None = None
 
     @property
     def is_dense(self) -> bool:
-        return all(level.full for level in self.levels)
+        return self.decl.format is not None and self.decl.format.is_dense
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +52,15 @@ class Cursor:
 class Env:
     """What is known at a point of the loop nest: values of index variables, cursors of accesses.
 
-    ``full_chunks`` holds the outer indices of chunks known to be whole here.
+    ``full_chunks`` holds the outer indices of chunks known to be whole here, ``inside`` the computed indices known to
+    lie in their domains, ``relations`` what the loops and lets around say of index variables.
     """
 
     indices: dict[str, Expr] = field(default_factory=dict)
     cursors: dict[Access, Cursor] = field(default_factory=dict)
     full_chunks: frozenset[str] = frozenset()
+    inside: frozenset[str] = frozenset()
+    relations: Relations = field(default_factory=Relations)
 
     def bind(self, name: str, value: Expr) -> Env:
         return replace(self, indices={**self.indices, name: value})
@@ -96,6 +102,7 @@ class Context:
         self.setup: list[Stmt] = []  # where workspaces are allocated: once a worker, not once an iteration
         self.publishing: list[Stmt] = []  # results are handed over when the kernel ends
         self.counting = False
+        self._level_exprs: dict[Access, tuple[TExpr, ...]] = {}
         self._declare()
 
     # declarations
@@ -119,14 +126,14 @@ class Context:
                     self.params.append(BufferParam(view.arrays[role], "in"))
             values = Buffer(self.b.fresh(f"{t.name}_vals"), t.dtype, Origin(t.name, -1, "vals"))
             self.params.append(BufferParam(values, "in"))
-            self.storages[t.name] = Storage(t, self.levels(t), self.order(t), views, values)
+            self.storages[t.name] = Storage(t, self.levels(t), self.coords(t), views, values)
         for t in self.kernel.tensors:
             if t.role not in ("out", "inout"):
                 continue
             if self.format_is_dense(t):
                 values = Buffer(self.b.fresh(f"{t.name}_vals"), t.dtype, Origin(t.name, -1, "vals"))
                 self.params.append(BufferParam(values, "out"))
-                self.storages[t.name] = Storage(t, self.levels(t), self.order(t), self.views(t), values)
+                self.storages[t.name] = Storage(t, self.levels(t), self.coords(t), self.views(t), values)
                 continue
             if t.role == "inout":
                 hint = "read it as an operand, and assemble a result of another name"
@@ -145,19 +152,44 @@ class Context:
         assert t.format is not None
         return tuple(spec.type for spec in t.format.levels)
 
-    def order(self, t: TensorDecl) -> tuple[int, ...]:
+    def coords(self, t: TensorDecl) -> tuple[Coord, ...]:
         assert t.format is not None
-        return t.format.order
+        return t.format.coords
 
     def format_is_dense(self, t: TensorDecl) -> bool:
         assert t.format is not None
         return t.format.is_dense
 
     def views(self, t: TensorDecl) -> tuple[LevelView, ...]:
-        return tuple(LevelView(t.name, n, self.extent(t.dims[d])) for n, d in enumerate(self.order(t)))
+        return tuple(LevelView(t.name, n, self.level_extent(c, t.dims)) for n, c in enumerate(self.coords(t)))
+
+    def level_extent(self, coord: Coord, dims: Sequence[Extent]) -> Expr:
+        """How many coordinates a level has that stores ``coord``."""
+        if coord.digit is not None and coord.digit.whole:
+            return self.extent(dims[coord.digit.dim])
+        parts = [self.domain_size(digit_domain(d, dims[d.dim])) for _, d in coord.terms]
+        return parts[0] if len(parts) == 1 else self.sum_extent(parts)
 
     def extent(self, e: Extent) -> Expr:
         return i64(e) if isinstance(e, int) else self.dims[e]
+
+    def domain_size(self, domain: Domain) -> Expr:
+        """How many coordinates a domain has; all of a chunk's, though the last one be cut."""
+        match domain:
+            case Full(extent):
+                return self.extent(extent)
+            case Chunks(extent, size):
+                return self.b.let("nchunks", op("floordiv", add(self.extent(extent), size - 1), i64(size)))
+            case Chunk(_, size):
+                return i64(size)
+            case Span(parts):
+                return self.sum_extent([self.domain_size(part) for part in parts])
+
+    def sum_extent(self, parts: Sequence[Expr]) -> Expr:
+        """How many values a sum has whose terms have as many as ``parts`` says."""
+        total = self.b.let("span", sub(reduce(add, parts), len(parts) - 1))
+        empty = reduce(either, (op("eq", p, i64(0)) for p in parts))
+        return self.b.let("span", op("select", empty, i64(0), total))
 
     def absent(self, access: Access) -> Literal:
         """The value of an access without an entry."""
@@ -196,7 +228,13 @@ class Context:
             return self.works[access.tensor].read(self, access, env)
         storage = self.storages[access.tensor]
         if storage.is_dense:
-            return load(storage.values, self.address(storage, access, env))
+            inside = self.inside(access, env)
+            if inside is None:
+                return load(storage.values, self.address(storage, access, env))
+            value = self.b.var("read", Const(storage.decl.fill, storage.decl.dtype))
+            with self.b.if_(inside):
+                self.b.set(value, load(storage.values, self.address(storage, access, env)))
+            return value
         cursor = env.cursors[access]
         assert cursor.done == len(storage.levels), f"{access.tensor} is not resolved here"
         first = load(storage.values, cursor.lo)
@@ -210,9 +248,91 @@ class Context:
     def address(self, storage: Storage, access: Access, env: Env) -> Expr:
         """The position of an access to a tensor all of whose levels can be computed."""
         pos: Expr = i64(0)
-        for level, d, view in zip(storage.levels, storage.dims, storage.views, strict=True):
-            pos, _ = level.locate(self.b, view, pos, self.expr(access.indices[d], env))  # type: ignore[attr-defined]
+        for level, c, view in zip(storage.levels, storage.coords, storage.views, strict=True):
+            assert c.digit is not None and c.digit.whole
+            pos, _ = level.locate(self.b, view, pos, self.expr(access.indices[c.digit.dim], env))  # type: ignore[attr-defined]
         return pos
+
+    # coordinates
+
+    def level_exprs(self, access: Access) -> tuple[TExpr, ...]:
+        """What each level of the accessed tensor (or each dimension of the workspace) holds, by index variables."""
+        if access not in self._level_exprs:
+            storage = self.storages.get(access.tensor)
+            decl = storage.decl if storage is not None else self.kernel.tensor(access.tensor)
+            stored = storage.coords if storage is not None else self.coords(decl)
+            self._level_exprs[access] = tuple(level_expr(c, decl.dims, access.indices) for c in stored)
+        return self._level_exprs[access]
+
+    def form(self, e: TExpr, env: Env, walking: str | None = None) -> Linear:
+        """``e`` in linear form, seen from here (and a loop over ``walking``)."""
+        return linear(e, {*env.indices, *([walking] if walking is not None else [])}, env.relations)
+
+    def level_linear(self, access: Access, n: int, env: Env, walking: str | None = None) -> Linear:
+        """The coordinate of level ``n`` in linear form, seen from here (and a loop over ``walking``)."""
+        return self.form(self.level_exprs(access)[n], env, walking)
+
+    def coordinate(self, access: Access, n: int, env: Env, early: bool = False) -> Expr | None:
+        """The coordinate of level ``n``, if every index it depends on has a value.
+
+        ``early``: also where an index that is computed further inside, and may lie outside there, could be computed.
+        """
+        form = self.level_linear(access, n, env if early else replace(env, relations=env.relations.without_lets()))
+        return self.value(form, env) if form.needs() <= env.indices.keys() else None
+
+    def walked(self, access: Access, n: int, env: Env, index: str) -> Linear | None:
+        """What stands beside ``index`` in the coordinate of level ``n``, if that is ``index`` plus what is known."""
+        rest = self.level_linear(access, n, env, index).without(index)
+        return rest if rest is not None and rest.needs() <= env.indices.keys() else None
+
+    def value(self, form: Linear, env: Env) -> Expr:
+        """A linear form as an expression."""
+        total: Expr | None = i64(form.const) if form.const or not form.terms else None
+        for atom, c in sorted(form.terms.items(), key=lambda item: item[1] < 0):
+            term = self.expr(atom, env)
+            if total is None:
+                total = term if c == 1 else mul(term, c)
+            elif c < 0:
+                total = sub(total, term if c == -1 else mul(term, -c))
+            else:
+                total = add(total, term if c == 1 else mul(term, c))
+        assert total is not None
+        return total
+
+    def inside(self, access: Access, env: Env, level: int | None = None) -> Expr | None:
+        """Whether the access lies inside its tensor in the dimensions of ``level`` (or all); None if it surely does.
+
+        A plain index variable does, and so does an index read from data, which was checked before.
+        """
+        decl = self.decl_of(access)
+        if decl is None:
+            return None
+        dims = range(decl.ndim) if level is None else sorted(self.storages[access.tensor].coords[level].dims)
+        tests: list[Expr] = []
+        for d in dims:
+            e = access.indices[d]
+            if isinstance(e, Index) or is_indirect(e) or _surely_inside(e, decl.dims[d]):
+                continue
+            place = self.b.let("place", self.expr(e, env))
+            tests += [op("le", i64(0), place), lt(place, self.extent(decl.dims[d]))]
+        return both(*tests) if tests else None
+
+    def decl_of(self, access: Access) -> TensorDecl | None:
+        """The declaration of what is accessed; None for a workspace."""
+        if access.tensor in self.works:
+            return None
+        storage = self.storages.get(access.tensor)
+        decl = storage.decl if storage is not None else self.kernel.tensor(access.tensor)
+        return decl if decl.format is not None else None
+
+
+def _surely_inside(e: TExpr, extent: Extent) -> bool:
+    """A number below a number."""
+    return isinstance(e, Literal) and isinstance(extent, int) and 0 <= int(e.value) < extent  # type: ignore[call-overload]
+
+
+def either(a: Expr, b: Expr) -> Expr:
+    return op("or", a, b)
 
 
 def combine(op_name: str, old: Expr, new: Expr) -> Expr:

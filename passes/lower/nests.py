@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 
-from sparsec.errors import ScheduleError, UnsupportedError
+from sparsec.errors import ScheduleError
 from sparsec.formats.level import CanIterate, CanLocate
 from sparsec.ir import loops, ops
 from sparsec.ir.buffer import Block, Comment, Expr, Function, Module, Tile, Var, i64
-from sparsec.ir.build import add, lt, mul, op, sub
+from sparsec.ir.build import add, both, lt, mul, op, sub
 from sparsec.ir.dtypes import I64
 from sparsec.ir.loops import (
     Accumulate,
@@ -28,6 +28,7 @@ from sparsec.ir.tensor_values import scalar
 from sparsec.passes.lower import parallel
 from sparsec.passes.lower.coiterate import Cases, Coiteration, Subset, Walker, make_walker, probe
 from sparsec.passes.lower.context import Context, Cursor, Env, Work
+from sparsec.passes.lower.coordinates import Linear, merge, relations
 from sparsec.passes.lower.scatter import ScatterWriter
 from sparsec.passes.lower.simplify import prune, substitute
 from sparsec.passes.lower.sorting import ListWork
@@ -89,6 +90,10 @@ class Lowerer:
                 self.assemble(s, env)
             case loops.Tile():
                 self.tile(s, env)
+            case loops.Let():
+                self.let(s, env)
+            case loops.Check():
+                self.check(s, env)
 
     # reads
 
@@ -106,19 +111,12 @@ class Lowerer:
         storages = self.ctx.storages
         return [a for a in self.reads(s) if a.tensor in storages and not storages[a.tensor].is_dense]
 
-    def next_index(self, access: Access, env: Env) -> str | None:
-        """The index variable that the next unresolved level of ``access`` stores."""
-        storage = self.ctx.storages[access.tensor]
+    def walked(self, access: Access, env: Env, index: str) -> Linear | None:
+        """What stands beside ``index`` in the coordinate of the next level of ``access``, if ``index`` walks it."""
         done = env.cursors[access].done if access in env.cursors else 0
-        if done == len(storage.levels):
+        if done == len(self.ctx.storages[access.tensor].levels):
             return None
-        e = access.indices[storage.dims[done]]
-        if not isinstance(e, Index):
-            raise UnsupportedError(
-                f"an index of '{access.tensor}' that is not a plain variable cannot run yet on its format",
-                span=access.span,
-            )
-        return e.name
+        return self.ctx.walked(access, done, env, index)
 
     def _resolve(self, s: loops.Stmt, env: Env) -> tuple[loops.Stmt, Env, bool]:
         """Move cursors over every level whose coordinate is known.
@@ -128,17 +126,22 @@ class Lowerer:
         for access in self.sparse_reads(s):
             storage = self.ctx.storages[access.tensor]
             while True:
-                name = self.next_index(access, env)
-                if name is None or name not in env.indices:
-                    break
                 cursor = env.cursors.get(access, Cursor(0, i64(0)))
+                if cursor.done == len(storage.levels):
+                    break
+                coord = self.ctx.coordinate(access, cursor.done, env)
+                if coord is None:
+                    break
                 level, view = storage.levels[cursor.done], storage.views[cursor.done]
-                coord = env.indices[name]
-                if level.full and isinstance(level, CanLocate):
+                inside = self.ctx.inside(access, env, cursor.done)
+                if inside is None and level.full and isinstance(level, CanLocate):
                     pos, _ = level.locate(self.b, view, cursor.lo, coord)
                     env = env.move(access, Cursor(cursor.done + 1, self.b.let(f"at_{access.tensor}", pos)))
                     continue
-                found, after = probe(self.ctx, access, env, coord)
+                if inside is None:
+                    found, after = probe(self.ctx, access, env, coord)
+                else:
+                    found, after = self._guarded(access, env, coord, inside)
                 with self.b.collect() as have:
                     self.stmt(s, env.move(access, after))
                 rest = prune(substitute(s, {access: self.ctx.absent(access)}), self.start, self.ctx.kernel.monoids)
@@ -150,6 +153,18 @@ class Lowerer:
                 self.b.if_else(found, have, lack)
                 return s, env, True
         return s, env, False
+
+    def _guarded(self, access: Access, env: Env, coord: Expr, inside: Expr) -> tuple[Expr, Cursor]:
+        """A search that is not made where the coordinate lies outside of the tensor."""
+        b = self.b
+        found, lo, hi = b.var("found", inside), b.var("lo", i64(0)), b.var("hi", i64(0))
+        with b.if_(found):
+            there, after = probe(self.ctx, access, env, coord)
+            b.set(lo, after.lo)
+            b.set(found, there)
+            if after.hi is not None:
+                b.set(hi, after.hi)
+        return found, Cursor(after.done, lo, None if after.hi is None else hi)
 
     # statements
 
@@ -168,7 +183,7 @@ class Lowerer:
         if s.kind == "list":
             self._list_workspace(s, env)
             return
-        if ctx.counting and s.kind == "bitmap" and self._only_counts(s):
+        if ctx.counting and s.kind == "bitmap" and self._only_counts(s, env):
             self._counted_workspace(s, env)
             return
         work = self._work(s)
@@ -184,7 +199,7 @@ class Lowerer:
         m = self.ctx.kernel.monoid(s.monoid)
         return make_work(self.ctx, s) if m is None else TupleWork(self.ctx, s, m)
 
-    def _counts(self, body: loops.Stmt | None, index: str) -> bool:
+    def _counts(self, body: loops.Stmt | None, index: str, env: Env) -> bool:
         """Whether all that ``body`` does at a coordinate of ``index`` is to count one entry of the result."""
         w = self.writer
         return (
@@ -192,11 +207,11 @@ class Lowerer:
             and isinstance(body, Accumulate)
             and isinstance(w, CountWriter)
             and body.target.tensor == w.decl.name
-            and w.follows(body.target, index)
+            and w.follows(body.target, index, env)
             and w.depth == w.last
         )
 
-    def _only_counts(self, s: Workspace) -> bool:
+    def _only_counts(self, s: Workspace, env: Env) -> bool:
         """Whether the consumer hands every coordinate that was written to the result, and does nothing else."""
         f = s.consumer
         if len(s.indices) != 1 or not isinstance(f, Forall) or not isinstance(f.body, Accumulate):
@@ -205,7 +220,7 @@ class Lowerer:
         return (
             isinstance(value, Access)
             and value == Access(s.name, (Index(f.index),), value.dtype)
-            and self._counts(f.body, f.index)
+            and self._counts(f.body, f.index, env)
             and prune(replace(f.body, value=Literal(s.init, s.dtype)), self.start) is None
         )
 
@@ -275,6 +290,22 @@ class Lowerer:
         self.writer = None
         del ctx.writers[s.tensor]
 
+    def let(self, s: loops.Let, env: Env) -> None:
+        """An index computed from others; the loop around may have seen to it that it lies inside."""
+        value = self.b.let(s.index, self.ctx.value(self.ctx.form(s.value, env), env))
+        inner = env.bind(s.index, value)
+        if s.index in env.inside:
+            self.stmt(s.body, inner)
+            return
+        self._mark_incomplete(s.body)
+        with self.b.if_(both(op("le", i64(0), value), lt(value, self.bounds(s.domain, env)[1]))):
+            self.stmt(s.body, inner)
+
+    def check(self, s: loops.Check, env: Env) -> None:
+        value = self.b.let("index", self.ctx.expr(s.value, env))
+        outside = op("or", lt(value, i64(0)), op("le", self.ctx.extent(s.extent), value))
+        self.b.abort_if(outside, "index")
+
     def tile(self, s: loops.Tile, env: Env) -> None:
         variables = tuple(Var(self.b.fresh(name), I64) for name, _ in s.loops)
         inner = env
@@ -288,19 +319,32 @@ class Lowerer:
 
     def bounds(self, domain: loops.Domain, env: Env) -> tuple[Expr, Expr]:
         """Half-open range of coordinates."""
-        match domain:
-            case Chunks(extent, size):
-                n = self.ctx.extent(extent)
-                return i64(0), self.b.let("nchunks", op("floordiv", add(n, size - 1), i64(size)))
-            case Chunk(outer, size, extent):
-                lo = self.b.let("lo", mul(env.indices[outer], size))
-                if outer in env.full_chunks:
-                    return lo, add(lo, size)
-                return lo, self.b.let("hi", op("min", add(lo, size), self.ctx.extent(extent)))
-            case _:
-                return i64(0), self.ctx.extent(domain.extent)
+        if not isinstance(domain, Chunk):
+            return i64(0), self.ctx.domain_size(domain)
+        lo = self.b.let("lo", mul(env.indices[domain.outer], domain.size))
+        if domain.outer in env.full_chunks:
+            return lo, add(lo, domain.size)
+        return lo, self.b.let("hi", op("min", add(lo, domain.size), self.ctx.domain_size(domain.whole)))
+
+    def clipped(self, f: Forall, env: Env) -> tuple[Expr, Expr, Env]:
+        """The range of a forall, cut to where the indices computed right inside it lie in their domains."""
+        lo, hi = self.bounds(f.domain, env)
+        node, names = f.body, set(env.inside)
+        while isinstance(node, loops.Let):
+            rest = self.ctx.form(node.value, env, f.index).without(f.index)
+            if rest is None or not rest.needs() <= env.indices.keys():
+                break
+            shift = self.b.let("shift", self.ctx.value(rest, env))
+            end = self.bounds(node.domain, env)[1]
+            lo = self.b.let("lo", op("max", lo, sub(i64(0), shift)))
+            hi = self.b.let("hi", op("min", hi, sub(end, shift)))
+            names.add(node.index)
+            self._mark_incomplete(node.body)
+            node = node.body
+        return lo, hi, replace(env, inside=frozenset(names))
 
     def forall(self, f: Forall, env: Env) -> None:
+        env = replace(env, relations=merge(env.relations, relations(f)))
         walkers = []
         sweeps = [
             a
@@ -308,14 +352,14 @@ class Lowerer:
             if isinstance(self.ctx.works.get(a.tensor), BitmapWork) and _indexed_by(a, f.index)
         ]
         for access in self.sparse_reads(f.body):
-            if self.next_index(access, env) == f.index:
+            if self.walked(access, env, f.index) is not None:
                 storage = self.ctx.storages[access.tensor]
                 done = env.cursors[access].done if access in env.cursors else 0
                 level = storage.levels[done]
                 # A level that can only be probed restricts nothing: ``_resolve`` asks it at each coordinate.
                 if not level.full and isinstance(level, CanIterate):
                     walkers.append(access)
-        with self._following(f):
+        with self._following(f, env):
             if sweeps:
                 self.sweep(f, env, sweeps, walkers)
             elif walkers:
@@ -324,27 +368,33 @@ class Lowerer:
                 self.plain(f, env)
 
     @contextmanager
-    def _following(self, f: Forall) -> Iterator[None]:
+    def _following(self, f: Forall, env: Env) -> Iterator[None]:
         """Let a sparse result's writer enter and leave the level that this forall runs over."""
         w = self.writer
-        if isinstance(w, SparseWriter) and self._writes(f.body, w, f.index):
+        if isinstance(w, SparseWriter) and any(w.opens(t, f.index, env) for t in self._targets(f.body, w)):
             w.enter(f.index)
+            w.entered += 1
             yield
+            w.entered -= 1
             w.exit()
         else:
             yield
 
-    def _writes(self, s: loops.Stmt, w: SparseWriter, index: str) -> bool:
-        return any(
-            isinstance(n, Accumulate) and n.target.tensor == w.decl.name and w.follows(n.target, index) for n in walk(s)
-        )
+    def _targets(self, s: loops.Stmt, w: SparseWriter) -> Iterator[Access]:
+        """Where ``s`` writes to the writer's tensor."""
+        return (n.target for n in walk(s) if isinstance(n, Accumulate) and n.target.tensor == w.decl.name)
 
     def leaf(self, index: str, body: loops.Stmt, env: Env) -> None:
         """The body at one coordinate, told to the writer if the coordinate is one of its levels."""
         w = self.writer
         with ExitStack() as stack:
-            if isinstance(w, SparseWriter) and self._writes(body, w, index):
-                stack.enter_context(w.coordinate(env.indices[index]))
+            if isinstance(w, SparseWriter):
+                above = replace(env, indices={k: v for k, v in env.indices.items() if k != index})
+                target = next((t for t in self._targets(body, w) if w.follows(t, index, above)), None)
+                if target is not None:
+                    coord = self.ctx.coordinate(target, w.depth, env, early=True)
+                    assert coord is not None
+                    stack.enter_context(w.coordinate(coord))
             self.stmt(body, env)
 
     def plain(self, f: Forall, env: Env) -> None:
@@ -352,7 +402,7 @@ class Lowerer:
         if isinstance(f.domain, Chunks) and _wants_whole_chunks(f.body, f.index):
             self._chunked(f, env)
             return
-        lo, hi = self.bounds(f.domain, env)
+        lo, hi, env = self.clipped(f, env)
         if f.parallel is not None and self._can_run_parallel():
             self.parallel(f, env, lo, hi)
             return
@@ -370,8 +420,7 @@ class Lowerer:
         """Whole chunks get a body of constant trip counts, the last one a general body."""
         assert isinstance(f.domain, Chunks)
         _, chunks = self.bounds(f.domain, env)
-        extent = self.ctx.extent(f.domain.extent)
-        size = f.domain.size
+        extent, size = self.ctx.extent(f.domain.extent), f.domain.size
 
         def body(var: Expr) -> None:
             whole = op("le", mul(add(var, 1), size), extent)
@@ -398,12 +447,17 @@ class Lowerer:
             self.leaf(f.index, f.body, env.bind(f.index, var))
 
         reads = self.sparse_reads(f.body)
-        rows = [(a, env.cursors.get(a, Cursor(0, i64(0)))) for a in reads if self.next_index(a, env) == f.index]
+        rows = [(a, env.cursors.get(a, Cursor(0, i64(0)))) for a in reads if self._counts_rows(a, env, f.index)]
         before = [] if f.parallel else parallel.counters(self.ctx, rows)
         if before:
             parallel.balanced(self.ctx, f.index, lo, hi, before, parallel.inner_trips(self.ctx, f, reads), body)
         else:
             self._in_parallel(f, lo, hi, body)
+
+    def _counts_rows(self, access: Access, env: Env, index: str) -> bool:
+        """Is the coordinate of the next level ``index`` itself?"""
+        rest = self.walked(access, env, index)
+        return rest is not None and not rest.terms and not rest.const
 
     def _in_parallel(self, f: Forall, lo: Expr, hi: Expr, body: Callable[[Expr], None]) -> None:
         if f.parallel:
@@ -419,10 +473,11 @@ class Lowerer:
         live = cases.live()
         if not live:
             return
-        whole = isinstance(f.domain, loops.Full)
-        lo, hi = self.bounds(f.domain, env)
+        lo, hi, inner = self.clipped(f, env)
+        whole = not isinstance(f.domain, Chunk) and inner.inside == env.inside
+        env = inner
         used = [a for a in accesses if any(a in case for case in live)]
-        walkers = [make_walker(self.ctx, a, env, lo, hi, whole) for a in used]
+        walkers = [make_walker(self.ctx, a, env, lo, hi, whole, self.walked(a, env, f.index)) for a in used]
         co = Coiteration(self.ctx, f, env, cases, lambda body, inner: self.leaf(f.index, body, inner))
         complete = bool(used) and len(live) == 2 ** len(used)
         if complete and self._once_is_enough(f, env, cases[frozenset()]):
@@ -433,7 +488,11 @@ class Lowerer:
             co.every(walkers, lo, hi)
         else:
             self._mark_incomplete(f.body)
-            if len(walkers) == 2 and all(w.unique for w in walkers) and self._counts(cases[frozenset(used)], f.index):
+            if (
+                len(walkers) == 2
+                and all(w.unique for w in walkers)
+                and self._counts(cases[frozenset(used)], f.index, env)
+            ):
                 assert isinstance(self.writer, CountWriter)
                 co.skip_equal(walkers, self.writer.add)
             co.merge(walkers, live)
@@ -524,8 +583,10 @@ class Lowerer:
         self._mark_incomplete(s.body)
         with self.b.loop(f"p_{s.access.tensor}", lo, hi, note=f"stored {s.access.tensor}") as p:
             for n, level in enumerate(storage.levels):
-                assert isinstance(level, CanIterate)
-                e = s.access.indices[storage.dims[n]]
+                digit = storage.coords[n].digit
+                if not isinstance(level, CanIterate) or digit is None or not digit.whole:
+                    raise ScheduleError(f"'stored({s.access.tensor})' needs levels that store whole dimensions")
+                e = s.access.indices[digit.dim]
                 assert isinstance(e, Index)
                 env = env.bind(e.name, self.b.let(e.name, level.coordinate(self.b, storage.views[n], p)))
             self.stmt(s.body, env.move(s.access, Cursor(len(storage.levels), p)))

@@ -13,16 +13,22 @@ products.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import combinations, islice
 
-from sparsec.formats.level import CanIterate
+from sparsec.formats.compressed import Compressed
+from sparsec.formats.dense import Dense
+from sparsec.formats.format import Format
+from sparsec.formats.level import CanIterate, Level
 from sparsec.ir import ops
+from sparsec.ir.loops import Chunk, Chunks, Domain, Full
 from sparsec.ir.monoids import definition
 from sparsec.ir.rewrite import walk
 from sparsec.ir.tensor import Access, Expr, Extent, Index, Literal, Map, Program, Reduce, TensorDecl
+from sparsec.passes.lower.coordinates import digit_domain
 from sparsec.passes.lower.scatter import can_scatter
 from sparsec.passes.lower.simplify import absent_value
+from sparsec.passes.lower.spaces import Space, make_space
 
 EXTENT = 10_000.0
 FIBRE = 16.0
@@ -36,23 +42,19 @@ MAX_ORDERS = 200
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A loop order, the accesses to convert to it first, and the estimate that chose it."""
+    """The loops of a statement, their order, the accesses to convert to it first, and the estimate that chose it."""
 
+    space: Space
     order: tuple[str, ...]
     converted: tuple[Access, ...]
     cost: float
     candidates: int
 
 
-def level_variables(program: Program, access: Access) -> tuple[str, ...]:
-    """The index variables of an access in the order of its levels."""
-    t = program.tensor(access.tensor)
-    assert t.format is not None
-    names = []
-    for d in t.format.order:
-        e = access.indices[d]
-        names.append(e.name if isinstance(e, Index) else "")
-    return tuple(names)
+def level_kinds(fmt: Format) -> tuple[Level, ...]:
+    """The level types of a copy of a tensor that stores one whole dimension after the other."""
+    kinds = tuple(spec.type for spec in fmt.levels)
+    return kinds if fmt.is_plain else (Dense(), *(Compressed() for _ in fmt.dims[1:]))
 
 
 def is_sparse(t: TensorDecl) -> bool:
@@ -75,8 +77,19 @@ class Query:
 
     @property
     def variables(self) -> tuple[str, ...]:
-        free = [e.name for e in self.target.indices if isinstance(e, Index)]
+        """The index variables: those that the target uses, then the reduced ones."""
+        free = [n.name for e in self.target.indices for n in walk(e) if isinstance(n, Index)]
         return tuple(dict.fromkeys([*free, *self.reduced]))
+
+    def spaces(self, kept: Sequence[Access]) -> Iterator[Space]:
+        """The loops that suit the accesses ``kept``, and those that suit the target, too; none for misfits."""
+        extents = {v: self.extents[v] for v in self.variables}
+        alone = make_space(self.program, kept, extents)
+        if not alone.misfits:
+            yield alone
+            together = make_space(self.program, [*kept, self.target], extents)
+            if together.domains != alone.domains and not together.misfits:
+                yield together
 
     def absent(self, e: Expr) -> Expr:
         """What ``e`` is where no sparse access has an entry."""
@@ -104,59 +117,88 @@ def choose_order(query: Query) -> Choice:
     for k in range(len(sparse) + 1 if query.may_convert else 1):
         for converted in combinations(sparse, k):
             kept = [a for a in sparse if a not in converted]
-            for order in islice(_orders(query, kept), MAX_ORDERS):
-                seen += 1
-                cost = estimate(query, order, converted)
-                if best is None or cost < best.cost:
-                    best = Choice(order, converted, cost, seen)
+            for space in query.spaces(kept):
+                for order in islice(_orders(query, space, kept), MAX_ORDERS):
+                    seen += 1
+                    cost = estimate(query, space, order, converted)
+                    if best is None or cost < best.cost:
+                        best = Choice(space, order, converted, cost, seen)
         if best is not None and k >= 2:
             break
     assert best is not None
-    return Choice(best.order, best.converted, best.cost, seen)
+    return replace(best, candidates=seen)
 
 
-def _orders(query: Query, kept: Sequence[Access]) -> Iterator[tuple[str, ...]]:
-    """Topological orders of the graph that the accesses ``kept`` make; none if it has a cycle."""
+def _orders(query: Query, space: Space, kept: Sequence[Access]) -> Iterator[tuple[str, ...]]:
+    """Topological orders of the graph that the accesses ``kept`` make; none if it has a cycle.
+
+    To walk a level all levels above it must be known; one that is full can be looked up whenever it is its turn.
+    """
     import networkx as nx
 
-    variables = query.variables
+    if space.computed and any(_is_ordered(query, r) for r in walk(query.value)):
+        return  # diagonals do not ascend
     graph = nx.DiGraph()
-    graph.add_nodes_from(variables)
+    graph.add_nodes_from(space.domains)
     for access in kept:
-        chain = [v for v in dict.fromkeys(level_variables(query.program, access)) if v]
-        graph.add_edges_from(zip(chain, chain[1:], strict=False))
-    graph.add_edges_from(_nesting(query))
+        fmt = query.program.tensor(access.tensor).format
+        assert fmt is not None
+        above: set[str] = set()
+        for coord, spec in zip(fmt.coords, fmt.levels, strict=True):
+            name = space.level_name(coord, access)
+            if name and name not in above and not spec.type.full:
+                graph.add_edges_from((u, name) for u in sorted(above))
+            above |= space.level_needs(coord, access)
+    graph.add_edges_from(space.nesting)
+    graph.add_edges_from(_nesting(query, space))
     if nx.is_directed_acyclic_graph(graph):
         for order in nx.all_topological_sorts(graph):
             yield tuple(order)
 
 
-def _nesting(query: Query) -> Iterator[tuple[str, str]]:
+def _nesting(query: Query, space: Space) -> Iterator[tuple[str, str]]:
     """Pairs (outer, inner) that the expression's own nesting asks for, whatever the formats.
 
     A reduction runs inside those around it; one that is not the whole right side runs inside all free variables, and
     so do all with ``free_first``.  One with an ordered monoid runs over its indices in their order.
     """
-    free = [v for v in query.variables if v not in query.reduced]
+    free = sorted(space.depends(*query.target.indices))
     for r in walk(query.value):
         if not isinstance(r, Reduce):
             continue
+        mine = sorted(space.loops_of(r.indices))
         if query.free_first or r is not query.value:
-            yield from ((f, v) for f in free for v in r.indices)
+            yield from ((f, v) for f in free for v in mine if f != v)
         for inner in walk(r.body):
             if isinstance(inner, Reduce):
-                yield from ((v, w) for v in r.indices for w in inner.indices)
-        m = definition(r.monoid, query.program.monoids)
-        if m is not None and m.ordered:
-            yield from zip(r.indices, r.indices[1:], strict=False)
+                yield from ((v, w) for v in mine for w in sorted(space.loops_of(inner.indices)) if v != w)
+        if _is_ordered(query, r):
+            for a, b in zip(r.indices, r.indices[1:], strict=False):
+                yield from ((v, w) for v in sorted(space.own[a]) for w in sorted(space.own[b]))
 
 
-def extent_of(query: Query, variable: str) -> float:
-    e = query.extents[variable]
-    return float(max(e, 1)) if isinstance(e, int) else EXTENT
+def _is_ordered(query: Query, r: Expr) -> bool:
+    m = definition(r.monoid, query.program.monoids) if isinstance(r, Reduce) else None
+    return m is not None and m.ordered
 
 
-def estimate(query: Query, order: tuple[str, ...], converted: Sequence[Access]) -> float:
+def size_of(domain: Domain) -> float:
+    """About how many coordinates a loop has."""
+    match domain:
+        case Full(extent):
+            return _size(extent)
+        case Chunks(extent, size):
+            return max(1.0, _size(extent) / size)
+        case Chunk(_, size):
+            return float(size)
+    return sum(size_of(part) for part in domain.parts)
+
+
+def _size(extent: Extent) -> float:
+    return float(max(extent, 1)) if isinstance(extent, int) else EXTENT
+
+
+def estimate(query: Query, space: Space, order: tuple[str, ...], converted: Sequence[Access]) -> float:
     """Iterations of the nest, weighted, plus conversions and workspaces."""
     program = query.program
     total, trips = 0.0, 1.0
@@ -164,47 +206,62 @@ def estimate(query: Query, order: tuple[str, ...], converted: Sequence[Access]) 
         total += CONVERT * _entries(query, access)
     position = {v: n for n, v in enumerate(order)}
     for v in order:
-        trips *= max(1.0, _count(query, query.value, v, position, converted))
+        trips *= max(1.0, _count(query, space, query.value, v, position, converted))
         total += trips
     last = order[-1] if order else ""
     for n in walk(query.value):
         if isinstance(n, Access) and not is_sparse(program.tensor(n.tensor)) and n.indices:
-            variables = level_variables(program, n)
+            variables = space.level_names(program, n)
             if last in variables[:-1]:
                 total += 0.5 * trips
             elif last in variables:
                 total += 0.01 * trips
-    total += trips * _result_penalty(query, order)
+    total += trips * _result_penalty(query, space, order)
     # Among equals keep free variables in the result's order, outermost first.
-    free = [v for v in order if v not in query.reduced]
-    wanted = [v for v in level_variables(program, query.target) if v in free]
+    summed = space.loops_of(query.reduced)
+    free = [v for v in order if v not in summed]
+    wanted = [v for v in space.level_names(program, query.target) if v in free]
     return total * (1.0 + 1e-6 * sum(a != b for a, b in zip(free, wanted, strict=False)))
 
 
-def result_prefix(query: Query, order: tuple[str, ...]) -> tuple[str, ...]:
-    """The outermost loops that are the result's first levels in order: they need no workspace."""
-    wanted = level_variables(query.program, query.target)
-    prefix: list[str] = []
-    for v, w in zip(order, wanted, strict=False):
-        if v != w:
+def result_prefix(query: Query, space: Space, order: Sequence[str]) -> tuple[tuple[str, ...], int]:
+    """The outermost loops that are the result's first levels in order, and how many levels: they need no workspace.
+
+    A level's loop may stand inside loops over chunks of it.
+    """
+    wanted = space.level_names(query.program, query.target)
+    prefix, levels = 0, 0
+    for n, v in enumerate(order):
+        if levels == len(wanted):
             break
-        prefix.append(v)
-    return tuple(prefix)
+        if v == wanted[levels]:
+            prefix, levels = n + 1, levels + 1
+        elif not _around(space, v, wanted[levels]):
+            break
+    return tuple(order[:prefix]), levels
 
 
-def _result_penalty(query: Query, order: tuple[str, ...]) -> float:
-    free = [v for v in order if v not in query.reduced]
-    reduced_before = any(v in query.reduced for v in order[: order.index(free[-1])]) if free else False
+def _around(space: Space, outer: str, inner: str) -> bool:
+    """Does ``inner`` run inside the chunks of ``outer``?"""
+    domain = space.domains.get(inner)
+    return isinstance(domain, Chunk) and (domain.outer == outer or _around(space, outer, domain.outer))
+
+
+def _result_penalty(query: Query, space: Space, order: tuple[str, ...]) -> float:
+    depends, summed = space.depends(*query.target.indices), space.loops_of(query.reduced)
+    free = [v for v in order if v in depends]
+    reduced_before = any(v in summed for v in order[: order.index(free[-1]) + 1]) if free else False
     if not is_sparse(query.program.tensor(query.target.tensor)):
-        return SCATTER if reduced_before and order[0] in query.reduced else 0.1 if reduced_before else 0.0
-    rest = len(free) - len(result_prefix(query, order))
-    if rest == 0 or (not reduced_before and tuple(free) == result_prefix(query, order)):
+        return SCATTER if reduced_before and order[0] in summed else 0.1 if reduced_before else 0.0
+    prefix, matched = result_prefix(query, space, order)
+    levels = space.level_names(query.program, query.target)
+    rest = len([v for v in free if v not in prefix])
+    if rest == 0 and matched == len(levels):
         return 0.0
-    levels = level_variables(query.program, query.target)
     decl = query.program.tensor(query.target.tensor)
     if not reduced_before and rest == len(free) and can_scatter(decl, levels, free):
         return SCATTER
-    return BITMAP if rest == 1 else LIST
+    return BITMAP if len(levels) - matched == 1 else LIST
 
 
 def _entries(query: Query, access: Access) -> float:
@@ -212,27 +269,26 @@ def _entries(query: Query, access: Access) -> float:
     t = query.program.tensor(access.tensor)
     assert t.format is not None
     n = 1.0
-    for spec, d in zip(t.format.levels, t.format.order, strict=True):
-        e = t.dims[d]
-        extent = float(max(e, 1)) if isinstance(e, int) else EXTENT
+    for spec, c in zip(t.format.levels, t.format.coords, strict=True):
+        extent = sum(size_of(digit_domain(d, t.dims[d.dim])) for _, d in c.terms)
         n *= extent if spec.type.full else 1.0 if spec.type.branchless else min(extent, FIBRE if n > 1 else extent / 2)
     return n
 
 
-def _count(query: Query, e: Expr, v: str, position: dict[str, int], converted: Sequence[Access]) -> float:
+def _count(query: Query, space: Space, e: Expr, v: str, position: dict[str, int], converted: Sequence[Access]) -> float:
     """Assumed number of coordinates of ``v`` at which ``e`` is not what it is without entries."""
-    full = extent_of(query, v)
+    full = size_of(space.domains[v])
     match e:
         case Access():
-            return _fibre(query, e, v, position, converted)
+            return _fibre(query, space, e, v, position, converted)
         case Reduce():
-            tuple_state = v in e.indices and definition(e.monoid, query.program.monoids) is not None
+            tuple_state = definition(e.monoid, query.program.monoids) is not None and v in space.loops_of(e.indices)
             if tuple_state and not isinstance(query.absent(e), Literal):
                 return full  # it sees every point
-            return _count(query, e.body, v, position, converted)
+            return _count(query, space, e.body, v, position, converted)
         case Map():
             parts = [(n, a) for n, a in enumerate(e.args) if not isinstance(a, Literal)]
-            counts = [_count(query, a, v, position, converted) for _, a in parts]
+            counts = [_count(query, space, a, v, position, converted) for _, a in parts]
             absent = [(n, query.absent(a)) for n, a in parts]
             if any(isinstance(a, Literal) and ops.forced(e.op, n, a.value) is not None for n, a in absent):
                 return min(counts)
@@ -240,18 +296,23 @@ def _count(query: Query, e: Expr, v: str, position: dict[str, int], converted: S
     return full
 
 
-def _fibre(query: Query, a: Access, v: str, position: dict[str, int], converted: Sequence[Access]) -> float:
-    full = extent_of(query, v)
+def _fibre(
+    query: Query, space: Space, a: Access, v: str, position: dict[str, int], converted: Sequence[Access]
+) -> float:
+    full = size_of(space.domains[v])
     t = query.program.tensor(a.tensor)
     if not is_sparse(t):
         return full
     assert t.format is not None
-    variables = level_variables(query.program, a)
+    if a in converted:
+        kinds = level_kinds(t.format)
+        names = [e.name for e in a.indices if isinstance(e, Index)]
+        variables = tuple(sorted(names, key=lambda x: position.get(x, -1)))
+    else:
+        kinds = tuple(spec.type for spec in t.format.levels)
+        variables = space.level_names(query.program, a)
     if v not in variables:
         return full
-    kinds = [spec.type for spec in t.format.levels]
-    if a in converted:
-        variables = tuple(sorted(variables, key=lambda x: position.get(x, -1)))
     n = variables.index(v)
     level = kinds[n]
     if not isinstance(level, CanIterate) or level.full:

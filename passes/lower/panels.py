@@ -21,6 +21,7 @@ columns, and lose two thirds where the columns do not fill one (a panel that is 
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from sparsec.ir.dtypes import DType
@@ -49,7 +50,13 @@ class Panel:
 
 
 def find_panel(
-    program: Program, target: Access, order: list[str], free: list[str], body: Expr, monoid: str | None, extent: Extent
+    program: Program,
+    target: Access,
+    order: list[str],
+    free: Collection[str],
+    body: Expr,
+    monoid: str | None,
+    extent: Extent,
 ) -> Panel | None:
     """The panel for ``target monoid= body`` in this loop order, if there is one.
 

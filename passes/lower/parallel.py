@@ -14,7 +14,7 @@ from sparsec.formats.level import CanIterate, CanLocate, LevelView
 from sparsec.ir.buffer import Block, Expr, ParallelFor, Var, i64
 from sparsec.ir.build import add, lt, mul, op, sub
 from sparsec.ir.dtypes import I64
-from sparsec.ir.loops import Chunk, Chunks, Forall
+from sparsec.ir.loops import Chunks, Forall
 from sparsec.ir.rewrite import walk
 from sparsec.ir.tensor import Access, Index
 from sparsec.passes.lower.context import Context, Cursor
@@ -98,21 +98,18 @@ def inner_trips(ctx: Context, f: Forall, accesses: Iterable[Access]) -> Expr:
     bound = set()
     for a in accesses:
         storage = ctx.storages[a.tensor]
-        for level, d in zip(storage.levels, storage.dims, strict=True):
-            e = a.indices[d]
-            if isinstance(level, CanIterate) and not level.full and isinstance(e, Index):
-                bound.add(e.name)
+        for level, e in zip(storage.levels, ctx.level_exprs(a), strict=True):
+            if isinstance(level, CanIterate) and not level.full:
+                bound |= {n.name for n in walk(e) if isinstance(n, Index)}
     trips: Expr = i64(1)
     for node in walk(f.body):
         if not isinstance(node, Forall) or node.index in bound:
             continue
         match node.domain:
-            case Chunk(size=size):
-                trips = mul(trips, size)
             case Chunks(extent=extent, size=size):
                 trips = mul(trips, op("max", i64(1), op("floordiv", ctx.extent(extent), i64(size))))
             case domain:
-                trips = mul(trips, op("max", i64(1), ctx.extent(domain.extent)))
+                trips = mul(trips, op("max", i64(1), ctx.domain_size(domain)))
     return trips
 
 

@@ -10,12 +10,25 @@ import numpy as np
 
 from sparsec.errors import FormatError
 from sparsec.formats.compressed import Compressed
+from sparsec.formats.coords import Coord
 from sparsec.formats.format import Format
 from sparsec.formats.level import CanAppend, Level
 from sparsec.formats.named import dense, dim_names, from_levels, named_format
 from sparsec.ir import loops, ops
 from sparsec.ir.dtypes import I32, I64, DType
-from sparsec.ir.loops import Accumulate, Assemble, Chunk, Chunks, Forall, Full, Kernel, Sequence, WorkIndex, Workspace
+from sparsec.ir.loops import (
+    Accumulate,
+    Assemble,
+    Chunk,
+    Chunks,
+    Forall,
+    Full,
+    Kernel,
+    Sequence,
+    Span,
+    WorkIndex,
+    Workspace,
+)
 from sparsec.ir.monoids import definition, nothing, typed
 from sparsec.ir.rewrite import map_children, walk
 from sparsec.ir.tensor import (
@@ -35,11 +48,13 @@ from sparsec.ir.tensor import (
 )
 from sparsec.ir.tensor_values import scalar
 from sparsec.passes.formats import choose_formats
+from sparsec.passes.lower.coordinates import digit_domain, level_expr
 from sparsec.passes.lower.expand import expand
-from sparsec.passes.lower.order import Choice, Query, choose_order, is_sparse, level_variables, result_prefix
+from sparsec.passes.lower.order import Choice, Query, choose_order, is_sparse, level_kinds, result_prefix
 from sparsec.passes.lower.panels import Panel, find_panel
 from sparsec.passes.lower.scatter import can_scatter
 from sparsec.passes.lower.simplify import absent_value, same_value, simplify_expr
+from sparsec.passes.lower.spaces import EMPTY, Nesting, make_space
 from sparsec.passes.lower.supported import check_supported
 from sparsec.passes.lower.updates import unfold_updates
 
@@ -123,7 +138,8 @@ class Planner:
     works: set[str] = field(default_factory=set)
     made: set[str] = field(default_factory=set)  # results and locals that some nest has made already
     monoids: dict[str, MonoidDef] = field(default_factory=dict)  # those with a tuple state, over concrete types
-    rank: dict[str, int] = field(default_factory=dict)  # place of each variable in the order of the nest under way
+    nesting: Nesting = field(default_factory=lambda: Nesting((), EMPTY))  # of the nest under way
+    extents: dict[str, Extent] = field(default_factory=dict)  # of the index variables of the nest under way
 
     def local(self, hint: str, like: TensorDecl) -> TensorDecl:
         """Declare a local tensor under a new name."""
@@ -205,8 +221,10 @@ class Planner:
             if isinstance(a, Access):
                 fmt = self.program.tensor(a.tensor).format
                 assert fmt is not None
-                variables = level_variables(self.program, a)
-                paid |= {v for v, spec in zip(variables, fmt.levels, strict=True) if spec.type.full}
+                for c, spec in zip(fmt.coords, fmt.levels, strict=True):
+                    e = a.indices[c.digit.dim] if c.digit is not None and c.digit.whole else None
+                    if isinstance(e, Index) and spec.type.full:
+                        paid.add(e.name)
         kind = "csr" if len(names) == 2 and names[0] in paid else "sparse"
         width = widest(self.program)
         return named_format(kind, len(names)).concrete(width, width)
@@ -325,7 +343,7 @@ class Planner:
             assert t.format is not None
             rank = {v: n for n, v in enumerate(choice.order)}
             variables = [e.name for e in access.indices if isinstance(e, Index)]
-            order = tuple(sorted(range(t.ndim), key=lambda d: rank[variables[d]]))
+            order = tuple(sorted(range(t.ndim), key=lambda d: max(rank[v] for v in choice.space.parts[variables[d]])))
             key = (t.name, order)
             if key not in done:
                 fmt = reordered(t.format, order, widest(self.program))
@@ -349,49 +367,47 @@ class Planner:
 
     def nest(self, target: Access, op: str, value: Expr, choice: Choice, extents: dict[str, Extent]) -> loops.Stmt:
         decl = self.program.tensor(target.tensor)
-        order = list(choice.order)
-        self.rank = {v: n for n, v in enumerate(order)}
-        free = [e.name for e in target.indices if isinstance(e, Index)]
+        space = choice.space
+        self.nesting, self.extents = Nesting(choice.order, space), extents
+        free = space.depends(*target.indices)
+        summed: frozenset[str] = frozenset()
+        body, monoid = value, None
         if isinstance(value, Reduce) and op in ("=", value.monoid) and self.tuple_state(value) is None:
-            body: Expr = value.body
-            monoid: str | None = value.monoid
-            outer = [v for v in order if v in free or v in value.indices]
-        else:
-            body, monoid = value, None
-            outer = [v for v in order if v in free]
-        order = outer
+            body, monoid = value.body, value.monoid
+            summed = space.loops_of(value.indices)
+        order = [v for v in choice.order if v in free or v in summed]
         if not is_sparse(decl):
             exists = decl.role == "inout" or target.tensor in self.made
             keeps = op != "=" or any(isinstance(n, Access) and n.tensor == target.tensor for n in walk(value))
             method = "update" if exists and keeps else "insert"
-            stmt = self.into_dense(target, op, order, free, body, monoid, extents)
-            parallel = bool(order) and order[0] in free
+            stmt = self.into_dense(target, op, order, free, summed, body, monoid, extents)
+            parallel = bool(order) and order[0] in free - summed
             return Assemble(target.tensor, method, _mark_parallel(stmt) if parallel else stmt)
         query = self.query(target, value, extents, free_first=False)
-        prefix = list(result_prefix(query, tuple(order)))
+        found, matched = result_prefix(query, space, order)
+        prefix = list(found)
         head = order[: len(order) - len(_trailing(order, free))]
-        levels = level_variables(self.program, target)
-        if not prefix and not set(head) - set(free) and can_scatter(decl, levels, head):
-            leaf = self.fold_tail(target, "=", order[len(head) :], body, monoid, extents)
+        levels = space.level_names(self.program, target)
+        if not prefix and not set(head) & summed and can_scatter(decl, levels, head):
+            leaf = self.fold_tail(target, "=", order[len(head) :], body, monoid)
             self.notes.append(f"{target.tensor}: assembled by scatter: the loops bring each parent's entries in order")
-            return Assemble(target.tensor, "scatter", self.foralls(head, leaf, extents))
-        stmt, how = self.into_sparse(target, order, prefix, free, body, monoid, extents)
-        countable = self.countable(decl, prefix, target)
+            return Assemble(target.tensor, "scatter", self.foralls(head, leaf))
+        stmt, how = self.into_sparse(target, order, prefix, matched, free, body, monoid, extents)
+        countable = self.countable(decl, matched)
         method = "count" if countable else "append"
         self.notes.append(f"{target.tensor}: assembled by {method}{how}")
         return Assemble(target.tensor, method, _mark_parallel(stmt) if countable else stmt)
 
-    def countable(self, decl: TensorDecl, prefix: list[str], target: Access) -> bool:
+    def countable(self, decl: TensorDecl, matched: int) -> bool:
         """Full levels above one appendable last level, and the loops over them outermost."""
         assert decl.format is not None
         kinds = [s.type for s in decl.format.levels]
-        upper = level_variables(self.program, target)[:-1]
         return (
             len(kinds) > 1
             and all(k.full for k in kinds[:-1])
             and isinstance(kinds[-1], CanAppend)
             and not kinds[-1].branchless
-            and tuple(prefix[: len(upper)]) == upper
+            and matched >= len(kinds) - 1
         )
 
     def into_dense(
@@ -399,22 +415,24 @@ class Planner:
         target: Access,
         op: str,
         order: list[str],
-        free: list[str],
+        free: frozenset[str],
+        summed: frozenset[str],
         body: Expr,
         monoid: str | None,
         extents: dict[str, Extent],
     ) -> loops.Stmt:
-        panel = find_panel(self.program, target, order, free, body, monoid, extents[order[-1]]) if order else None
-        if panel is not None:
-            assert monoid is not None
-            return self.panel(target, op, panel, body, monoid, extents)
+        last = self.nesting.space.domains[order[-1]] if order else None
+        if isinstance(last, Full):
+            panel = find_panel(self.program, target, order, free, body, monoid, last.extent)
+            if panel is not None:
+                assert monoid is not None
+                return self.panel(target, op, panel, body, monoid, extents)
         tail = _trailing(order, free)
         head = order[: len(order) - len(tail)]
-        complete = not any(v not in free for v in head)
-        if op == "=" and monoid is not None and not complete:
+        if op == "=" and monoid is not None and not summed.isdisjoint(head):
             op = monoid
-        leaf = self.fold_tail(target, op, tail, body, monoid, extents)
-        return self.foralls(head, leaf, extents)
+        leaf = self.fold_tail(target, op, tail, body, monoid)
+        return self.foralls(head, leaf)
 
     def panel(
         self, target: Access, op: str, p: Panel, body: Expr, monoid: str, extents: dict[str, Extent]
@@ -423,48 +441,56 @@ class Planner:
         chunk = f"{p.index}o"
         while chunk in extents:
             chunk += "o"
-        domain = Chunk(chunk, p.size, extents[p.index])
+        domain = Chunk(chunk, p.size, Full(extents[p.index]))
         work = self.fresh_work()
         access = Access(work, (Index(p.index),), target.dtype)
         step = Forall(p.index, domain, Accumulate(access, monoid, body), vector=p.lanes)
         write = Forall(p.index, domain, Accumulate(target, op, access), vector=p.lanes)
-        producer = self.foralls(list(p.inner), step, extents)
+        producer = self.foralls(list(p.inner), step)
         init = ops.MONOIDS[monoid].identity(target.dtype)
         shape = (WorkIndex(p.index, domain),)
         stmt = Workspace(work, target.dtype, shape, "registers", init, producer, write, monoid)  # type: ignore[arg-type]
         self.notes.append(
             f"{target.tensor}: panels of {p.size} along {p.index} stay in registers over {', '.join(p.inner)}"
         )
-        return self.foralls(list(p.outer), Forall(chunk, Chunks(extents[p.index], p.size), stmt), extents)
+        return self.foralls(list(p.outer), Forall(chunk, Chunks(extents[p.index], p.size), stmt))
 
     def into_sparse(
         self,
         target: Access,
         order: list[str],
         prefix: list[str],
-        free: list[str],
+        matched: int,
+        free: frozenset[str],
         body: Expr,
         monoid: str | None,
         extents: dict[str, Extent],
     ) -> tuple[loops.Stmt, str]:
         rest = order[len(prefix) :]
-        if not any(v in free for v in rest):
-            leaf = self.fold_tail(target, "=", rest, body, monoid, extents)
-            return self.foralls(prefix, leaf, extents), ""
-        names = [v for v in level_variables(self.program, target) if v not in prefix]
-        kind = "bitmap" if len(names) == 1 and not self.is_long(target) else "list"
+        decl = self.program.tensor(target.tensor)
+        assert decl.format is not None
+        coords = decl.format.coords[matched:]
+        if not coords and not any(v in free for v in rest):
+            leaf = self.fold_tail(target, "=", rest, body, monoid)
+            return self.foralls(prefix, leaf), ""
+        # The workspace has a dimension for each level that is left; the consumer's loops are those of the result alone.
+        space = make_space(self.program, [target], {v: extents[v] for v in space_variables(target)})
+        names = [space.level_name(c, target) for c in coords]
+        keys = tuple(level_expr(c, decl.dims, target.indices) for c in coords)
+        single = len(coords) == 1 and keys[0] == Index(names[0])
+        kind = "bitmap" if single and not self.is_long(target) else "list"
         fold = monoid or "add"
-        init = ops.MONOIDS[fold].identity(target.dtype) if monoid else self.program.tensor(target.tensor).fill
+        init = ops.MONOIDS[fold].identity(target.dtype) if monoid else decl.fill
         work = self.fresh_work()
-        access = Access(work, tuple(Index(v) for v in names), target.dtype)
+        access = Access(work, keys, target.dtype)
         tail = _trailing(rest, free)
         head = rest[: len(rest) - len(tail)]
-        leaf = self.fold_tail(access, monoid or "=", tail, body, monoid, extents)
-        producer = self.foralls(head, leaf, extents)
-        consumer = self.foralls(names, Accumulate(target, "=", access), extents)
-        windex = tuple(WorkIndex(v, Full(extents[v])) for v in names)
+        leaf = self.fold_tail(access, monoid or "=", tail, body, monoid)
+        producer = self.foralls(head, leaf)
+        consumer = Nesting((*prefix, *names), space).foralls(names, Accumulate(target, "=", access))
+        windex = tuple(WorkIndex(v, _level_domain(c, decl.dims)) for v, c in zip(names, coords, strict=True))
         stmt = Workspace(work, target.dtype, windex, kind, init, producer, consumer, fold)  # type: ignore[arg-type]
-        return self.foralls(prefix, stmt, extents), f", through a {kind} workspace over {', '.join(names)}"
+        return self.foralls(prefix, stmt), f", through a {kind} workspace over {', '.join(names)}"
 
     def is_long(self, target: Access) -> bool:
         """Whether the last level of a result has 64-bit coordinates: a workspace with a place for each may not fit."""
@@ -481,22 +507,18 @@ class Planner:
         self.works.add(f"w{n}")
         return f"w{n}"
 
-    def fold_tail(
-        self, target: Access, op: str, tail: list[str], body: Expr, monoid: str | None, extents: dict[str, Extent]
-    ) -> loops.Stmt:
+    def fold_tail(self, target: Access, op: str, tail: list[str], body: Expr, monoid: str | None) -> loops.Stmt:
         """``target op= fold of body over tail``, through a scalar if there is anything to fold."""
         if not tail:
-            return self.leaf(target, op, body, extents)
+            return self.leaf(target, op, body)
         assert monoid is not None
         work = self.fresh_work()
         access = Access(work, (), body.dtype)
-        producer = self.foralls(tail, self.leaf(access, monoid, body, extents), extents)
+        producer = self.foralls(tail, self.leaf(access, monoid, body))
         init = ops.MONOIDS[monoid].identity(body.dtype)
         return Workspace(work, body.dtype, (), "scalar", init, producer, Accumulate(target, op, access), monoid)  # type: ignore[arg-type]
 
-    def leaf(
-        self, target: Access, op: str, body: Expr, extents: dict[str, Extent], place: Expr | None = None
-    ) -> loops.Stmt:
+    def leaf(self, target: Access, op: str, body: Expr, place: Expr | None = None) -> loops.Stmt:
         """``target op= body``, each reduction inside it folded into a scalar first."""
         inner = _outermost_reductions(body)
         if not inner:
@@ -504,18 +526,16 @@ class Planner:
         r = inner[0]
         work = self.fresh_work()
         access = Access(work, (), r.dtype)
-        inside = sorted(r.indices, key=lambda v: self.rank[v])
+        inside = sorted(self.nesting.space.loops_of(r.indices), key=self.nesting.order.index)
         m = self.tuple_state(r)
         monoid = r.monoid if m is None else m.name
-        at = None if m is None or m.place is None else _place(r.indices, extents)
-        producer = self.foralls(inside, self.leaf(access, monoid, r.body, extents, at), extents)
-        consumer = self.leaf(target, op, _replace(body, {r: access}), extents, place)
+        at = None if m is None or m.place is None else _place(r.indices, self.extents)
+        producer = self.foralls(inside, self.leaf(access, monoid, r.body, at))
+        consumer = self.leaf(target, op, _replace(body, {r: access}), place)
         return Workspace(work, r.dtype, (), "scalar", self.nothing(r), producer, consumer, monoid)  # type: ignore[arg-type]
 
-    def foralls(self, names: list[str], body: loops.Stmt, extents: dict[str, Extent]) -> loops.Stmt:
-        for v in reversed(names):
-            body = Forall(v, Full(extents[v]), body)
-        return body
+    def foralls(self, names: list[str], body: loops.Stmt) -> loops.Stmt:
+        return self.nesting.foralls(names, body)
 
     # checks and words
 
@@ -549,7 +569,7 @@ def widest(program: Program) -> DType:
 
 def reordered(fmt: Format, order: tuple[int, ...], width: DType) -> Format:
     """A format like ``fmt`` whose levels store the dimensions in ``order``; new levels count in ``width``."""
-    kinds = [s.type if s.type.full or copyable(s.type) else Compressed() for s in fmt.levels]
+    kinds = [k if k.full or copyable(k) else Compressed() for k in level_kinds(fmt)]
     below = False
     for k in kinds:
         if k.full and below:
@@ -644,7 +664,18 @@ def _place(indices: tuple[str, ...], extents: dict[str, Extent]) -> Expr:
     return place
 
 
-def _trailing(order: list[str], free: list[str]) -> list[str]:
+def space_variables(target: Access) -> tuple[str, ...]:
+    """The index variables of a left side, in its order."""
+    return tuple(dict.fromkeys(n.name for e in target.indices for n in walk(e) if isinstance(n, Index)))
+
+
+def _level_domain(coord: Coord, dims: tuple[Extent, ...]) -> loops.Domain:
+    """What the coordinate of a level runs over."""
+    parts = tuple(digit_domain(d, dims[d.dim]) for _, d in coord.terms)
+    return parts[0] if len(parts) == 1 else Span(parts)
+
+
+def _trailing(order: list[str], free: frozenset[str]) -> list[str]:
     """The reduced variables after the last free one."""
     n = len(order)
     while n and order[n - 1] not in free:

@@ -11,7 +11,7 @@ from sparsec.formats.level import CanAppend
 from sparsec.ir.buffer import Alloc, Buffer, Const, Expr, Origin, i64
 from sparsec.ir.build import add, load, mul, op, sub
 from sparsec.ir.dtypes import I64
-from sparsec.ir.tensor import Access, Index, TensorDecl
+from sparsec.ir.tensor import Access, TensorDecl
 from sparsec.ir.tensor import Expr as TExpr
 from sparsec.passes.lower.context import Context, Env
 from sparsec.passes.lower.writers import CountWriter
@@ -49,7 +49,10 @@ class ScatterWriter(CountWriter):
         if not self.spread:
             self.b.emit(Alloc(self.next, self.parents, Const(0, I64)))
 
-    def follows(self, access: Access, index: str) -> bool:
+    def follows(self, access: Access, index: str, env: Env) -> bool:
+        return False
+
+    def opens(self, access: Access, index: str, env: Env) -> bool:
         return False
 
     def start_filling(self) -> None:
@@ -89,9 +92,9 @@ class ScatterWriter(CountWriter):
         self.b.store(self.next, parent, add(at, 1))
 
     def _coordinate(self, access: Access, n: int, env: Env) -> Expr:
-        e = access.indices[self.dims[n]]
-        assert isinstance(e, Index)
-        return env.indices[e.name]
+        coord = self.ctx.coordinate(access, n, env)
+        assert coord is not None
+        return coord
 
 
 __all__ = ["ScatterWriter", "can_scatter"]

@@ -23,7 +23,7 @@ import numpy as np
 
 from sparsec.ir import monoids, ops
 from sparsec.ir.dtypes import DType
-from sparsec.ir.loops import Accumulate, Assemble, Forall, ForallStored, Sequence, Stmt, Tile, Workspace
+from sparsec.ir.loops import Accumulate, Assemble, Check, Forall, ForallStored, Let, Sequence, Stmt, Tile, Workspace
 from sparsec.ir.rewrite import map_children, walk
 from sparsec.ir.tensor import Access, Expr, Literal, Map, MonoidDef, Reduce
 from sparsec.ir.tensor_values import scalar
@@ -145,7 +145,9 @@ def prune(stmt: Stmt, start: Start, tuples: Tuples = ()) -> Stmt | None:
             return (Sequence(kept) if len(kept) != 1 else kept[0]) if kept else None
         case Workspace():
             return _prune_workspace(stmt, start, tuples)
-        case Forall() | ForallStored() | Assemble():
+        case Check():
+            return stmt
+        case Forall() | ForallStored() | Assemble() | Let():
             body = prune(stmt.body, start, tuples)
             if body is None:
                 return None

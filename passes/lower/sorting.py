@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from sparsec.formats.coords import plain
 from sparsec.formats.level import CanIterate, Level, LevelView
 from sparsec.ir.buffer import (
     Abort,
@@ -33,7 +34,6 @@ from sparsec.ir.loops import Workspace
 from sparsec.ir.tensor import Access, TensorDecl
 from sparsec.ir.tensor import Expr as TExpr
 from sparsec.passes.lower.context import Context, Env, Storage
-from sparsec.passes.lower.workspaces import domain_size
 
 DIGIT = 11
 """Bits sorted in one pass: 2,048 counters stay in the first-level cache."""
@@ -82,7 +82,7 @@ class ListWork:
         def setup() -> None:
             total: Expr = i64(0)
             for x in reversed(w.indices):
-                last = sub(op("max", domain_size(ctx, x.domain), i64(1)), 1)
+                last = sub(op("max", ctx.domain_size(x.domain), i64(1)), 1)
                 width = b.let("bits", bit_length(b, last))
                 self.shifts.insert(0, total)
                 self.masks.insert(0, b.let("mask", sub(op("shl", i64(1), op("min", width, i64(62))), 1)))
@@ -125,14 +125,14 @@ class ListWork:
         ctx.b.emit(Call(helper, (self.keys, self.values, self.count, first_bit, self.bits)))
         views = []
         for n, (x, shift, mask) in enumerate(zip(self.w.indices, self.shifts, self.masks, strict=True)):
-            view = LevelView(self.w.name, n, domain_size(ctx, x.domain))
+            view = LevelView(self.w.name, n, ctx.domain_size(x.domain))
             view.arrays["keys"] = self.keys
             view.scalars.update(shift=shift, mask=mask, count=self.count)
             views.append(view)
         levels = tuple(Packed(first=n == 0) for n in range(rank))
-        dims = tuple(x.domain.extent for x in self.w.indices)
-        decl = TensorDecl(self.w.name, self.w.dtype, dims, None, self.w.init, "local")
-        ctx.storages[self.w.name] = Storage(decl, levels, tuple(range(rank)), tuple(views), self.values, self.w.monoid)
+        decl = TensorDecl(self.w.name, self.w.dtype, (0,) * rank, None, self.w.init, "local")
+        order = plain(range(rank))
+        ctx.storages[self.w.name] = Storage(decl, levels, order, tuple(views), self.values, self.w.monoid)
 
 
 def bit_length(b: Builder, value: Expr) -> Expr:

@@ -21,7 +21,7 @@ from sparsec.errors import ScheduleError
 from sparsec.ir.buffer import Alloc, Buffer, Const, Expr, Load, Op, Origin, Store, Var, Vec, i64
 from sparsec.ir.build import Builder, add, cast, load, mul, op, sub
 from sparsec.ir.dtypes import I32, I64, U8, U64
-from sparsec.ir.loops import Chunk, Domain, Workspace
+from sparsec.ir.loops import Chunk, Workspace
 from sparsec.ir.tensor import Access, Index
 from sparsec.ir.tensor import Expr as TExpr
 from sparsec.passes.lower.context import Context, Env, combine
@@ -48,11 +48,6 @@ class ScalarWork:
         ctx.b.set(self.var, v if op_name == "=" else combine(op_name, self.var, v))
 
 
-def domain_size(ctx: Context, domain: Domain) -> Expr:
-    """Number of places a workspace needs for an index that runs over ``domain``."""
-    return i64(domain.size) if isinstance(domain, Chunk) else ctx.extent(domain.extent)
-
-
 class DenseWork:
     """An array addressed by its indices; a chunk's index counts from the chunk's start."""
 
@@ -60,7 +55,7 @@ class DenseWork:
 
     def __init__(self, ctx: Context, w: Workspace) -> None:
         self.w = w
-        self.sizes = [domain_size(ctx, x.domain) for x in w.indices]
+        self.sizes = [ctx.domain_size(x.domain) for x in w.indices]
         self.size = ctx.b.product("size", *self.sizes)
         self.buffer = Buffer(ctx.b.fresh(w.name), w.dtype, Origin(w.name, -1, "workspace"))
         initial = Const(w.init, w.dtype)
@@ -106,7 +101,7 @@ class BitmapWork:
             raise ScheduleError(f"bitmap workspace '{w.name}' must have one dimension, not {len(w.indices)}")
         self.w = w
         b = ctx.b
-        self.extent = domain_size(ctx, w.indices[0].domain)
+        self.extent = ctx.domain_size(w.indices[0].domain)
         self.initial = Const(w.init, w.dtype)
         self.values = Buffer(b.fresh(w.name), w.dtype, Origin(w.name, -1, "workspace"))
         self.flags = Buffer(b.fresh(f"{w.name}_flags"), U8, Origin(w.name, 0, "bitmap"))
@@ -192,7 +187,7 @@ class StampWork:
     def __init__(self, ctx: Context, w: Workspace) -> None:
         b = ctx.b
         self.w = w
-        extent = domain_size(ctx, w.indices[0].domain)
+        extent = ctx.domain_size(w.indices[0].domain)
         self.stamps = Buffer(b.fresh(f"{w.name}_stamps"), I32, Origin(w.name, 0, "stamps"))
         self.use: Var | None = None
 

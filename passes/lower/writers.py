@@ -33,7 +33,7 @@ class InsertWriter:
         self.size = ctx.b.product("size", *(ctx.extent(d) for d in decl.dims))
         if decl.role == "local":
             values = ctx.b.alloc(f"{decl.name}_vals", decl.dtype, self.size, origin=(decl.name, -1, "vals"))
-            ctx.storages[decl.name] = Storage(decl, ctx.levels(decl), ctx.order(decl), ctx.views(decl), values)
+            ctx.storages[decl.name] = Storage(decl, ctx.levels(decl), ctx.coords(decl), ctx.views(decl), values)
         self.storage = ctx.storages[decl.name]
 
     def initialise(self, ctx: Context) -> list[Stmt]:
@@ -79,21 +79,28 @@ class SparseWriter:
         self.b = ctx.b
         self.decl = decl
         self.levels = ctx.levels(decl)
-        self.dims = ctx.order(decl)
+        self.coords = ctx.coords(decl)
         self.views = ctx.views(decl)
         self.depth = 0
+        self.entered = 0
         self.positions: list[Expr] = [i64(0)]
-        self.coords: list[Expr] = []
+        self.path: list[Expr] = []
         for level in self.levels:
             if not level.full and not isinstance(level, CanAppend):
                 raise UnsupportedError(f"a result cannot be assembled in level type '{level.name}'")
 
-    def follows(self, access: Access, index: str) -> bool:
-        """Is ``index`` the coordinate of the level this writer comes to next?"""
-        if self.depth >= len(self.levels):
+    def follows(self, access: Access, index: str, env: Env) -> bool:
+        """Does a loop over ``index`` run along the level this writer comes to next?"""
+        return self.depth < len(self.levels) and self.ctx.walked(access, self.depth, env, index) is not None
+
+    def opens(self, access: Access, index: str, env: Env) -> bool:
+        """Is a loop over ``index`` the outermost along the level that comes next: the level's own, or over chunks?"""
+        if self.entered > self.depth or self.depth >= len(self.levels):
             return False
-        e = access.indices[self.dims[self.depth]]
-        return getattr(e, "name", None) == index
+        if self.follows(access, index, env):
+            return True
+        waits = self.ctx.level_linear(access, self.depth, env, index).needs() - env.indices.keys()
+        return len(waits) == 1 and index in env.relations.around(min(waits))
 
     def dense_run(self, start: int) -> tuple[Expr, int]:
         """Product of the extents of the full levels from ``start`` on, and the number of the level after them."""
@@ -136,7 +143,7 @@ class SparseWriter:
                         level.publish(self.b, self.views[n], parents[n], sizes[n])
                 self.b.publish(f"{self.decl.name}_vals_out", values, length)
             self.ctx.publishing += stmts
-        self.ctx.storages[self.decl.name] = Storage(self.decl, self.levels, self.dims, self.views, values)
+        self.ctx.storages[self.decl.name] = Storage(self.decl, self.levels, self.coords, self.views, values)
 
 
 class AppendWriter(SparseWriter):
@@ -261,11 +268,11 @@ class AppendWriter(SparseWriter):
             self.positions.append(p)
             self._make_room(n, p, add(p, 1))
             opened = (p, self._before(n + 1))
-        self.coords.append(coord)
+        self.path.append(coord)
         self.depth += 1
         yield
         self.depth -= 1
-        self.coords.pop()
+        self.path.pop()
         self.positions.pop()
         if opened is not None:
             p, before = opened
@@ -305,7 +312,7 @@ class AppendWriter(SparseWriter):
         v = ctx.expr(value, env)
         last = len(self.levels) - 1
         if self.levels[last].spread:
-            self._mark(last, self.positions[-1], self.coords[-1])
+            self._mark(last, self.positions[-1], self.path[-1])
             ctx.b.store(self.values, self.positions[-1], v)
             return
         size = self.sizes[last]
@@ -316,7 +323,7 @@ class AppendWriter(SparseWriter):
             start -= 1
         for n in range(start, last + 1):
             self.appender(n).reserve(self.b, self.views[n], needed)
-            self.appender(n).put(self.b, self.views[n], size, self.coords[n])
+            self.appender(n).put(self.b, self.views[n], size, self.path[n])
         self._reserve_values(needed)
         self.b.store(self.values, size, v)
         self._take(start, needed)
@@ -389,11 +396,11 @@ class CountWriter(SparseWriter):
             self.positions.append(self.b.let("row", add(mul(self.positions[-1], extent), coord)))
         else:
             self.positions.append(i64(0))
-        self.coords.append(coord)
+        self.path.append(coord)
         self.depth += 1
         yield
         self.depth -= 1
-        self.coords.pop()
+        self.path.pop()
         self.positions.pop()
 
     def exit(self) -> None:
@@ -407,13 +414,13 @@ class CountWriter(SparseWriter):
     def update(self, ctx: Context, access: Access, op_name: str, value: TExpr, env: Env) -> None:
         assert op_name == "=" and self.cursor is not None
         if self.spread:
-            self.place(self.b.let("at", add(self.cursor, self.coords[-1])), self.coords[-1], value, env)
+            self.place(self.b.let("at", add(self.cursor, self.path[-1])), self.path[-1], value, env)
             return
         assert isinstance(self.cursor, Var)
         if not self.counting:
             if self.limit is not None:
                 self.b.abort_if(op("le", self.limit, self.cursor), "room")
-            self.place(self.cursor, self.coords[-1], value, env)
+            self.place(self.cursor, self.path[-1], value, env)
         self.b.set(self.cursor, add(self.cursor, 1))
 
     def place(self, at: Expr, coord: Expr, value: TExpr, env: Env) -> None:

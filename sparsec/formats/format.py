@@ -6,9 +6,13 @@ Written ``(i, j) -> (i: dense, j: compressed)``; levels nest left to right, each
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 from sparsec.errors import FormatError, UnsupportedError
+from sparsec.formats import coords
+from sparsec.formats.coords import Coord, Digit
 from sparsec.formats.level import CanIterate, Level, Planned
 from sparsec.ir.dtypes import I32, DType
 
@@ -96,19 +100,34 @@ class Format:
         return self.name or str(self)
 
     @property
+    def coords(self) -> tuple[Coord, ...]:
+        """What each level stores, in normal form; raises ``FormatError`` for a map without one."""
+        return _coords(self)
+
+    @property
+    def is_plain(self) -> bool:
+        """Does each level store one whole dimension?"""
+        return all(isinstance(spec.coord, DimVar) for spec in self.levels)
+
+    @property
     def order(self) -> tuple[int, ...]:
-        """For each level the dimension it stores; only for maps that merely order the dimensions."""
-        out = []
-        for spec in self.levels:
-            if not isinstance(spec.coord, DimVar):
-                raise UnsupportedError(f"format '{self.label}': the level map '{spec.coord}' cannot run yet")
-            out.append(self.dims.index(spec.coord.name))
-        return tuple(out)
+        """For each level the dimension it stores; only for maps that merely order the dimensions (``is_plain``)."""
+        assert self.is_plain, f"'{self.label}' has no order of dimensions"
+        return tuple(self.dims.index(str(spec.coord)) for spec in self.levels)
+
+    @property
+    def dim_order(self) -> tuple[int, ...]:
+        """The dimensions in the order in which the levels first store a part of them."""
+        return tuple(dict.fromkeys(d.dim for c in self.coords for _, d in reversed(c.terms)))
+
+    def level_shape(self, shape: Sequence[int]) -> tuple[int, ...]:
+        """The extent of each level of a tensor of this shape."""
+        return tuple(c.extent(shape) for c in self.coords)
 
     @property
     def is_dense(self) -> bool:
-        """Every level is full: the tensor stores all its entries."""
-        return all(spec.type.full for spec in self.levels)
+        """Does the tensor store all of its entries, by whole dimensions: an array?"""
+        return all(spec.type.full for spec in self.levels) and self.is_plain
 
     def normal(self) -> Format:
         """The same format with dimensions called d0, d1, ...: equal formats then compare equal."""
@@ -147,13 +166,11 @@ class Format:
                         hint=f"its dimensions are ({', '.join(self.dims)})",
                     )
             used |= names
-        plain = [s.coord.name for s in self.levels if isinstance(s.coord, DimVar)]
-        for n in set(plain):
-            if plain.count(n) > 1:
-                raise FormatError(f"format '{self.label}': dimension '{n}' is stored by two levels")
         missing = [d for d in self.dims if d not in used]
         if missing:
             raise FormatError(f"format '{self.label}': no level stores dimension '{missing[0]}'")
+        if not any(isinstance(s.type, Planned) for s in self.levels):
+            coords.check_invertible(self.coords, self.dims, self.label)
         for above, below in zip(self.levels, self.levels[1:], strict=False):
             if below.type.branchless and not above.type.compact:
                 raise FormatError(f"format '{self.label}': '{above}' leaves gaps, '{below}' cannot stand beneath it")
@@ -175,7 +192,7 @@ class Format:
                 raise UnsupportedError(f"format '{self.label}'{what} cannot run yet")
             if not spec.type.ordered:
                 raise UnsupportedError(f"format '{self.label}': level '{spec}', which is not ordered, cannot run yet")
-        _ = self.order
+        _ = self.coords
 
 
 def _names(e: DimExpr) -> set[str]:
@@ -184,3 +201,30 @@ def _names(e: DimExpr) -> set[str]:
     if isinstance(e, DimOp):
         return set().union(*(_names(a) for a in e.args))
     return set()
+
+
+@cache
+def _coords(fmt: Format) -> tuple[Coord, ...]:
+    def fail(why: str) -> Exception:
+        return FormatError(f"format '{fmt.label}': {why}")
+
+    def run(e: DimExpr) -> Coord:
+        match e:
+            case DimVar(name):
+                return Coord(((1, Digit(fmt.dims.index(name))),))
+            case DimConst():
+                return Coord(())  # sums are counted from their least value
+            case DimOp("/" | "%" as op, (inner, DimConst(by))):
+                return (coords.divided if op == "/" else coords.remainder)(run(inner), by, fail)
+            case DimOp("+", (a, b)):
+                return Coord((*run(a).terms, *run(b).terms))
+            case DimOp("-", (a, b)):
+                return Coord((*run(a).terms, *((-sign, d) for sign, d in run(b).terms)))
+        raise UnsupportedError(f"format '{fmt.label}': the level map '{e}' cannot run yet")
+
+    out = tuple(run(spec.coord) for spec in fmt.levels)
+    for spec, c in zip(fmt.levels, out, strict=True):
+        digits = [d for _, d in c.terms]
+        if not digits or len(set(digits)) < len(digits):
+            raise fail(f"the level map '{spec.coord}' does not vary with each of its dimensions once")
+    return out

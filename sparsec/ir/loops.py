@@ -9,11 +9,14 @@ Grammar of the textual form (``loops_text.py`` prints and parses it)::
                     "produce" block "consume" block
               | "assemble" TENSOR "by" method block
               | "tile" NAME "<" INT ("," NAME "<" INT)* block
+              | "let" NAME "=" expr "in" domain block     where the value lies in the domain
+              | "check" NAME expr "in" extent             an index of tensor NAME, read from data: stop if it is outside
               | access "=" expr | access MONOID "=" expr ["at" expr] | block
     windex   := NAME "in" domain
     domain   := extent                                   0 .. extent
               | "chunks" "(" extent "," INT ")"          the numbers of the chunks of that size
-              | "chunk" "(" NAME "," INT "," extent ")"  the coordinates of chunk NAME, the last one cut at the extent
+              | "chunk" "(" NAME "," INT "," domain ")"  the coordinates of chunk NAME, the last one cut at the end
+              | "span" "(" domain ("," domain)* ")"      the sums of coordinates: 0 .. sum of (ends - 1) + 1
     mark     := "parallel" ["(" INT ")"] | "vector" "(" INT ")" | "unroll" | "ordered"
     kind     := ("scalar" | "dense" | "bitmap" | "list" | "registers") ["." MONOID]    what folds equal coordinates: add
     method   := "insert" | "append" | "count" | "scatter" | "update"
@@ -57,14 +60,21 @@ class Chunks:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """The coordinates of the chunk whose number the index ``outer`` holds."""
+    """The coordinates of the chunk whose number the index ``outer`` holds, out of those of ``whole``."""
 
     outer: str
     size: int
-    extent: Extent
+    whole: Full | Chunks
 
 
-Domain = Full | Chunks | Chunk
+@dataclass(frozen=True, slots=True)
+class Span:
+    """The values of a sum of coordinates, one of each part, counted from the least: the diagonals of a matrix."""
+
+    parts: tuple[Full | Chunks, ...]
+
+
+Domain = Full | Chunks | Chunk | Span
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +176,26 @@ class Tile:
     body: Accumulate
 
 
-Stmt = Forall | ForallStored | Sequence | Workspace | Accumulate | Assemble | Tile
+@dataclass(frozen=True, slots=True)
+class Let:
+    """An index computed from others: ``body`` runs where ``value`` lies in ``domain``."""
+
+    index: str
+    value: Expr
+    domain: Full | Chunks
+    body: Stmt
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """Stop the kernel, with an error, where an index read from data lies outside ``0 .. extent``."""
+
+    value: Expr
+    extent: Extent
+    tensor: str
+
+
+Stmt = Forall | ForallStored | Sequence | Workspace | Accumulate | Assemble | Tile | Let | Check
 
 
 @dataclass(frozen=True, slots=True)

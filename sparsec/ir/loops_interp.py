@@ -27,6 +27,7 @@ from sparsec.ir.dtypes import DType
 from sparsec.ir.loops import (
     Accumulate,
     Assemble,
+    Check,
     Chunk,
     Chunks,
     Domain,
@@ -34,7 +35,9 @@ from sparsec.ir.loops import (
     ForallStored,
     Full,
     Kernel,
+    Let,
     Sequence,
+    Span,
     Stmt,
     Tile,
     Workspace,
@@ -147,13 +150,15 @@ class _Machine:
         return self.dims[e]
 
     def domain(self, d: Domain) -> range:
-        n = self.extent(d.extent)
         if isinstance(d, Full):
-            return range(n)
+            return range(self.extent(d.extent))
         if isinstance(d, Chunks):
-            return range(-(-n // d.size))
+            return range(-(-self.extent(d.extent) // d.size))
+        if isinstance(d, Span):
+            ends = [len(self.domain(part)) for part in d.parts]
+            return range(0 if 0 in ends else sum(ends) - len(ends) + 1)
         lo = self.indices[d.outer] * d.size
-        return range(lo, max(lo, min(lo + d.size, n)))
+        return range(lo, max(lo, min(lo + d.size, len(self.domain(d.whole)))))
 
     # statements
 
@@ -181,6 +186,16 @@ class _Machine:
                     self._accumulate(body)
                 for name, _ in loops:
                     self.indices.pop(name, None)
+            case Let(index, value, domain, body):
+                at = int(self.evaluate(value)[0])
+                if at in self.domain(domain):
+                    self.indices[index] = at
+                    self.run(body)
+                    del self.indices[index]
+            case Check(value, extent, tensor):
+                at, n = int(self.evaluate(value)[0]), self.extent(extent)
+                if not 0 <= at < n:
+                    raise ShapeError(f"index {at} of '{tensor}' lies outside of 0..{n - 1}")
             case Accumulate():
                 self._accumulate(s)
 
@@ -195,11 +210,11 @@ class _Machine:
 
     def _run_stored(self, s: ForallStored) -> None:
         slot, t = self.slots[s.access.tensor], self.decls[s.access.tensor]
-        order = t.format.order if t.format is not None else tuple(range(t.ndim))
-        points = np.argwhere(slot.stored.transpose(order))
-        for point in points:
-            for level, dim in enumerate(order):
-                self.indices[s.indices[dim]] = int(point[level])
+        assert t.format is not None
+        shape = slot.stored.shape
+        points = [tuple(map(int, p)) for p in np.argwhere(slot.stored)]
+        for point in sorted(points, key=lambda p: [c.of(p, shape) for c in t.format.coords]):  # type: ignore[union-attr]
+            self.indices.update(zip(s.indices, point, strict=True))
             self.run(s.body)
         for name in s.indices:
             self.indices.pop(name, None)

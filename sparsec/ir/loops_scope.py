@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sparsec.ir.loops import Assemble, Chunk, Chunks, Domain, Full, Kernel, Workspace
+from sparsec.ir.loops import Assemble, Chunk, Chunks, Domain, Full, Kernel, Span, Workspace
 from sparsec.ir.tensor import Dim, Expr, Index, Literal, Map, TensorDecl
 
 
@@ -70,12 +70,14 @@ def domain_text(d: Domain) -> str:
         return str(d.extent)
     if isinstance(d, Chunks):
         return f"chunks({d.extent}, {d.size})"
-    return f"chunk({d.outer}, {d.size}, {d.extent})"
+    if isinstance(d, Span):
+        return f"span({', '.join(map(domain_text, d.parts))})"
+    return f"chunk({d.outer}, {d.size}, {domain_text(d.whole)})"
 
 
 def addresses(have: Domain, want: Domain) -> bool:
     """Whether coordinates of ``have`` are coordinates of ``want``; a chunk's are those of the whole."""
-    return have == want or (isinstance(have, Chunk) and want == Full(have.extent))
+    return have == want or (isinstance(have, Chunk) and want == have.whole)
 
 
 def step(e: Expr, index: str, scope: Scope) -> int:

@@ -24,6 +24,7 @@ from sparsec.ir.loops import (
     METHODS,
     Accumulate,
     Assemble,
+    Check,
     Chunk,
     Chunks,
     Domain,
@@ -31,7 +32,9 @@ from sparsec.ir.loops import (
     ForallStored,
     Full,
     Kernel,
+    Let,
     Sequence,
+    Span,
     Stmt,
     Tile,
     WorkIndex,
@@ -88,6 +91,10 @@ def _stmt(s: Stmt) -> Iterator[str]:
             yield from _braced(f"assemble {tensor} by {method}", body)
         case Tile(loops, body):
             yield from _braced(f"tile {', '.join(f'{n} < {e}' for n, e in loops)}", body)
+        case Let(index, value, domain, body):
+            yield from _braced(f"let {index} = {print_expr(value)} in {domain_text(domain)}", body)
+        case Check(value, extent, tensor):
+            yield f"check {tensor} {print_expr(value)} in {extent}"
         case Accumulate(target, op, value):
             place = "" if s.place is None else f" at {print_expr(s.place)}"
             yield f"{print_expr(target)} {'=' if op == '=' else f'{op}='} {print_expr(value)}{place}"
@@ -165,6 +172,15 @@ class _Parser:
                 if c.at("workspace"):
                     c.advance()
                     return self.workspace()
+                if c.at("let") and c.peek() != "(":
+                    c.advance()
+                    return self.let()
+                if c.at("check") and c.peek() != "(":
+                    c.advance()
+                    tensor = c.name("the tensor's name")
+                    value = parse_expr(c, self.dtypes)
+                    c.expect("in")
+                    return Check(value, parse_extent(c), tensor)
             elif c.at("workspace") and c.peek(3) == "in":
                 raise c.error("a workspace needs a name")
             return self.accumulate()
@@ -198,20 +214,37 @@ class _Parser:
 
     def domain(self) -> Domain:
         c = self.c
-        if c.peek() != "(" or not c.at("chunks", "chunk"):
+        if c.peek() != "(" or not c.at("chunks", "chunk", "span"):
             return Full(parse_extent(c))
         kind = c.advance().text
         c.expect("(")
+        if kind == "span":
+            return Span(c.listed(self.whole, ")"))
         first = c.name("an index") if kind == "chunk" else parse_extent(c)
         c.expect(",")
         size = c.integer()
-        if kind == "chunks":
-            c.expect(")")
-            return Chunks(first, size)
-        c.expect(",")
-        extent = parse_extent(c)
+        whole = None
+        if kind == "chunk":
+            c.expect(",")
+            whole = self.whole()
         c.expect(")")
-        return Chunk(str(first), size, extent)
+        return Chunks(first, size) if whole is None else Chunk(str(first), size, whole)
+
+    def whole(self) -> Full | Chunks:
+        """A domain that depends on no other index."""
+        domain = self.domain()
+        if not isinstance(domain, Full | Chunks):
+            raise self.c.error("expected an extent or chunks(...)")
+        return domain
+
+    def let(self) -> Let:
+        c = self.c
+        index = c.name("an index")
+        c.expect("=")
+        value = parse_expr(c, self.dtypes)
+        c.expect("in")
+        domain = self.whole()
+        return Let(index, value, domain, self.block())
 
     def workspace(self) -> Workspace:
         c = self.c

@@ -3,6 +3,8 @@
 declaration      names are unique, roles known, formats concrete and of the tensor's order, fills fit their dtype
 bound_once       every index is bound by exactly one forall or tile on the path
 domain           sizes are positive; named extents are dimensions; a chunk's outer index runs over those chunks
+checked          a checked index names a tensor and an extent
+index_value      a computed or checked index is i64
 marks            vector lanes and tile extents are positive; ordered and parallel exclude each other
 stored_loop      a forall over stored entries names the access's own indices
 workspace        the kind fits the dimensions; no name hides another; the initial value fits
@@ -49,6 +51,7 @@ from sparsec.ir.loops import (
     METHODS,
     Accumulate,
     Assemble,
+    Check,
     Chunk,
     Chunks,
     Domain,
@@ -56,7 +59,9 @@ from sparsec.ir.loops import (
     ForallStored,
     Full,
     Kernel,
+    Let,
     Sequence,
+    Span,
     Stmt,
     Tile,
     Workspace,
@@ -64,7 +69,21 @@ from sparsec.ir.loops import (
 from sparsec.ir.loops_scope import Binding, Progress, Scope, Use, addresses, domain_text, step
 from sparsec.ir.monoids import taken
 from sparsec.ir.rewrite import walk
-from sparsec.ir.tensor import Access, Dim, Expr, Index, Literal, Map, MonoidDef, Reduce, Scan, Softmax, TensorDecl, Top
+from sparsec.ir.tensor import (
+    Access,
+    Dim,
+    Expr,
+    Extent,
+    Index,
+    Literal,
+    Map,
+    MonoidDef,
+    Reduce,
+    Scan,
+    Softmax,
+    TensorDecl,
+    Top,
+)
 
 KINDS = ("scalar", "dense", "bitmap", "list", "registers")
 
@@ -125,6 +144,15 @@ def _visit(s: Stmt, scope: Scope) -> None:
             _check(s, here)
             new = {n: Binding(Full(e), scope.depth) for n, e in loops}
             _visit(body, dataclasses.replace(here, bound={**scope.bound, **new}))
+        case Let(index, value, domain, body):
+            here = scope.at(f"let {index}")
+            _check(s, here)
+            _expression(value, here)
+            _visit(body, dataclasses.replace(here, bound={**scope.bound, index: Binding(domain, scope.depth)}))
+        case Check(value, _, tensor):
+            here = scope.at(f"check {tensor}")
+            _check(s, here)
+            _expression(value, here)
         case Accumulate(target, op, value):
             here = scope.at(f"{target.tensor}[] {'=' if op == '=' else op + '='}")
             _check(target, dataclasses.replace(here, writing=True))
@@ -156,8 +184,8 @@ def declaration(t: TensorDecl, scope: Scope) -> Messages:
             yield f"level '{spec}' leaves its index and position widths open"
 
 
-def bound_once(s: Forall | ForallStored | Tile, scope: Scope) -> Messages:
-    names = (s.index,) if isinstance(s, Forall) else s.indices if isinstance(s, ForallStored) else _names(s.loops)
+def bound_once(s: Forall | ForallStored | Tile | Let, scope: Scope) -> Messages:
+    names = (s.index,) if isinstance(s, Forall | Let) else s.indices if isinstance(s, ForallStored) else _names(s.loops)
     yield from can_index(*names)
     for n in names:
         if n in scope.bound:
@@ -173,22 +201,47 @@ def index_bound(e: Index, scope: Scope) -> Messages:
         yield f"index '{e.name}' is not bound"
 
 
-def domain(s: Forall | Workspace, scope: Scope) -> Messages:
-    for d in (s.domain,) if isinstance(s, Forall) else tuple(w.domain for w in s.indices):
-        if isinstance(d.extent, str) and d.extent not in scope.dims:
-            yield f"no tensor has the dimension '{d.extent}'"
-        if isinstance(d.extent, int) and d.extent < 0:
-            yield f"the extent {d.extent} is negative"
-        if isinstance(d, Full):
-            continue
-        if d.size < 1:
-            yield f"chunks of size {d.size}"
-        if isinstance(d, Chunk):
-            outer = scope.bound.get(d.outer)
-            if outer is None:
-                yield f"the chunk's index '{d.outer}' is not bound"
-            elif outer.domain != Chunks(d.extent, d.size):
-                yield f"'{d.outer}' does not run over chunks({d.extent}, {d.size})"
+def domain(s: Forall | Workspace | Let, scope: Scope) -> Messages:
+    for d in tuple(w.domain for w in s.indices) if isinstance(s, Workspace) else (s.domain,):
+        yield from _domain(d, scope)
+
+
+def _domain(d: Domain, scope: Scope) -> Messages:
+    match d:
+        case Span(parts):
+            for part in parts:
+                yield from _domain(part, scope)
+            return
+        case Chunk(outer, size, whole):
+            yield from _domain(whole, scope)
+            inside = 1 if isinstance(whole, Full) else whole.size
+            bound = scope.bound.get(outer)
+            if bound is None:
+                yield f"the chunk's index '{outer}' is not bound"
+            elif not addresses(bound.domain, Chunks(whole.extent, size * inside)):
+                yield f"'{outer}' does not run over chunks({whole.extent}, {size * inside})"
+        case Full(extent) | Chunks(extent):
+            yield from _extent(extent, scope)
+    if isinstance(d, Chunk | Chunks) and d.size < 1:
+        yield f"chunks of size {d.size}"
+
+
+def _extent(extent: Extent, scope: Scope) -> Messages:
+    if isinstance(extent, str) and extent not in scope.dims:
+        yield f"no tensor has the dimension '{extent}'"
+    if isinstance(extent, int) and extent < 0:
+        yield f"the extent {extent} is negative"
+
+
+def checked(s: Check, scope: Scope) -> Messages:
+    yield from _extent(s.extent, scope)
+    if scope.decl(s.tensor) is None:
+        yield f"no tensor is called '{s.tensor}'"
+
+
+def index_value(s: Let | Check, scope: Scope) -> Messages:
+    if s.value.dtype is not I64:
+        yield f"the value of an index is i64, not {s.value.dtype}"
 
 
 def marks(s: Forall | Tile, scope: Scope) -> Messages:
@@ -318,8 +371,8 @@ def level_order(e: Access, scope: Scope) -> Messages:
     if any(a.tensor == e.tensor and a.method == "scatter" for a in scope.assembling):
         return
     above: list[Index] = []
-    for dim, spec in zip(decl.format.order, decl.format.levels, strict=True):
-        i = e.indices[dim]
+    for coord, spec in zip(decl.format.coords, decl.format.levels, strict=True):
+        i = e.indices[coord.digit.dim] if coord.digit is not None and coord.digit.whole else None
         if not isinstance(i, Index) or i.name not in scope.bound:
             continue
         if any(outer.name == i.name for outer in above):
@@ -446,9 +499,11 @@ def complete(k: Kernel, scope: Scope) -> Messages:
 
 RULES: tuple[tuple[Any, Callable[[Any, Scope], Messages]], ...] = (
     (TensorDecl, declaration),
-    (Forall | ForallStored | Tile, bound_once),
+    (Forall | ForallStored | Tile | Let, bound_once),
     (Index, index_bound),
-    (Forall | Workspace, domain),
+    (Forall | Workspace | Let, domain),
+    (Check, checked),
+    (Let | Check, index_value),
     (Dim, lambda e, scope: known_dim(e, scope.dims)),
     (Forall | Tile, marks),
     (ForallStored, stored_loop),

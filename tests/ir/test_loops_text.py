@@ -43,7 +43,7 @@ def test_tree_of_a_panel() -> None:
         ("k", None, None, True),
     ]
     w = next(n for n in walk(k) if isinstance(n, Workspace))
-    assert (w.name, w.kind, w.init, w.indices) == ("w", "registers", 0.0, (WorkIndex("k", Chunk("ko", 4, "d")),))
+    assert (w.name, w.kind, w.init, w.indices) == ("w", "registers", 0.0, (WorkIndex("k", Chunk("ko", 4, Full("d"))),))
     assert Access("w", w.consumer.body.value.indices, F64) == w.consumer.body.value  # type: ignore[union-attr]
 
 
