@@ -12,7 +12,6 @@ from dataclasses import replace
 
 from sparsec.formats.format import Format
 from sparsec.formats.named import dense, named_format
-from sparsec.ir import ops
 from sparsec.ir.rewrite import walk
 from sparsec.ir.tensor import (
     Access,
@@ -104,7 +103,7 @@ def _covered(e: Expr, sparse: Mapping[Expr, Expr]) -> set[str]:
         case Map():
             chosen = e.args if e.op != "select" else e.args[1:]  # its condition only chooses
             terms = [(n, a, _covered(a, sparse)) for n, a in enumerate(chosen) if not isinstance(a, Literal)]
-            deciding = [names for n, a, names in terms if _decides(e.op, n, a, sparse)]
+            deciding = [names for n, a, names in terms if _decides(e, n, a, sparse)]
             if deciding:
                 return set().union(*deciding)
             return set.intersection(*(names for _, _, names in terms)) if terms else set()
@@ -113,10 +112,10 @@ def _covered(e: Expr, sparse: Mapping[Expr, Expr]) -> set[str]:
     return set()
 
 
-def _decides(op: str, place: int, e: Expr, sparse: Mapping[Expr, Expr]) -> bool:
-    """Whether ``op`` is decided by its argument ``e`` where that has no entry."""
+def _decides(parent: Map, place: int, e: Expr, sparse: Mapping[Expr, Expr]) -> bool:
+    """Whether ``parent`` is decided by its argument ``e`` where that has no entry."""
     value = absent_value(e, sparse)
-    return isinstance(value, Literal) and value.fill and ops.forced(op, place, value.value) is not None
+    return isinstance(value, Literal) and value.fill and parent.forced(place, value.value) is not None
 
 
 __all__ = ["choose_formats", "sparse_default", "sparse_fill"]

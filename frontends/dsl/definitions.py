@@ -147,7 +147,7 @@ def semiring(d: ast.SemiringText, definitions: Definitions) -> Semiring:
         mul = binary(word, span, definitions.fns)
     word, span = word_of(items["add"])
     if word in definitions.monoids:
-        return Semiring(d.name.id, None, mul, word)
+        return Semiring(d.name.id, None, mul, word, zero)
     add = binary(word, span, definitions.monoids)
     if add not in ops.MONOIDS:
         raise TypeError_(
@@ -156,7 +156,7 @@ def semiring(d: ast.SemiringText, definitions: Definitions) -> Semiring:
             hint="'add' is + * min max or and & |, or a monoid",
         )
     if add in IDENTITIES and IDENTITIES[add] == zero and isinstance(IDENTITIES[add], bool) == isinstance(zero, bool):
-        return Semiring(d.name.id, add, mul, add)
+        return Semiring(d.name.id, add, mul, add, zero)
     # A sum of nothing is the semiring's zero, which the built-in reduction does not begin with.
     a, b = Access("a", (), F64), Access("b", (), F64)
     zero_expr = cast(Typed(Literal(zero, F64)), F64) if not isinstance(zero, bool) else Literal(float(zero), F64)
@@ -172,7 +172,7 @@ def semiring(d: ast.SemiringText, definitions: Definitions) -> Semiring:
         (Map(add, (a, b), F64),),
         span=d.name.span,
     )
-    return Semiring(d.name.id, add, mul, d.name.id)
+    return Semiring(d.name.id, add, mul, d.name.id, zero)
 
 
 def word_of(item: ast.Item) -> tuple[str, Span]:

@@ -47,6 +47,8 @@ def absent(e: Expr, tensors: Mapping[str, Tensor]) -> object:
 
 def absent_map(e: Map, args: list[object]) -> object:
     op = ops.OPS[e.op]
+    if e.zero is not None and e.zero in args:
+        return e.zero
     for n, a in enumerate(args):
         zero = op.annihilator if op.annihilator is not None or n else op.left_annihilator
         if zero is not None and a is not None and a == zero:

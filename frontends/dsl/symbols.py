@@ -55,13 +55,22 @@ class Semiring(NamedTuple):
     """What ``+``, ``*`` and sums mean.
 
     ``add`` is an operator or None (its monoid has a state), ``mul`` an operator or a function of the file, ``monoid``
-    the reduction's name in tensor IR.
+    the reduction's name in tensor IR, ``zero`` what an unstored factor annihilates by.
     """
 
     name: str
     add: str | None
     mul: str | ast.FnText
     monoid: str
+    zero: Scalar = 0
+
+    def zero_of(self, t: DType) -> Scalar | None:
+        """The zero in a dtype (the greatest integer for inf, where sums are minima); None if it has none."""
+        if self.monoid == self.add:
+            least: Scalar = ops.MONOIDS[self.add].identity(t)  # type: ignore[assignment]
+            return least if t.holds(least) else None
+        number = float(self.zero) if t.is_float and not isinstance(self.zero, complex) else self.zero
+        return number if t.holds(number) else None
 
 
 @dataclass(slots=True)

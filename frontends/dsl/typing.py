@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import reduce
 
 from sparsec.errors import ShapeError, Span, TypeError_, nearest
@@ -223,7 +223,8 @@ class Typer:
                 )
             if isinstance(op, ast.FnText):
                 return self.inline(op, [left, right], e.span)
-            return self.operate(op, [left, right], e.span)
+            made = self.operate(op, [left, right], e.span)
+            return made if e.op == "+" else annihilated(made, self.semiring)
         return self.operate(INFIX[e.op], [left, right], e.span)
 
     def between(self, e: ast.Between) -> Typed:
@@ -399,6 +400,17 @@ def refuse(op: str, t: DType, span: Span) -> TypeError_:
             )
         return TypeError_(f"'{shown}' is not defined for complex numbers", span=span, hint="take real(...) or abs(...)")
     return TypeError_(f"'{shown}' takes integers and bools, not {t}", span=span, hint="cast it first: i64(...)")
+
+
+def annihilated(product: Typed, s: Semiring) -> Typed:
+    """A product in a semiring: its zero annihilates where not stored, unless the operator sees to it by itself."""
+    e = product.expr
+    zero = s.zero_of(product.dtype)
+    if not isinstance(e, Map) or len(e.args) != 2 or zero is None:
+        return product
+    if all(ops.forced(e.op, n, zero) is not None for n in (0, 1)):
+        return product
+    return product._replace(expr=replace(e, zero=zero))
 
 
 def arity(e: ast.Call, n: int) -> None:

@@ -20,7 +20,6 @@ from sparsec.formats.compressed import Compressed
 from sparsec.formats.dense import Dense
 from sparsec.formats.format import Format
 from sparsec.formats.level import CanIterate, Level
-from sparsec.ir import ops
 from sparsec.ir.loops import Chunk, Chunks, Domain, Full
 from sparsec.ir.monoids import definition
 from sparsec.ir.rewrite import walk
@@ -290,7 +289,7 @@ def _count(query: Query, space: Space, e: Expr, v: str, position: dict[str, int]
             parts = [(n, a) for n, a in enumerate(e.args) if not isinstance(a, Literal)]
             counts = [_count(query, space, a, v, position, converted) for _, a in parts]
             absent = [(n, query.absent(a)) for n, a in parts]
-            if any(isinstance(a, Literal) and ops.forced(e.op, n, a.value) is not None for n, a in absent):
+            if any(isinstance(a, Literal) and e.forced(n, a.value) is not None for n, a in absent):
                 return min(counts)
             return min(full, sum(counts)) if isinstance(query.absent(e), Literal) else full
     return full

@@ -3,7 +3,7 @@
 Rules by name (``Z`` is a literal marked ``fill``: the value of an unstored entry)::
 
     fold          op(literals)        => literal                  (marked fill if an argument is)
-    annihilate    mul(Z0, e)          => Z0             (what ``ops.forced`` says, even against inf and NaN)
+    annihilate    mul(Z0, e)          => Z0             (what ``Map.forced`` says, even against inf and NaN)
     identity      add(0, e)           => e                        (floats: only from a fill, 0 + -0.0 is 0)
     select        select(literal,...) => the branch chosen
     select_same   select(c, v, v)     => v
@@ -98,7 +98,7 @@ def _forced(e: Map) -> Literal | None:
     """The value that an unstored argument decides, the first of them if there are several."""
     for n, a in enumerate(e.args):
         if isinstance(a, Literal) and a.fill:
-            value = ops.forced(e.op, n, a.value)
+            value = e.forced(n, a.value)
             if value is not None:
                 return Literal(scalar(value, e.dtype).item(), e.dtype, fill=True)
     return None

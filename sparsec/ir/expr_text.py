@@ -7,7 +7,7 @@ What the grammar leaves open: the type of an operator, a scan, a softmax follows
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sparsec.errors import Span
 from sparsec.ir import ops
@@ -78,7 +78,8 @@ def print_expr(e: Expr) -> str:
         case Stored(access):
             return f"stored({print_expr(access)})"
         case Map(op, args, dtype):
-            head = f"cast[{dtype}]" if op == "cast" else op
+            zero = "" if e.zero is None else f"[{literal_text(e.zero)}]"
+            head = f"cast[{dtype}]" if op == "cast" else f"{op}{zero}"
             return f"{head}({', '.join(map(print_expr, args))})"
         case Reduce():
             return f"reduce.{e.monoid}[{', '.join(e.indices)}]{_body(e.body, e.where)}:{e.dtype}"
@@ -150,10 +151,12 @@ class _Reader:
             if c.at("reduce", "scan") and c.peek() == ".":
                 return self.reduce(span) if c.at("reduce") else self.scan(span)
             if c.peek() == "[":
-                if not (c.at("cast", "softmax", "top") and self.is_call()):
+                if not (c.at("cast", "softmax", "top", *ops.OPS) and self.is_call()):
                     return self.access()
                 if c.at("cast"):
                     return self.cast(span)
+                if not c.at("softmax", "top"):
+                    return self.product(span)
                 return self.softmax(span) if c.at("softmax") else self.top(span)
             name = c.name("an expression")
             if not c.accept("("):
@@ -203,6 +206,16 @@ class _Reader:
         if len(args) != ops.OPS[name].arity:
             raise c.error(f"'{name}' takes {ops.OPS[name].arity} arguments, not {len(args)}", span)
         return Map(name, args, ops.result_dtype(name, tuple(a.dtype for a in args)), span=span)
+
+    def product(self, span: Span) -> Map:
+        """``mul[inf](a, b)``: in a semiring whose zero stands in the bracket."""
+        c = self.c
+        name = c.name("an operator")
+        c.expect("[")
+        zero = c.literal()
+        for text in ("]", "("):
+            c.expect(text)
+        return replace(self.map(name, span), zero=zero)
 
     def cast(self, span: Span) -> Map:
         c = self.c

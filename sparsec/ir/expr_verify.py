@@ -71,6 +71,8 @@ def typed(e: Map) -> Messages:
         yield f"'{e.op}' takes {op.arity} arguments, not {len(e.args)}"
         return
     given = tuple(a.dtype for a in e.args)
+    if e.zero is not None and not e.dtype.holds(e.zero):
+        yield f"the zero {e.zero!r} of '{e.op}' does not fit {e.dtype}"
     if op.rule == "cast":
         return
     alike = given[1:] if op.rule == "select" else given

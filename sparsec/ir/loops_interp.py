@@ -302,14 +302,15 @@ class _Machine:
                 return np.bool_(at is not None and slot.stored[at]), False
             case Map("select", (condition, then, otherwise), _):
                 return self.evaluate(then if self.evaluate(condition)[0] else otherwise)
-            case Map(name, args, dtype):
-                return self._apply(name, args, dtype)
+            case Map():
+                return self._apply(e)
         raise UnsupportedError(f"loop nest IR has no '{type(e).__name__}'")
 
-    def _apply(self, name: str, args: tuple[Expr, ...], dtype: DType) -> Outcome:
+    def _apply(self, e: Map) -> Outcome:
+        name, args, dtype = e.op, e.args, e.dtype
         outcomes = [self.evaluate(a) for a in args]
         for n, (value, absent) in enumerate(outcomes):
-            decided = ops.forced(name, n, value) if absent else None
+            decided = e.forced(n, value) if absent else None
             if decided is not None:
                 return scalar(decided, dtype), True
         result = ops.evaluate(name, tuple(v for v, _ in outcomes), dtype)

@@ -11,7 +11,7 @@ Grammar of the textual form (``tensor_text.py`` prints and parses it)::
     op       := "=" | MONOID "="                        '=' defines, 'add=' and kin update
     index    := NAME "<" extent
     expr     := literal ":" DTYPE | "fill" "(" literal ")" ":" DTYPE | NAME | access | "dim" "(" NAME ")"
-              | OP "(" expr, ... ")" | "cast" "[" DTYPE "]" "(" expr ")"
+              | OP ["[" literal "]"] "(" expr, ... ")" | "cast" "[" DTYPE "]" "(" expr ")"
               | "reduce" "." MONOID "[" names "]" body ":" DTYPE
               | "scan" "." MONOID "[" NAME ["," "exclusive"] ["," "reverse"] "]" body
               | "softmax" "[" names "]" body
@@ -48,6 +48,7 @@ from dataclasses import dataclass, field
 
 from sparsec.errors import Span
 from sparsec.formats.format import Format
+from sparsec.ir import ops
 from sparsec.ir.dtypes import BOOL, I64, DType
 
 Extent = int | str
@@ -104,12 +105,23 @@ class Access:
 
 @dataclass(frozen=True, slots=True)
 class Map:
-    """A scalar operator of ``ops.OPS`` applied point by point; ``cast`` takes its target from ``dtype``."""
+    """A scalar operator of ``ops.OPS`` applied point by point; ``cast`` takes its target from ``dtype``.
+
+    ``zero`` is that of the semiring which an operator multiplies in: an argument that is not stored and reads as it
+    decides the product.
+    """
 
     op: str
     args: tuple[Expr, ...]
     dtype: DType
+    zero: bool | int | float | complex | None = None
     span: Span | None = _span()
+
+    def forced(self, place: int, value: object) -> object | None:
+        """``ops.forced`` of this operator, and the semiring's zero."""
+        if self.zero is not None and value == self.zero:
+            return self.zero
+        return ops.forced(self.op, place, value)
 
 
 @dataclass(frozen=True, slots=True)

@@ -425,8 +425,9 @@ class Machine:
         """Where an argument that is not stored decides the value, and the value; the first of several counts."""
         out = []
         for n, (a, value) in enumerate(zip(e.args, args, strict=True)):
-            for candidate in (0, np.inf, -np.inf) if value.dtype.kind == "f" else (0,):
-                decided = ops.forced(e.op, n, candidate)
+            zeros: set[Any] = {0, np.inf, -np.inf} if value.dtype.kind == "f" else {0}
+            for candidate in zeros if e.zero is None else zeros | {e.zero}:
+                decided = e.forced(n, candidate)
                 if decided is not None and not isinstance(decided, bool):
                     out.append((self.absent(a) & (value == candidate), decided))
         return out

@@ -24,7 +24,9 @@ def text(program: Program, implicit: bool = False) -> str:
         t = decls[s.target.tensor]
         note = f": {t.dtype} {_format(t.format)}{_fill(t)}" if t.role == "local" else ""
         symbol = "=" if s.op == "=" else _update(s.op)
-        lines.append(f"    {_access(s.target)}{note} {symbol} {expression(s.value, implicit)}")
+        # An update by another operator than + folds an index of its own by that operator: its sums are written out.
+        value = expression(s.value, implicit and s.op in ("=", "add"))
+        lines.append(f"    {_access(s.target)}{note} {symbol} {value}")
     return "\n".join([*lines, "}"]) + "\n"
 
 

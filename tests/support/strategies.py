@@ -266,7 +266,7 @@ def constant(e: Expr, decls: dict[str, TensorDecl]) -> tuple[Any, bool] | None:
             args = [constant(a, decls) for a in e.args]
             exact = e.dtype.kind not in "fc" and ops.OPS[e.op].annihilator is not None
             for n, a in enumerate(args):
-                decided = None if a is None else ops.forced(e.op, n, a[0])
+                decided = None if a is None else e.forced(n, a[0])
                 if decided is not None and a is not None and (a[1] or exact):
                     return e.dtype.np.type(decided), a[1]
             if e.op == "select" and args[0] is not None:
