@@ -25,10 +25,12 @@ from sparsec.ir.tensor import (
     Reduce,
     Scan,
     Softmax,
+    Stored,
     TensorDecl,
     assigns,
 )
 from sparsec.ir.tensor_values import scalar
+from sparsec.passes.lower.guards import split, write_out
 from sparsec.passes.lower.simplify import absent_value, same_value
 
 
@@ -56,7 +58,10 @@ def choose_formats(program: Program, given: Mapping[str, Format | None], *, open
             continue
         t = program.tensor(name)
         if t.format is None:
-            t = _with_format(t, sparse_fill(s, decls, program.monoids), open_fills or t.role == "local")
+            known = replace(program, tensors=tuple(decls.get(d.name, d) for d in program.tensors))
+            fill = sparse_fill(write_out(known, s), decls, program.monoids)
+            hidden = t.role == "local" or open_fills
+            t = _with_format(t, fill, hidden and not shows_fill(program, name))
         decls[name] = t
     return replace(program, tensors=tuple(decls.get(t.name, t) for t in program.tensors))
 
@@ -69,9 +74,21 @@ def _with_format(t: TensorDecl, fill: Literal | None, open_fill: bool) -> Tensor
     return replace(t, format=dense(t.ndim))
 
 
-def sparse_fill(
-    s: Assign, decls: Mapping[str, TensorDecl], monoids: tuple[MonoidDef, ...] = ()
-) -> Literal | None:
+def shows_fill(program: Program, name: str) -> bool:
+    """Whether a value depends on the fill of a tensor that the program makes: at points that no statement writes, and
+    where a read may lie outside.
+    """
+    for s in assigns(program.body):
+        if s.target.tensor == name and (s.where is not None or not _plain(s.target)):
+            return True
+    return any(isinstance(n, Access) and n.tensor == name and not _plain(n) for s in program.body for n in walk(s))
+
+
+def _plain(access: Access) -> bool:
+    return all(isinstance(i, Index) for i in access.indices)
+
+
+def sparse_fill(s: Assign, decls: Mapping[str, TensorDecl], monoids: tuple[MonoidDef, ...] = ()) -> Literal | None:
     """What the statement gives where no sparse operand has an entry, if its result is better stored sparsely.
 
     It is where that is one constant and every index of the result runs over a sparse level in each of the statement's
@@ -98,9 +115,16 @@ def _is_sparse(t: TensorDecl) -> bool:
 def _covered(e: Expr, sparse: Mapping[Expr, Expr]) -> set[str]:
     """The index variables that a sparse operand binds in every term of ``e``."""
     match e:
+        case Stored():
+            return _covered(e.access, sparse)
         case Access():
             return {i.name for i in e.indices if isinstance(i, Index)} if e in sparse else set()
         case Map():
+            found = split(e)
+            masked = None if found is None else absent_value(found.condition, sparse)
+            if found is not None and isinstance(masked, Literal):
+                inside = _covered(found.value, sparse)
+                return inside if masked.value else inside | _covered(found.condition, sparse)
             chosen = e.args if e.op != "select" else e.args[1:]  # its condition only chooses
             terms = [(n, a, _covered(a, sparse)) for n, a in enumerate(chosen) if not isinstance(a, Literal)]
             deciding = [names for n, a, names in terms if _decides(e, n, a, sparse)]

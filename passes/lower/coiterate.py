@@ -17,9 +17,11 @@ from sparsec.errors import ScheduleError
 from sparsec.formats.level import CanIterate, Level, LevelView
 from sparsec.ir.buffer import FALSE, TRUE, Block, Expr, If, Set, Stmt, Var, i64
 from sparsec.ir.build import Builder, add, both, eq, lt, op, sub
+from sparsec.ir.dtypes import BOOL
 from sparsec.ir.loops import Forall
 from sparsec.ir.loops import Stmt as LStmt
-from sparsec.ir.tensor import Access
+from sparsec.ir.tensor import Access, Literal, Stored
+from sparsec.ir.tensor import Expr as TExpr
 from sparsec.passes.lower.context import Context, Cursor, Env, Storage
 from sparsec.passes.lower.coordinates import Linear
 from sparsec.passes.lower.simplify import Start, prune, substitute
@@ -30,17 +32,30 @@ MAX_WALKERS = 8
 STRIDE = 8
 """Coordinates compared at a time where operands may have one pattern."""
 
+IS_STORED = Literal(True, BOOL)
+
 Subset = frozenset[Access]
 
 
 class Cases:
-    """The simplified body for each subset of accesses that have an entry; None where it does nothing."""
+    """The simplified body for each subset of accesses that have an entry; None where it does nothing.
 
-    def __init__(self, ctx: Context, body: LStmt, accesses: Iterable[Access], start: Start) -> None:
+    Those of ``last`` have come to their last level, so that an entry there is one of the tensor.
+    """
+
+    def __init__(
+        self,
+        ctx: Context,
+        body: LStmt,
+        accesses: Iterable[Access],
+        start: Start,
+        last: frozenset[Access] = frozenset(),
+    ) -> None:
         self.ctx = ctx
         self.body = body
         self.accesses = tuple(accesses)
         self.start = start
+        self.last = last
         if len(self.accesses) > MAX_WALKERS:
             raise ScheduleError(
                 f"{len(self.accesses)} sparse operands meet in one loop, the limit is {MAX_WALKERS}",
@@ -50,8 +65,9 @@ class Cases:
 
     def __getitem__(self, present: Subset) -> LStmt | None:
         if present not in self._memo:
-            absent = {a: self.ctx.absent(a) for a in self.accesses if a not in present}
-            self._memo[present] = prune(substitute(self.body, absent), self.start, self.ctx.kernel.monoids)
+            known: dict[TExpr, TExpr] = {a: self.ctx.absent(a) for a in self.accesses if a not in present}
+            known |= {Stored(a): IS_STORED for a in present & self.last}
+            self._memo[present] = prune(substitute(self.body, known), self.start, self.ctx.kernel.monoids)
         return self._memo[present]
 
     def live(self) -> list[Subset]:
@@ -59,6 +75,14 @@ class Cases:
         n = len(self.accesses)
         subsets = (frozenset(c) for k in range(n, -1, -1) for c in combinations(self.accesses, k))
         return [s for s in subsets if self[s] is not None]
+
+    def visited(self, live: list[Subset]) -> list[Subset]:
+        """The subsets for which a loop must look: the live ones, and those that one more entry makes of them.
+
+        Mostly these are live themselves; where they are not, an entry takes away what there was (a complement).
+        """
+        more = {s | {a} for s in live for a in self.accesses}
+        return sorted(more.union(live), key=lambda s: -len(s))
 
 
 def lattice_points(live: list[Subset]) -> list[Subset]:

@@ -11,11 +11,24 @@ from sparsec.errors import ScheduleError, UnsupportedError
 from sparsec.formats.coords import Coord
 from sparsec.formats.level import Level, LevelView
 from sparsec.ir import ops
-from sparsec.ir.buffer import Buffer, BufferParam, Const, Expr, Function, Origin, Param, ScalarParam, Stmt, Var, i64
+from sparsec.ir.buffer import (
+    TRUE,
+    Buffer,
+    BufferParam,
+    Const,
+    Expr,
+    Function,
+    Origin,
+    Param,
+    ScalarParam,
+    Stmt,
+    Var,
+    i64,
+)
 from sparsec.ir.build import Builder, add, both, cast, load, lt, mul, op, sub
 from sparsec.ir.dtypes import I64, DType
 from sparsec.ir.loops import Chunk, Chunks, Domain, Full, Kernel, Span
-from sparsec.ir.tensor import Access, Dim, Extent, Index, Literal, Map, TensorDecl
+from sparsec.ir.tensor import Access, Dim, Extent, Index, Literal, Map, Stored, TensorDecl
 from sparsec.ir.tensor import Expr as TExpr
 from sparsec.passes.lower.coordinates import Linear, Relations, digit_domain, is_indirect, level_expr, linear
 
@@ -103,6 +116,7 @@ class Context:
         self.publishing: list[Stmt] = []  # results are handed over when the kernel ends
         self.counting = False
         self._level_exprs: dict[Access, tuple[TExpr, ...]] = {}
+        self.asked: frozenset[str] = frozenset()  # workspaces whose values matter while counting
         self._declare()
 
     # declarations
@@ -218,6 +232,9 @@ class Context:
                 return self.dims[e.name]
             case Access():
                 return self.read(e, env)
+            case Stored():
+                # Where it has no entry, the case analysis has put false in its place.
+                return TRUE
             case Map():
                 args = tuple(self.expr(a, env) for a in e.args)
                 return cast(args[0], e.dtype) if e.op == "cast" else op(e.op, *args, type=e.dtype)

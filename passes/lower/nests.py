@@ -9,7 +9,7 @@ from dataclasses import replace
 from sparsec.errors import ScheduleError
 from sparsec.formats.level import CanIterate, CanLocate
 from sparsec.ir import loops, ops
-from sparsec.ir.buffer import Block, Comment, Expr, Function, Module, Tile, Var, i64
+from sparsec.ir.buffer import FALSE, TRUE, Block, Comment, Expr, Function, Module, Tile, Var, i64
 from sparsec.ir.build import add, both, lt, mul, op, sub
 from sparsec.ir.dtypes import I64
 from sparsec.ir.loops import (
@@ -19,6 +19,7 @@ from sparsec.ir.loops import (
     Chunks,
     Forall,
     ForallStored,
+    Guard,
     Kernel,
     Workspace,
 )
@@ -86,6 +87,8 @@ class Lowerer:
                 self.workspace(s, env)
             case Accumulate():
                 self.accumulate(s, env)
+            case Guard():
+                self.guard(s, env)
             case Assemble():
                 self.assemble(s, env)
             case loops.Tile():
@@ -101,8 +104,8 @@ class Lowerer:
         """Every access the statement reads, once each, in order."""
         seen: dict[Access, None] = {}
         for node in walk(s):
-            if isinstance(node, Accumulate):
-                for n in walk(node.value):
+            if isinstance(node, Accumulate | Guard):
+                for n in walk(node.value if isinstance(node, Accumulate) else node.condition):
                     if isinstance(n, Access):
                         seen.setdefault(n)
         return list(seen)
@@ -178,12 +181,21 @@ class Lowerer:
         else:
             target.update(self.ctx, s.target, s.op, s.value, env)
 
+    def guard(self, s: Guard, env: Env) -> None:
+        condition = self.ctx.expr(s.condition, env)
+        self._mark_incomplete(s.body)
+        if condition == TRUE:
+            self.stmt(s.body, env)
+        elif condition != FALSE:
+            with self.b.if_(condition):
+                self.stmt(s.body, env)
+
     def workspace(self, s: Workspace, env: Env) -> None:
         ctx = self.ctx
         if s.kind == "list":
             self._list_workspace(s, env)
             return
-        if ctx.counting and s.kind == "bitmap" and self._only_counts(s, env):
+        if ctx.counting and s.kind == "bitmap" and s.name not in ctx.asked and self._only_counts(s, env):
             self._counted_workspace(s, env)
             return
         work = self._work(s)
@@ -279,9 +291,9 @@ class Lowerer:
             count = CountWriter(ctx, decl) if s.method == "count" else ScatterWriter(ctx, decl)
             self.writer = ctx.writers[s.tensor] = count
             if count.needs_counts:
-                ctx.counting = True
+                ctx.counting, ctx.asked = True, _asked(s.body)
                 self.stmt(s.body, env)
-                ctx.counting = False
+                ctx.counting, ctx.asked = False, frozenset()
             count.start_filling()
             self.stmt(s.body, env)
             count.close()
@@ -469,17 +481,16 @@ class Lowerer:
 
     def coiterate(self, f: Forall, env: Env, accesses: list[Access]) -> None:
         """Walk the stored entries of ``accesses`` together."""
-        cases = Cases(self.ctx, f.body, accesses, self.start)
+        cases = Cases(self.ctx, f.body, accesses, self.start, self._at_last_level(accesses, env))
         live = cases.live()
         if not live:
             return
         lo, hi, inner = self.clipped(f, env)
         whole = not isinstance(f.domain, Chunk) and inner.inside == env.inside
         env = inner
-        used = [a for a in accesses if any(a in case for case in live)]
-        walkers = [make_walker(self.ctx, a, env, lo, hi, whole, self.walked(a, env, f.index)) for a in used]
+        walkers = [make_walker(self.ctx, a, env, lo, hi, whole, self.walked(a, env, f.index)) for a in accesses]
         co = Coiteration(self.ctx, f, env, cases, lambda body, inner: self.leaf(f.index, body, inner))
-        complete = bool(used) and len(live) == 2 ** len(used)
+        complete = len(live) == 2 ** len(accesses)
         if complete and self._once_is_enough(f, env, cases[frozenset()]):
             self._absent_once(f, env, co, walkers, live, sub(hi, lo))
         elif frozenset() in live:
@@ -491,11 +502,16 @@ class Lowerer:
             if (
                 len(walkers) == 2
                 and all(w.unique for w in walkers)
-                and self._counts(cases[frozenset(used)], f.index, env)
+                and self._counts(cases[frozenset(accesses)], f.index, env)
             ):
                 assert isinstance(self.writer, CountWriter)
                 co.skip_equal(walkers, self.writer.add)
-            co.merge(walkers, live)
+            co.merge(walkers, cases.visited(live))
+
+    def _at_last_level(self, accesses: list[Access], env: Env) -> frozenset[Access]:
+        """Those whose next level is their last."""
+        done = {a: env.cursors[a].done if a in env.cursors else 0 for a in accesses}
+        return frozenset(a for a in accesses if done[a] + 1 == len(self.ctx.storages[a.tensor].levels))
 
     def _once_is_enough(self, f: Forall, env: Env, body: loops.Stmt | None) -> bool:
         """Whether ``body``, which stands for the coordinates without entries, does the same however often it runs.
@@ -590,6 +606,20 @@ class Lowerer:
                 assert isinstance(e, Index)
                 env = env.bind(e.name, self.b.let(e.name, level.coordinate(self.b, storage.views[n], p)))
             self.stmt(s.body, env.move(s.access, Cursor(len(storage.levels), p)))
+
+
+def _asked(body: loops.Stmt) -> frozenset[str]:
+    """The workspaces on whose values conditions hang, so that these are needed also where entries are only counted."""
+    flows: dict[str, set[str]] = {}
+    names: set[str] = set()
+    for n in walk(body):
+        if isinstance(n, Accumulate):
+            flows.setdefault(n.target.tensor, set()).update(a.tensor for a in walk(n.value) if isinstance(a, Access))
+        elif isinstance(n, Guard):
+            names |= {a.tensor for a in walk(n.condition) if isinstance(a, Access)}
+    while more := set().union(*(flows.get(name, set()) for name in names)) - names:
+        names |= more
+    return frozenset(names)
 
 
 def _indexed_by(access: Access, index: str) -> bool:

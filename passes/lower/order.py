@@ -23,10 +23,10 @@ from sparsec.formats.level import CanIterate, Level
 from sparsec.ir.loops import Chunk, Chunks, Domain, Full
 from sparsec.ir.monoids import definition
 from sparsec.ir.rewrite import walk
-from sparsec.ir.tensor import Access, Expr, Extent, Index, Literal, Map, Program, Reduce, TensorDecl
+from sparsec.ir.tensor import Access, Expr, Extent, Index, Literal, Map, Program, Reduce, Stored, TensorDecl
 from sparsec.passes.lower.coordinates import digit_domain
 from sparsec.passes.lower.scatter import can_scatter
-from sparsec.passes.lower.simplify import absent_value
+from sparsec.passes.lower.simplify import absent_value, same_value
 from sparsec.passes.lower.spaces import Space, make_space
 
 EXTENT = 10_000.0
@@ -281,10 +281,25 @@ def _count(query: Query, space: Space, e: Expr, v: str, position: dict[str, int]
         case Access():
             return _fibre(query, space, e, v, position, converted)
         case Reduce():
+            if e.where is not None:
+                mask = query.absent(e.where)
+                if isinstance(mask, Literal) and not mask.value:
+                    return _count(query, space, e.where, v, position, converted)
             tuple_state = definition(e.monoid, query.program.monoids) is not None and v in space.loops_of(e.indices)
             if tuple_state and not isinstance(query.absent(e), Literal):
                 return full  # it sees every point
             return _count(query, space, e.body, v, position, converted)
+        case Stored():
+            return _count(query, space, e.access, v, position, converted)
+        case Map("select", (condition, value, Literal(fill=True) as otherwise)):
+            # Entries of a mask restrict a guard, and so do those of a value that is what it leaves.
+            mask, absent_here = query.absent(condition), query.absent(value)
+            counts = [full]
+            if isinstance(mask, Literal) and not mask.value:
+                counts.append(_count(query, space, condition, v, position, converted))
+            if isinstance(absent_here, Literal) and same_value(absent_here.value, otherwise.value):
+                counts.append(_count(query, space, value, v, position, converted))
+            return min(counts)
         case Map():
             parts = [(n, a) for n, a in enumerate(e.args) if not isinstance(a, Literal)]
             counts = [_count(query, space, a, v, position, converted) for _, a in parts]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
+from functools import partial, reduce
 
 import numpy as np
 
@@ -15,7 +16,7 @@ from sparsec.formats.format import Format
 from sparsec.formats.level import CanAppend, Level
 from sparsec.formats.named import dense, dim_names, from_levels, named_format
 from sparsec.ir import loops, ops
-from sparsec.ir.dtypes import I32, I64, DType
+from sparsec.ir.dtypes import BOOL, I32, I64, DType
 from sparsec.ir.loops import (
     Accumulate,
     Assemble,
@@ -23,12 +24,14 @@ from sparsec.ir.loops import (
     Chunks,
     Forall,
     Full,
+    Guard,
     Kernel,
     Sequence,
     Span,
     WorkIndex,
     Workspace,
 )
+from sparsec.ir.loops_exact import repeatable
 from sparsec.ir.monoids import definition, nothing, typed
 from sparsec.ir.rewrite import map_children, walk
 from sparsec.ir.tensor import (
@@ -44,12 +47,25 @@ from sparsec.ir.tensor import (
     MonoidDef,
     Program,
     Reduce,
+    Stored,
     TensorDecl,
 )
 from sparsec.ir.tensor_values import scalar
 from sparsec.passes.formats import choose_formats
 from sparsec.passes.lower.coordinates import digit_domain, level_expr
 from sparsec.passes.lower.expand import expand
+from sparsec.passes.lower.guards import (
+    Split,
+    around,
+    conjuncts,
+    guard,
+    guarded,
+    push,
+    reduces,
+    split,
+    strip,
+    write_out,
+)
 from sparsec.passes.lower.order import Choice, Query, choose_order, is_sparse, level_kinds, result_prefix
 from sparsec.passes.lower.panels import Panel, find_panel
 from sparsec.passes.lower.scatter import can_scatter
@@ -76,7 +92,9 @@ def plan(program: Program) -> Kernel:
     nests: list[loops.Stmt] = []
     for s in program.body:
         assert isinstance(s, Assign)
-        nests += planner.statement(rename_indices(s, [t.name for t in program.tensors]))
+        exists = s.target.tensor in planner.made or program.tensor(s.target.tensor).role == "inout"
+        written = write_out(program, s, exists)
+        nests += planner.statement(rename_indices(written, [t.name for t in program.tensors]), s.where is not None)
     body = nests[0] if len(nests) == 1 else Sequence(tuple(nests))
     monoids = tuple(planner.monoids.values())
     return Kernel(program.name, planner.program.tensors, body, tuple(planner.notes), monoids)
@@ -121,7 +139,8 @@ def rename_indices(s: Assign, tensors: Collection[str]) -> Assign:
             return Index(names.get(e.name) or free[e.name])
         if isinstance(e, Reduce):
             inner = names | {v: fresh(v) for v in e.indices}
-            return replace(e, indices=tuple(inner[v] for v in e.indices), body=run(e.body, inner))
+            where = None if e.where is None else run(e.where, inner)
+            return replace(e, indices=tuple(inner[v] for v in e.indices), body=run(e.body, inner), where=where)
         return map_children(e, lambda c: run(c, names))
 
     target = map_children(s.target, lambda e: run(e, {}))
@@ -140,6 +159,7 @@ class Planner:
     monoids: dict[str, MonoidDef] = field(default_factory=dict)  # those with a tuple state, over concrete types
     nesting: Nesting = field(default_factory=lambda: Nesting((), EMPTY))  # of the nest under way
     extents: dict[str, Extent] = field(default_factory=dict)  # of the index variables of the nest under way
+    fill: object = None  # of the target of the nest under way
 
     def local(self, hint: str, like: TensorDecl) -> TensorDecl:
         """Declare a local tensor under a new name."""
@@ -152,12 +172,16 @@ class Planner:
         self.program = replace(self.program, tensors=(*self.program.tensors, decl))
         return decl
 
-    def statement(self, s: Assign) -> list[loops.Stmt]:
-        """The nests of one statement: conversions and temporaries first, then the statement itself."""
+    def statement(self, s: Assign, partial: bool = False) -> list[loops.Stmt]:
+        """The nests of one statement: conversions and temporaries first, then the statement itself.
+
+        ``partial``: a condition leaves the declared fill at some points, so the statement need not compute it.
+        """
         extents = {i.name: i.extent for i in s.indices}
         value = factor(simplify_expr(s.value))
         target = self.program.tensor(s.target.tensor)
-        self.check_fill(target, s, value)
+        if not partial:
+            self.check_fill(target, s, value)
         part = self.part_to_split(value)
         if part is not None:
             return self.split_part(s, value, part, extents)
@@ -192,7 +216,7 @@ class Planner:
         replaced: dict[Expr, Expr] = {}
         for r in inner:
             decl, access = self.temporary(s, r, extents)
-            total += choose_order(self.query(access, r, extents, free_first=False)).cost
+            total += choose_order(self.query(access, around(value, r), extents, free_first=False)).cost
             replaced[r] = access
         rest = _replace(value, replaced)
         total += choose_order(self.query(s.target, rest, extents, free_first=True)).cost
@@ -268,10 +292,10 @@ class Planner:
                 f"{s.target.tensor}: a reduction over {', '.join(r.indices)} goes first, into '{decl.name}'"
             )
             indices = tuple(IndexDecl(v, e) for v, e in extents.items())
-            nests += self.statement(Assign(access, "=", r, indices))
+            nests += self.statement(Assign(access, "=", around(value, r), indices))
             replaced[r] = access
         indices = tuple(IndexDecl(v, e) for v, e in extents.items())
-        return nests + self.statement(replace(s, value=_replace(value, replaced), indices=indices))
+        return nests + self.statement(replace(s, value=_replace(value, replaced), indices=indices), True)
 
     # expressions with too many cases
 
@@ -299,14 +323,14 @@ class Planner:
                 depth = max(depth, sum(not s.type.full for s in fmt.levels))
 
         def present(e: Expr) -> float:
-            if isinstance(e, Access):
+            if isinstance(e, Access | Stored):
                 return 1.0
             if isinstance(e, Reduce):
                 return present(e.body)
             if not isinstance(e, Map) or not any(a in sparse for a in walk(e)):
                 return 0.0
             counts = [present(a) for a in e.args]
-            if e.op in ("mul", "and", "bitand"):
+            if e.op in ("mul", "and", "bitand") or split(e) is not None:
                 return math.prod(max(1.0, c) for c in counts)
             return math.prod(c + 1.0 for c in counts) - 1.0
 
@@ -329,7 +353,7 @@ class Planner:
         indices = tuple(IndexDecl(v, e) for v, e in extents.items())
         first = self.statement(Assign(access, "=", part, indices))
         rest = replace(s, value=_replace(value, {part: access}), indices=indices)
-        return first + self.statement(rest)
+        return first + self.statement(rest, True)
 
     # conversions
 
@@ -372,6 +396,7 @@ class Planner:
         free = space.depends(*target.indices)
         summed: frozenset[str] = frozenset()
         body, monoid = value, None
+        self.fill = scalar(decl.fill, decl.dtype).item()
         if isinstance(value, Reduce) and op in ("=", value.monoid) and self.tuple_state(value) is None:
             body, monoid = value.body, value.monoid
             summed = space.loops_of(value.indices)
@@ -389,11 +414,14 @@ class Planner:
         head = order[: len(order) - len(_trailing(order, free))]
         levels = space.level_names(self.program, target)
         if not prefix and not set(head) & summed and can_scatter(decl, levels, head):
-            leaf = self.fold_tail(target, "=", order[len(head) :], body, monoid)
-            self.notes.append(f"{target.tensor}: assembled by scatter: the loops bring each parent's entries in order")
-            return Assemble(target.tensor, "scatter", self.foralls(head, leaf))
+            stmt = self.foralls(head, self.fold_tail(target, "=", order[len(head) :], body, monoid))
+            if repeatable(stmt):
+                self.notes.append(
+                    f"{target.tensor}: assembled by scatter: the loops bring each parent's entries in order"
+                )
+                return Assemble(target.tensor, "scatter", stmt)
         stmt, how = self.into_sparse(target, order, prefix, matched, free, body, monoid, extents)
-        countable = self.countable(decl, matched)
+        countable = self.countable(decl, matched) and repeatable(stmt)
         method = "count" if countable else "append"
         self.notes.append(f"{target.tensor}: assembled by {method}{how}")
         return Assemble(target.tensor, method, _mark_parallel(stmt) if countable else stmt)
@@ -422,11 +450,11 @@ class Planner:
         extents: dict[str, Extent],
     ) -> loops.Stmt:
         last = self.nesting.space.domains[order[-1]] if order else None
-        if isinstance(last, Full):
-            panel = find_panel(self.program, target, order, free, body, monoid, last.extent)
+        if isinstance(last, Full) and monoid is not None:
+            conditions, core = strip(body, lambda g: order[-1] not in self.needs(g) and not reduces(g.condition))
+            panel = find_panel(self.program, target, order, free, core, monoid, last.extent)
             if panel is not None:
-                assert monoid is not None
-                return self.panel(target, op, panel, body, monoid, extents)
+                return self.panel(target, op, panel, conditions, core, monoid, extents)
         tail = _trailing(order, free)
         head = order[: len(order) - len(tail)]
         if op == "=" and monoid is not None and not summed.isdisjoint(head):
@@ -435,9 +463,16 @@ class Planner:
         return self.foralls(head, leaf)
 
     def panel(
-        self, target: Access, op: str, p: Panel, body: Expr, monoid: str, extents: dict[str, Extent]
+        self,
+        target: Access,
+        op: str,
+        p: Panel,
+        conditions: list[Expr],
+        body: Expr,
+        monoid: str,
+        extents: dict[str, Extent],
     ) -> loops.Stmt:
-        """``target op= body folded by monoid`` with a stretch of the target in registers."""
+        """``target op= body folded by monoid`` where ``conditions`` hold, with a stretch of the target in registers."""
         chunk = f"{p.index}o"
         while chunk in extents:
             chunk += "o"
@@ -446,7 +481,7 @@ class Planner:
         access = Access(work, (Index(p.index),), target.dtype)
         step = Forall(p.index, domain, Accumulate(access, monoid, body), vector=p.lanes)
         write = Forall(p.index, domain, Accumulate(target, op, access), vector=p.lanes)
-        producer = self.foralls(list(p.inner), step)
+        producer = self.foralls(list(p.inner), guarded(conditions, step))
         init = ops.MONOIDS[monoid].identity(target.dtype)
         shape = (WorkIndex(p.index, domain),)
         stmt = Workspace(work, target.dtype, shape, "registers", init, producer, write, monoid)  # type: ignore[arg-type]
@@ -512,6 +547,9 @@ class Planner:
         if not tail:
             return self.leaf(target, op, body)
         assert monoid is not None
+        conditions, body = strip(body, lambda g: self.needs(g).isdisjoint(tail) and self.is_nothing(g, op))
+        if conditions:
+            return self.guard(conditions, self.fold_tail(target, op, tail, body, monoid))
         work = self.fresh_work()
         access = Access(work, (), body.dtype)
         producer = self.foralls(tail, self.leaf(access, monoid, body))
@@ -519,10 +557,24 @@ class Planner:
         return Workspace(work, body.dtype, (), "scalar", init, producer, Accumulate(target, op, access), monoid)  # type: ignore[arg-type]
 
     def leaf(self, target: Access, op: str, body: Expr, place: Expr | None = None) -> loops.Stmt:
-        """``target op= body``, each reduction inside it folded into a scalar first."""
-        inner = _outermost_reductions(body)
+        """``target op= body``, each reduction inside it folded into a scalar first, where its guards hold."""
+        conditions, body = strip(body, lambda g: self.is_nothing(g, op))
+        match body:
+            case Map("select", (condition, value, otherwise)) if op == "=" and otherwise == target:
+                return self.guard([*conditions, condition], self.leaf(target, op, value))
+        return self.guard(conditions, self.folded(body, partial(_accumulate, target, op, place)))
+
+    def guard(self, conditions: list[Expr], body: loops.Stmt) -> loops.Stmt:
+        """``body`` where all of ``conditions`` hold."""
+        for c in reversed(conditions):
+            body = self.folded(c, partial(_guard, body))
+        return body
+
+    def folded(self, e: Expr, use: Callable[[Expr], loops.Stmt]) -> loops.Stmt:
+        """``use`` of ``e`` with its reductions in scalars, which are folded first."""
+        inner = _outermost_reductions(e)
         if not inner:
-            return Accumulate(target, op, body, place)
+            return use(e)
         r = inner[0]
         work = self.fresh_work()
         access = Access(work, (), r.dtype)
@@ -530,12 +582,26 @@ class Planner:
         m = self.tuple_state(r)
         monoid = r.monoid if m is None else m.name
         at = None if m is None or m.place is None else _place(r.indices, self.extents)
-        producer = self.foralls(inside, self.leaf(access, monoid, r.body, at))
-        consumer = self.leaf(target, op, _replace(body, {r: access}), place)
+        step = self.leaf(access, monoid, r.body, at)
+        if r.where is not None:
+            step = self.guard([*conjuncts(r.where)], step)
+        producer = self.foralls(inside, step)
+        consumer = self.folded(_replace(e, {r: access}), use)
         return Workspace(work, r.dtype, (), "scalar", self.nothing(r), producer, consumer, monoid)  # type: ignore[arg-type]
 
     def foralls(self, names: list[str], body: loops.Stmt) -> loops.Stmt:
         return self.nesting.foralls(names, body)
+
+    def needs(self, found: Split) -> frozenset[str]:
+        """The loops on which the condition of a guard depends."""
+        return self.nesting.space.depends(found.condition)
+
+    def is_nothing(self, found: Split, op: str) -> bool:
+        """Whether an update ``op=`` with what a guard leaves does nothing: targets begin as their fill."""
+        if op != "=" and op not in ops.MONOIDS:
+            return False
+        begin = self.fill if op == "=" else ops.MONOIDS[op].identity(found.value.dtype)
+        return same_value(begin, found.otherwise.value)
 
     # checks and words
 
@@ -588,16 +654,22 @@ def factor(e: Expr) -> Expr:
     """Pull out of sums of products what the summed variables do not touch, part independent sums, merge nested ones.
 
     ``sum[k](s * x[k])`` becomes ``s * sum[k](x[k])``: what the implicit sum of ``S[i,j] * X[i,k] * Y[j,k]`` means.
+    Conditions count as factors, bools among numbers; those that a sum does not touch stay in it all the same, for it
+    need not run where they fail.
     """
-    new = map_children(e, factor)
+    new = push(map_children(e, factor))
     if not isinstance(new, Reduce):
         return new
     plain = new.monoid in ops.MONOIDS and ops.MONOIDS[new.monoid].op is not None
     if plain and isinstance(new.body, Reduce) and new.body.monoid == new.monoid and new.body.dtype == new.dtype:
         return factor(replace(new, indices=(*new.indices, *new.body.indices), body=new.body.body))
-    if new.monoid != "add":
+    if new.monoid != "add" or new.dtype is BOOL:
         return new
-    outside, groups = _independent(_factors(new.body), set(new.indices))
+    conditions, product = strip(new.body, lambda g: g.otherwise.value == 0)
+    outside, groups = _independent([*conditions, *_factors(product)], set(new.indices))
+    kept = [c for c in outside if c.dtype is BOOL]
+    one = Literal(scalar(1, new.dtype).item(), new.dtype)
+    outside = [f for f in outside if f.dtype is not BOOL and f != one]
     if not groups or len(groups) + bool(outside) < 2:
         return new
     sums: list[Expr] = []
@@ -606,8 +678,9 @@ def factor(e: Expr) -> Expr:
         used = {i.name for f in inside for i in walk(f) if isinstance(i, Index)}
         indices = tuple(v for v in left if v in used or n == len(groups))
         left = [v for v in left if v not in indices]
-        sums.insert(0, factor(replace(new, indices=indices, body=_product(inside))))
-    return _product([*outside, *sums])
+        inside = [*kept, *inside] if n == len(groups) else inside
+        sums.insert(0, factor(replace(new, indices=indices, body=_product(inside, one))))
+    return _product([*outside, *sums], one)
 
 
 def _independent(factors: list[Expr], bound: set[str]) -> tuple[list[Expr], list[list[Expr]]]:
@@ -632,10 +705,12 @@ def _factors(e: Expr) -> list[Expr]:
     return [e]
 
 
-def _product(factors: list[Expr]) -> Expr:
-    out = factors[0]
-    for f in factors[1:]:
-        out = Map("mul", (out, f), out.dtype)
+def _product(factors: list[Expr], one: Literal) -> Expr:
+    """The product of the numbers among ``factors``, where the bools among them hold."""
+    numbers = [f for f in factors if f.dtype is not BOOL] or [one]
+    out = reduce(lambda a, b: Map("mul", (a, b), a.dtype), numbers)
+    for c in reversed([f for f in factors if f.dtype is BOOL]):
+        out = guard(c, out, 0)
     return out
 
 
@@ -675,6 +750,14 @@ def _level_domain(coord: Coord, dims: tuple[Extent, ...]) -> loops.Domain:
     return parts[0] if len(parts) == 1 else Span(parts)
 
 
+def _accumulate(target: Access, op: str, place: Expr | None, value: Expr) -> loops.Stmt:
+    return Accumulate(target, op, value, place)
+
+
+def _guard(body: loops.Stmt, condition: Expr) -> loops.Stmt:
+    return Guard(condition, body)
+
+
 def _trailing(order: list[str], free: frozenset[str]) -> list[str]:
     """The reduced variables after the last free one."""
     n = len(order)
@@ -684,4 +767,6 @@ def _trailing(order: list[str], free: frozenset[str]) -> list[str]:
 
 
 def _mark_parallel(stmt: loops.Stmt) -> loops.Stmt:
+    if isinstance(stmt, Guard):
+        return replace(stmt, body=_mark_parallel(stmt.body))
     return replace(stmt, parallel=0) if isinstance(stmt, Forall) else stmt

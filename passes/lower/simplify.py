@@ -9,6 +9,7 @@ Rules by name (``Z`` is a literal marked ``fill``: the value of an unstored entr
     select_same   select(c, v, v)     => v
     accumulate    t add= identity     => nothing                  (tuple states: what they skip)
     define        r = fill of r       => nothing                  (r begins as its fill)
+    if            if true { s }       => s                        (if false: nothing; so is an if of nothing)
     empty_loop    forall of nothing   => nothing
     empty_work    workspace with a producer of nothing => its consumer, reading the initial value
 """
@@ -22,14 +23,29 @@ from typing import Any
 import numpy as np
 
 from sparsec.ir import monoids, ops
-from sparsec.ir.dtypes import DType
-from sparsec.ir.loops import Accumulate, Assemble, Check, Forall, ForallStored, Let, Sequence, Stmt, Tile, Workspace
+from sparsec.ir.dtypes import BOOL, DType
+from sparsec.ir.loops import (
+    Accumulate,
+    Assemble,
+    Check,
+    Forall,
+    ForallStored,
+    Guard,
+    Let,
+    Sequence,
+    Stmt,
+    Tile,
+    Workspace,
+)
 from sparsec.ir.rewrite import map_children, walk
-from sparsec.ir.tensor import Access, Expr, Literal, Map, MonoidDef, Reduce
+from sparsec.ir.tensor import Access, Expr, Literal, Map, MonoidDef, Reduce, Stored
 from sparsec.ir.tensor_values import scalar
 
 Tuples = tuple[MonoidDef, ...]
 """Definitions of monoids with a tuple state."""
+
+NOT_STORED = Literal(False, BOOL, fill=True)
+"""What ``stored(a)`` is where ``a`` has no entry."""
 
 Start = Callable[[str], object | None]
 """The value a target begins with, by tensor name; None if it must always be written."""
@@ -58,14 +74,14 @@ def simplify_map(e: Map) -> Expr:
     """One operator, its arguments already simple."""
     args = e.args
     op = ops.OPS[e.op]
+    if e.op == "select" and isinstance(args[0], Literal):
+        return args[1] if args[0].value else args[2]
     if all(isinstance(a, Literal) for a in args):
         values = tuple(scalar(a.value, a.dtype) for a in args)  # type: ignore[union-attr]
         value = ops.evaluate(e.op, values, e.dtype).item()
         fill = any(_absent(a) for a in args)
         decided = _forced(e)
         return decided if decided is not None else Literal(value, e.dtype, fill=fill)
-    if e.op == "select" and isinstance(args[0], Literal):
-        return args[1] if args[0].value else args[2]
     if e.op == "select" and isinstance(args[1], Literal) and isinstance(args[2], Literal):
         absent = args[1].fill or args[2].fill
         if same_value(args[1].value, args[2].value) and (absent or repr(args[1].value) == repr(args[2].value)):
@@ -111,14 +127,19 @@ def _neutral(x: Expr, identity: object, exact: bool) -> bool:
 
 
 def substitute(stmt: Stmt, absent: Mapping[Any, Expr]) -> Stmt:
-    """``stmt`` with reads replaced (targets of accumulations are left alone)."""
+    """``stmt`` with reads replaced (targets of accumulations are left alone); ``stored`` of these is false.
+
+    ``absent`` may also say what a ``Stored`` is.
+    """
 
     def run(node: Any) -> Any:
         if isinstance(node, Accumulate):
             value = run(node.value)
             return node if value is node.value else replace(node, value=value)
-        if isinstance(node, Access) and node in absent:
+        if isinstance(node, Access | Stored) and node in absent:
             return absent[node]
+        if isinstance(node, Stored):
+            return NOT_STORED if node.access in absent else node
         if isinstance(node, Literal):
             return node
         new = map_children(node, run)
@@ -143,6 +164,12 @@ def prune(stmt: Stmt, start: Start, tuples: Tuples = ()) -> Stmt | None:
         case Sequence(stmts):
             kept = tuple(s for s in (prune(s, start, tuples) for s in stmts) if s is not None)
             return (Sequence(kept) if len(kept) != 1 else kept[0]) if kept else None
+        case Guard(condition, body):
+            condition = simplify_expr(condition)
+            if isinstance(condition, Literal):
+                return prune(body, start, tuples) if condition.value else None
+            inner = prune(body, start, tuples)
+            return None if inner is None else replace(stmt, condition=condition, body=inner)
         case Workspace():
             return _prune_workspace(stmt, start, tuples)
         case Check():
@@ -201,6 +228,13 @@ def _prune_workspace(stmt: Workspace, start: Start, tuples: Tuples) -> Stmt | No
     return replace(stmt, producer=producer, consumer=consumer)
 
 
+def over_nothing(r: Reduce, users: Tuples = ()) -> Literal:
+    """The value of a reduction over no points."""
+    m = monoids.definition(r.monoid, users)
+    value = ops.MONOIDS[r.monoid].identity(r.dtype) if m is None else monoids.nothing(monoids.typed(m, r.body.dtype))
+    return Literal(value, r.dtype, fill=True)
+
+
 def absent_value(e: Expr, fills: Mapping[Expr, Expr], users: Tuples = ()) -> Expr:
     """What ``e`` is where the accesses in ``fills`` have no entry; reductions fold their identity.
 
@@ -210,11 +244,15 @@ def absent_value(e: Expr, fills: Mapping[Expr, Expr], users: Tuples = ()) -> Exp
     def run(node: Expr) -> Expr:
         if node in fills:
             return fills[node]
+        if isinstance(node, Stored):
+            return NOT_STORED if node.access in fills else node
         if isinstance(node, Literal):
             return node
         new = map_children(node, run)
         if isinstance(new, Map):
             return simplify_map(new)
+        if isinstance(new, Reduce) and isinstance(new.where, Literal):
+            return run(replace(new, where=None)) if new.where.value else over_nothing(new, users)
         if isinstance(new, Reduce) and isinstance(new.body, Literal):
             m = monoids.definition(new.monoid, users)
             if m is not None:
@@ -222,7 +260,7 @@ def absent_value(e: Expr, fills: Mapping[Expr, Expr], users: Tuples = ()) -> Exp
                 return Literal(monoids.nothing(m), new.dtype, fill=True) if skips(m, new.body) else new
             monoid = ops.MONOIDS[new.monoid]
             value = scalar(new.body.value, new.body.dtype).item()
-            if (same_value(monoid.identity(new.body.dtype), value) or monoid.idempotent):
+            if same_value(monoid.identity(new.body.dtype), value) or monoid.idempotent:
                 return Literal(value, new.dtype, fill=True)
         return new
 

@@ -21,6 +21,7 @@ from sparsec.ir.loops import Chunk, Chunks, Domain, Forall, Full, Let, Span, Stm
 from sparsec.ir.rewrite import walk
 from sparsec.ir.tensor import Access, Expr, Extent, Index, Program
 from sparsec.passes.lower.coordinates import combine, digit_domain, greatest, level_expr
+from sparsec.passes.lower.guards import guarded, part
 
 Place = tuple[str, int]
 """An index variable and a divisor: the variable's coordinate without the digits below."""
@@ -259,12 +260,14 @@ class Nesting:
     space: Space
 
     def foralls(self, names: Sequence[str], body: Stmt) -> Stmt:
-        """``body`` in loops over ``names``, outermost first."""
+        """``body`` in loops over ``names``, outermost first; its conditions as far out as they go."""
         for v in reversed(names):
-            for c in reversed(self.space.computed):
-                if max(c.needs, key=self.order.index) == v:
-                    body = Let(c.name, c.value, c.domain, body)
-            body = Forall(v, self.space.domains[v], body)
+            lets = [c for c in self.space.computed if max(c.needs, key=self.order.index) == v]
+            inside, outside, body = part(body, {v, *(c.name for c in lets)})
+            body = guarded(inside, body)
+            for c in reversed(lets):
+                body = Let(c.name, c.value, c.domain, body)
+            body = guarded(outside, Forall(v, self.space.domains[v], body))
         return body
 
 

@@ -49,8 +49,6 @@ def _statement(s: Stmt) -> None:
             if isinstance(n, Softmax):
                 _no("'softmax' in a 'scan' block", n)
         _no("a 'scan' block", s)
-    if s.where is not None:
-        _no("a 'where' condition", s.where)
     names = [e.name for e in s.target.indices if isinstance(e, Index)]
     if len(names) < len(s.target.indices):
         _no("a left side with an index that is not a plain variable", s.target)
@@ -67,11 +65,6 @@ def _expression(n: Expr) -> None:
             _no("'scan'", n)
         case Top():
             _no("'top'", n)
-        case Stored():
-            _no("'stored'", n)
-        case Reduce() | Softmax():
-            if n.where is not None:
-                _no("a condition in a reduction", n)
         case Access():
             if any(not isinstance(e, Index) for e in n.indices):
                 _no(f"an index of '{n.tensor}' that is not a plain variable", n)

@@ -22,7 +22,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from sparsec.ir import ops
-from sparsec.ir.dtypes import BOOL
 from sparsec.ir.rewrite import map_children, walk
 from sparsec.ir.tensor import (
     Access,
@@ -42,6 +41,7 @@ from sparsec.ir.tensor import (
     Top,
     assigns,
 )
+from sparsec.passes.lower.guards import guard, restricted
 
 
 def unfold_updates(program: Program) -> Program:
@@ -175,9 +175,9 @@ def _started(s: Assign, t: TensorDecl) -> Assign:
     start = Literal(ops.MONOIDS[s.op].identity(t.dtype), t.dtype)
     s = _reduced(s)
     value, where = _without(s.value, t.name, start), None if s.where is None else _without(s.where, t.name, start)
-    if where is None:
-        return replace(s, op="=", value=value)
-    return replace(s, op="=", value=Map("select", (where, value, start), t.dtype), where=None)
+    if where is not None:
+        value = guard(where, value, start.value)
+    return replace(s, op="=", value=value, where=None)
 
 
 def _next_version(s: Assign) -> Assign:
@@ -205,9 +205,10 @@ def _reduced(s: Assign) -> Assign:
     where, value = s.where, s.value
     if rest:
         value = Reduce(s.op, rest, value, value.dtype)
-    if where is not None and isinstance(value, Reduce) and _names(where) & set(value.indices):
-        both = where if value.where is None else Map("and", (value.where, where), BOOL)
-        value, where = replace(value, where=both), None
+    if where is not None and isinstance(value, Reduce):
+        moved, left = restricted(value, where)
+        # Reducing nothing by the update's own operator does nothing.
+        value, where = moved, None if moved is not value and value.monoid == s.op else left
     return replace(s, value=value, where=where)
 
 
@@ -236,10 +237,6 @@ def _is_plain(s: Assign) -> bool:
     """Whether the left side is one place for each point of its own variables."""
     names = [e.name for e in s.target.indices if isinstance(e, Index)]
     return len(names) == len(s.target.indices) == len(set(names))
-
-
-def _names(e: Expr) -> set[str]:
-    return {n.name for n in walk(e) if isinstance(n, Index)}
 
 
 def _is_sparse(t: TensorDecl) -> bool:

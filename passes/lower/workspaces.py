@@ -101,6 +101,7 @@ class BitmapWork:
             raise ScheduleError(f"bitmap workspace '{w.name}' must have one dimension, not {len(w.indices)}")
         self.w = w
         b = ctx.b
+        self.valued = not ctx.counting or w.name in ctx.asked
         self.extent = ctx.domain_size(w.indices[0].domain)
         self.initial = Const(w.init, w.dtype)
         self.values = Buffer(b.fresh(w.name), w.dtype, Origin(w.name, -1, "workspace"))
@@ -109,7 +110,7 @@ class BitmapWork:
         self.groups: Expr = i64(0)
 
         def allocate() -> None:
-            if not ctx.counting:
+            if self.valued:
                 b.emit(Alloc(self.values, self.extent, self.initial))
             self.groups = b.let("groups", op("shr", add(self.extent, 64 * 64 - 1), i64(12)))
             b.emit(Alloc(self.flags, op("shl", self.groups, i64(12)), Const(0, U8)))
@@ -123,7 +124,7 @@ class BitmapWork:
     def update(self, ctx: Context, access: Access, op_name: str, value: TExpr, env: Env) -> None:
         b = ctx.b
         at = b.let("at", ctx.expr(access.indices[0], env))
-        if not ctx.counting:
+        if self.valued:
             v = ctx.expr(value, env)
             b.store(self.values, at, v if op_name == "=" else combine(op_name, load(self.values, at), v))
         b.store(self.flags, at, Const(1, U8))
@@ -153,7 +154,7 @@ class BitmapWork:
 
         def entry(coord: Expr) -> None:
             body(coord)
-            if not ctx.counting:
+            if self.valued:
                 b.store(self.values, coord, self.initial)
 
         with b.loop("g", i64(0), self.groups, note=f"sweep {self.w.name}") as group:
@@ -167,7 +168,7 @@ class BitmapWork:
         b = ctx.b
         with b.loop("c", i64(0), self.extent, note=f"scan {self.w.name}") as coord:
             body(coord)
-            if not ctx.counting:
+            if self.valued:
                 b.store(self.values, coord, self.initial)
         with b.loop("g", i64(0), self.groups) as group:
             self._each_bit(

@@ -11,6 +11,7 @@ Grammar of the textual form (``loops_text.py`` prints and parses it)::
               | "tile" NAME "<" INT ("," NAME "<" INT)* block
               | "let" NAME "=" expr "in" domain block     where the value lies in the domain
               | "check" NAME expr "in" extent             an index of tensor NAME, read from data: stop if it is outside
+              | "if" expr block
               | access "=" expr | access MONOID "=" expr ["at" expr] | block
     windex   := NAME "in" domain
     domain   := extent                                   0 .. extent
@@ -23,13 +24,13 @@ Grammar of the textual form (``loops_text.py`` prints and parses it)::
     block    := "{" stmt* "}"
     expr     := the expressions of tensor IR without reduce, scan, softmax, top
 
-The meaning of a kernel is the plain one: a forall runs its body for every coordinate of its domain, in order; a
-workspace is set to ``init``, filled by ``produce`` and read by ``consume``.  An implementation may leave out the
-coordinates at which the body provably does nothing, and the lowering to buffer IR does: it walks stored entries
-together (merge lattices).  Dense results begin as their fill, or as the identity where they are accumulated into;
-what is updated has its values already, and a body may read it where it writes.  Dense workspaces carry no pattern;
-"bitmap" and "list" workspaces remember which coordinates were written, and a forall that reads one runs over just
-those, ascending.
+The meaning of a kernel is the plain one: a forall runs its body for every coordinate of its domain, in order; an
+``if`` runs its body where the condition holds; a workspace is set to ``init``, filled by ``produce`` and read by
+``consume``.  An implementation may leave out the coordinates at which the body provably does nothing, and the lowering
+to buffer IR does: it walks stored entries together (merge lattices).  Dense results begin as their fill, or as the
+identity where they are accumulated into; what is updated has its values already, and a body may read it where it
+writes.  Dense workspaces carry no pattern; "bitmap" and "list" workspaces remember which coordinates were written, and
+a forall that reads one runs over just those, ascending.
 
 ``monoid`` defines one with a tuple state over concrete types.  It folds into scalar workspaces alone: an update is
 ``state = combine(state, lift(value, place))``, the place behind ``at`` if it lifts one, a read gives ``value(state)``.
@@ -195,7 +196,15 @@ class Check:
     tensor: str
 
 
-Stmt = Forall | ForallStored | Sequence | Workspace | Accumulate | Assemble | Tile | Let | Check
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """Run ``body`` where ``condition``, a bool, holds."""
+
+    condition: Expr
+    body: Stmt
+
+
+Stmt = Forall | ForallStored | Sequence | Workspace | Accumulate | Assemble | Tile | Let | Check | Guard
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,7 @@ from sparsec.ir.loops import (
     Forall,
     ForallStored,
     Full,
+    Guard,
     Kernel,
     Let,
     Sequence,
@@ -196,6 +197,9 @@ class _Machine:
                 at, n = int(self.evaluate(value)[0]), self.extent(extent)
                 if not 0 <= at < n:
                     raise ShapeError(f"index {at} of '{tensor}' lies outside of 0..{n - 1}")
+            case Guard(condition, body):
+                if self.evaluate(condition)[0]:
+                    self.run(body)
             case Accumulate():
                 self._accumulate(s)
 

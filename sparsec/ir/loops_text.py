@@ -31,6 +31,7 @@ from sparsec.ir.loops import (
     Forall,
     ForallStored,
     Full,
+    Guard,
     Kernel,
     Let,
     Sequence,
@@ -95,6 +96,8 @@ def _stmt(s: Stmt) -> Iterator[str]:
             yield from _braced(f"let {index} = {print_expr(value)} in {domain_text(domain)}", body)
         case Check(value, extent, tensor):
             yield f"check {tensor} {print_expr(value)} in {extent}"
+        case Guard(condition, body):
+            yield from _braced(f"if {print_expr(condition)}", body)
         case Accumulate(target, op, value):
             place = "" if s.place is None else f" at {print_expr(s.place)}"
             yield f"{print_expr(target)} {'=' if op == '=' else f'{op}='} {print_expr(value)}{place}"
@@ -169,6 +172,8 @@ class _Parser:
                     return self.assemble()
                 if c.accept("tile"):
                     return self.tile()
+                if c.accept("if"):
+                    return Guard(parse_expr(c, self.dtypes), self.block())
                 if c.at("workspace"):
                     c.advance()
                     return self.workspace()

@@ -20,6 +20,7 @@ updated          the monoid of an update fits the dtype; one with a tuple state 
 typed            operators are known, and get the types that they ask for
 no_reductions    no reduce, scan, softmax or top is left in an expression
 literal          literals fit their dtype
+guard            a condition is a bool; the conditions of a result that is counted first compute with no floats
 complete         every result is assembled
 """
 
@@ -33,7 +34,7 @@ from sparsec.errors import VerifyError
 from sparsec.formats.format import Format
 from sparsec.formats.level import CanAppend, CanInsert, Planned
 from sparsec.ir import ops
-from sparsec.ir.dtypes import I32, I64
+from sparsec.ir.dtypes import BOOL, I32, I64
 from sparsec.ir.expr_verify import (
     Messages,
     accessed,
@@ -58,6 +59,7 @@ from sparsec.ir.loops import (
     Forall,
     ForallStored,
     Full,
+    Guard,
     Kernel,
     Let,
     Sequence,
@@ -66,6 +68,7 @@ from sparsec.ir.loops import (
     Tile,
     Workspace,
 )
+from sparsec.ir.loops_exact import repeatable
 from sparsec.ir.loops_scope import Binding, Progress, Scope, Use, addresses, domain_text, step
 from sparsec.ir.monoids import taken
 from sparsec.ir.rewrite import walk
@@ -153,6 +156,11 @@ def _visit(s: Stmt, scope: Scope) -> None:
             here = scope.at(f"check {tensor}")
             _check(s, here)
             _expression(value, here)
+        case Guard(condition, body):
+            here = scope.at("if")
+            _check(s, here)
+            _expression(condition, here)
+            _visit(body, here)
         case Accumulate(target, op, value):
             here = scope.at(f"{target.tensor}[] {'=' if op == '=' else op + '='}")
             _check(target, dataclasses.replace(here, writing=True))
@@ -410,6 +418,8 @@ def assembly(s: Assemble, scope: Scope) -> Messages:
                 yield f"'{s.tensor}' cannot be assembled by {s.method}: level '{spec}' cannot append"
         if not any(isinstance(spec.type, CanAppend) for spec in levels):
             yield f"'{s.tensor}' is dense: assemble it by insert, not by {s.method}"
+    if s.method in ("count", "scatter") and not repeatable(s.body):
+        yield f"'{s.tensor}' cannot be assembled by {s.method}: a condition computes with floats, and runs twice"
     if s.method == "scatter" and t.format is not None:
         yield from _scattered(s, t.format)
 
@@ -433,11 +443,12 @@ def _scattered(s: Assemble, fmt: Format) -> Messages:
         return
     nest: list[Forall] = []
     node: Stmt = s.body
-    while isinstance(node, Forall):
-        nest.append(node)
+    while isinstance(node, Forall | Guard):
+        if isinstance(node, Forall):
+            nest.append(node)
         node = node.body
-    while isinstance(node, Workspace):
-        node = node.consumer
+    while isinstance(node, Workspace | Guard):
+        node = node.consumer if isinstance(node, Workspace) else node.body
     if not isinstance(node, Accumulate) or node.target.tensor != s.tensor or node.op != "=":
         yield f"{what}: its body must be loops around one '=' to it"
         return
@@ -486,6 +497,11 @@ def race(s: Accumulate, scope: Scope) -> Messages:
             yield f"'{name}' is assembled by append, which the parallel forall '{index}' cannot do; use count"
 
 
+def guard(s: Guard, scope: Scope) -> Messages:
+    if s.condition.dtype is not BOOL:
+        yield f"a condition is a bool, not {s.condition.dtype}"
+
+
 def no_reductions(e: Reduce | Scan | Softmax | Top, scope: Scope) -> Messages:
     yield f"loop nest IR has no {type(e).__name__.lower()}: it is a loop and an update here"
 
@@ -517,6 +533,7 @@ RULES: tuple[tuple[Any, Callable[[Any, Scope], Messages]], ...] = (
     (Access, source),
     (Accumulate, race),
     (Accumulate, update),
+    (Guard, guard),
     (MonoidDef, monoid),
     (Reduce | Scan | Softmax | Top, no_reductions),
     (Map, lambda e, scope: typed(e)),

@@ -221,6 +221,25 @@ kernel histogram {
 }
 """
 
+MASKED = f"""\
+kernel masked {{
+  in A: f64[m, n] {CSR} fill(0.0)
+  in M: bool[m, n] {CSR} fill(false)
+  out C: f64[m, n] {CSR} fill(0.0)
+  assemble C by count {{
+    forall i in m parallel {{
+      forall j in n {{
+        if and(M[i, j], not(stored(A[i, j]))) {{
+          if lt(j, i) {{
+            C[i, j] = 1.0:f64
+          }}
+        }}
+      }}
+    }}
+  }}
+}}
+"""
+
 NAMES = {
     "spmv": SPMV,
     "spmm_panel": SPMM_PANEL,
@@ -233,4 +252,5 @@ NAMES = {
     "transpose_list": TRANSPOSE_LIST,
     "longest": LONGEST,
     "histogram": HISTOGRAM,
+    "masked": MASKED,
 }

@@ -19,6 +19,7 @@ from loop_kernels import (
     COO_SCATTER,
     HISTOGRAM,
     LONGEST,
+    MASKED,
     SDDMM,
     SHORTEST,
     SPGEMM_BITMAP,
@@ -151,6 +152,14 @@ def test_ordered_loops_read_what_they_wrote() -> None:
     k = parse_kernel(PREFIX)
     verify(k)
     assert run(k, {"x": np.arange(5.0)})["y"].tolist() == [0, 1, 3, 6, 10]
+
+
+def test_conditions_leave_the_rest_unstored() -> None:
+    mask = RNG.random((5, 7)) < 0.5
+    values, stored = execute(parse_kernel(MASKED), {"A": A, "M": mask})
+    i, j = np.indices(A.shape)
+    want = mask & (A == 0) & (j < i)
+    assert np.array_equal(values["C"], want.astype(float)) and np.array_equal(stored["C"], want)
 
 
 @pytest.mark.parametrize("shape", [(0, 0), (0, 3), (3, 0), (1, 1)])

@@ -21,6 +21,7 @@ from loop_kernels import (
     ADD_APPEND,
     COO_SCATTER,
     LONGEST,
+    MASKED,
     NAMES,
     SHORTEST,
     SPGEMM_BITMAP,
@@ -115,6 +116,13 @@ BROKEN = [
         "'C' is assembled by append, which the parallel forall 'i' cannot do",
     ),
     (TILE_MATMUL, "C[add(mul(io, 4:i64), i)", "C[add(mul(io, 3:i64), i)", "the parallel forall 'io'"),
+    # conditions
+    (MASKED, "if lt(j, i)", "if sub(j, i)", "a condition is a bool, not i64"),
+    (MASKED, "if lt(j, i)", "if lt(j, k)", "index 'k' is not bound"),
+    (
+        MASKED, "if lt(j, i)", "if lt(mul(A[i, j], A[i, j]), 1.0:f64)",
+        "'C' cannot be assembled by count: a condition computes with floats, and runs twice",
+    ),
     # types
     (COO_SCATTER, "add= mul(", "or= mul(", "'or' does not fit f64"),
     (COO_SCATTER, "add= mul(", "argmin= mul(", "'argmin' has a tuple state and cannot update in place"),

@@ -1,0 +1,195 @@
+"""Conditions as expressions: ``where`` written out as a choice between a value and no entry.
+
+A *guard* is ``select(c, v, fill(z))``: ``v`` where ``c`` holds, and elsewhere ``z`` marked as the value of what is not
+stored.  So whatever reads expressions (the case analysis, the cost of an order, the fill of a result) knows conditions
+already: a mask without an entry is false, the guard is its fill, and nothing is left of the assignment.  Rules::
+
+    statement    r = e where c                => r = guard(c, e, fill of r)
+    update       r op= e where c              => r op= guard(c, e, identity of op)
+    reduction    R[j](e where c)              => R[j](guard(c, e, identity of R))
+    admits       r = R[j](e) where c          => r = guard(any[j](c), R[j](e where c), fill)    if c names j
+    both         guard(a and b, e, z)         => guard(a, guard(b, e, z), z)
+    push         guard(c, R[j](e), identity)  => R[j](guard(c, e, identity))
+    stored       stored(a), a stored whole    => true
+
+The nest gets an ``if`` around the assignment (``part``), as far out as the variables of its condition allow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass, replace
+
+from sparsec.ir import ops
+from sparsec.ir.dtypes import BOOL
+from sparsec.ir.loops import Guard, Stmt
+from sparsec.ir.rewrite import map_children, walk
+from sparsec.ir.tensor import Assign, Expr, Index, Literal, Map, Program, Reduce, Stored
+from sparsec.ir.tensor_values import scalar
+from sparsec.passes.lower.simplify import same_value
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """The parts of a guard."""
+
+    condition: Expr
+    value: Expr
+    otherwise: Literal
+
+
+def split(e: Expr) -> Split | None:
+    """``e`` as a guard, if it is one."""
+    match e:
+        case Map("select", (condition, value, Literal(fill=True) as otherwise)):
+            return Split(condition, value, otherwise)
+    return None
+
+
+def strip(e: Expr, admits: Callable[[Split], bool]) -> tuple[list[Expr], Expr]:
+    """The conditions of the guards around ``e`` that ``admits`` takes, and ``e`` without them."""
+    found = split(e)
+    if found is None:
+        return [], e
+    conditions, value = strip(found.value, admits)
+    if admits(found):
+        return [found.condition, *conditions], value
+    return conditions, e if value is found.value else replace_value(e, found, value)
+
+
+def replace_value(e: Expr, found: Split, value: Expr) -> Expr:
+    """The guard ``e`` around another value."""
+    return Map("select", (found.condition, value, found.otherwise), e.dtype)
+
+
+def guard(condition: Expr, value: Expr, otherwise: object) -> Expr:
+    """``value`` where ``condition`` holds, else no entry: one guard for each part of a conjunction."""
+    t = value.dtype
+    nothing = Literal(scalar(otherwise, t).item(), t, fill=True)
+    # What needs a reduction is asked last.
+    for c in reversed(sorted(conjuncts(condition), key=reduces)):
+        value = Map("select", (c, value, nothing), t)
+    return value
+
+
+def conjuncts(c: Expr) -> Iterator[Expr]:
+    """The parts that hold together where ``c`` does."""
+    if isinstance(c, Map) and c.op in ("and", "bitand"):
+        for a in c.args:
+            yield from conjuncts(a)
+    else:
+        yield c
+
+
+def reduces(e: Expr) -> bool:
+    """Whether a reduction stands in ``e``."""
+    return any(isinstance(n, Reduce) for n in walk(e))
+
+
+def variables(e: Expr) -> set[str]:
+    """The index variables in ``e``, bound ones too."""
+    return {n.name for n in walk(e) if isinstance(n, Index)}
+
+
+def write_out(program: Program, s: Assign, exists: bool = False) -> Assign:
+    """``s`` with its conditions as guards; those of reductions with a tuple state stay where they are.
+
+    A target that ``exists`` keeps its values where a condition does not hold.
+    """
+    value, where = (s.value, None) if s.where is None else restricted(s.value, s.where)
+    value = _in_reductions(value)
+    if where is not None:
+        where = _in_reductions(where)
+        if s.op != "=":
+            value = guard(where, value, ops.MONOIDS[s.op].identity(value.dtype))
+        elif exists:
+            value = Map("select", (where, value, s.target), value.dtype)
+        else:
+            value = guard(where, value, program.tensor(s.target.tensor).fill)
+    return replace(s, value=_known(program, value), where=None)
+
+
+def restricted(value: Expr, where: Expr) -> tuple[Expr, Expr]:
+    """``value where where`` with a condition that names what a reduction binds in that reduction.
+
+    What is left outside admits the points for which it admits some.
+    """
+    if not isinstance(value, Reduce) or not variables(where) & set(value.indices):
+        return value, where
+    both = where if value.where is None else Map("and", (value.where, where), BOOL)
+    bound = tuple(v for v in value.indices if v in variables(where))
+    return replace(value, where=both), Reduce("or", bound, where, BOOL)
+
+
+def _in_reductions(e: Expr) -> Expr:
+    new = map_children(e, _in_reductions)
+    if not isinstance(new, Reduce) or new.where is None:
+        return new
+    monoid = ops.MONOIDS.get(new.monoid)
+    if monoid is None or monoid.op is None:
+        return new
+    return replace(new, where=None, body=guard(new.where, new.body, monoid.identity(new.body.dtype)))
+
+
+def _known(program: Program, e: Expr) -> Expr:
+    """``stored`` of what stores all of its entries is true."""
+    if isinstance(e, Stored):
+        fmt = program.tensor(e.access.tensor).format
+        return Literal(True, BOOL) if fmt is not None and fmt.is_dense else e
+    return map_children(e, lambda c: _known(program, c))
+
+
+def push(e: Expr) -> Expr:
+    """A guard around a reduction, into it where that reduces to the same of nothing."""
+    found = split(e)
+    if found is None:
+        return e
+    inner = push(found.value)
+    whole = e if inner is found.value else replace_value(e, found, inner)
+    if not isinstance(inner, Reduce) or inner.where is not None or variables(found.condition) & set(inner.indices):
+        return whole
+    monoid = ops.MONOIDS.get(inner.monoid)
+    if monoid is None or monoid.op is None or not same_value(monoid.identity(inner.dtype), found.otherwise.value):
+        return whole
+    return replace(inner, body=guard(found.condition, inner.body, found.otherwise.value))
+
+
+def around(value: Expr, r: Reduce) -> Expr:
+    """``r``, a part of ``value``, only where the guards around all of ``value`` admit it.
+
+    Those count that use no variable but what ``r`` uses: a temporary for it has no others.
+    """
+    found = split(value)
+    while found is not None:
+        names = variables(found.condition)
+        if not reduces(found.condition) and names <= variables(r) - set(r.indices):
+            both = found.condition if r.where is None else Map("and", (found.condition, r.where), BOOL)
+            r = replace(r, where=both)
+        found = split(found.value)
+    return _in_reductions(r)
+
+
+# statements of a nest
+
+
+def part(body: Stmt, bound: Collection[str]) -> tuple[list[Expr], list[Expr], Stmt]:
+    """The conditions around ``body`` that use a variable of ``bound``, the others, and what is inside them."""
+    inside: list[Expr] = []
+    outside: list[Expr] = []
+    while isinstance(body, Guard):
+        (outside if variables(body.condition).isdisjoint(bound) else inside).append(body.condition)
+        body = body.body
+    return inside, outside, body
+
+
+def guarded(conditions: list[Expr], body: Stmt) -> Stmt:
+    """``body`` where all of ``conditions`` hold, the first one asked first."""
+    for c in reversed(conditions):
+        body = Guard(c, body)
+    return body
+
+
+__all__ = [
+    "Split", "around", "conjuncts", "guard", "guarded", "part", "push", "reduces", "split", "strip", "variables",
+    "restricted", "write_out",
+]  # fmt: skip
