@@ -84,7 +84,7 @@ program f {
   in A: f64[m] sparse fill(0.0)
   out C: f64[m] sparse fill(0.0)
   local C_version: f64[m] sparse fill(0.0)
-  C_version[i] = select(M[i], A[i], 0.0:f64) for i < m
+  C_version[i] = select(M[i], A[i], fill(0.0):f64) for i < m
   C[i] = select(not(M[i]), add(C_version[i], A[i]), C_version[i]) for i < m
 }
 """,
