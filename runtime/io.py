@@ -1,4 +1,4 @@
-"""Files to storage and back, chosen by suffix: Matrix Market, FROSTT, npz.
+"""Files to storage and back, chosen by suffix: Matrix Market, FROSTT, npz, binsparse.
 
 Whatever is wrong with a file is a ``FileError`` that names it, and the line where there are lines.
 """
@@ -27,6 +27,9 @@ KINDS = {
     ".tns.gz": "frostt",
     ".tns.bz2": "frostt",
     ".npz": "npz",
+    ".bsp.h5": "binsparse",
+    ".h5": "binsparse",
+    ".hdf5": "binsparse",
 }
 """Suffix to the module that reads and writes it."""
 
@@ -34,17 +37,18 @@ KINDS = {
 def kind(path: str | os.PathLike[str]) -> str:
     """The kind of file that a path's suffix says.
 
-    Raises ``UnsupportedError`` for binsparse, ``FileError`` for other suffixes, ``TypeError_`` for what is no path.
+    Raises ``UnsupportedError`` for binsparse in Zarr, ``FileError`` for other suffixes, ``TypeError_`` for what is no
+    path.
     """
     if not isinstance(path, str | os.PathLike):
         raise TypeError_(f"a path is text or a Path, not {type(path).__name__}")
     name = os.fsdecode(path).lower()
-    if name.endswith((".h5", ".hdf5", ".zarr")):
-        raise UnsupportedError(f"binsparse files cannot be read or written yet: '{path}'", hint="use .npz")
+    if name.endswith(".zarr"):
+        raise UnsupportedError(f"binsparse in Zarr cannot be read or written yet: '{path}'", hint="use .bsp.h5")
     for suffix, found in KINDS.items():
         if name.endswith(suffix):
             return found
-    raise FileError(f"'{path}': no known kind of file", hint="its name ends in " + ", ".join([*KINDS, ".bsp.h5"]))
+    raise FileError(f"'{path}': no known kind of file", hint="its name ends in " + ", ".join(KINDS))
 
 
 def read_storage(path: str | os.PathLike[str], shape: tuple[int, ...] | None = None) -> Storage:
@@ -52,7 +56,7 @@ def read_storage(path: str | os.PathLike[str], shape: tuple[int, ...] | None = N
 
     ``shape`` says the extents of a FROSTT file, which need not tell them.  Raises ``FileError``.
     """
-    from sparsec.runtime import frostt, matrix_market, npz
+    from sparsec.runtime import binsparse, frostt, matrix_market, npz
 
     found, place = kind(path), Path(path)
     if shape is not None and found != "frostt":
@@ -60,6 +64,8 @@ def read_storage(path: str | os.PathLike[str], shape: tuple[int, ...] | None = N
     with translated(place):
         if found == "matrix_market":
             return matrix_market.read(place)
+        if found == "binsparse":
+            return binsparse.read(place)
         return frostt.read(place, shape) if found == "frostt" else npz.read(place)
 
 
@@ -69,14 +75,19 @@ def write_storage(path: str | os.PathLike[str], storage: Storage) -> None:
     Raises ``FileError`` where the file cannot be written, ``FormatError`` and ``TypeError_`` for what the kind of file
     cannot hold.
     """
-    from sparsec.runtime import frostt, matrix_market, npz
+    from sparsec.runtime import binsparse, frostt, matrix_market, npz
 
     found, place = kind(path), Path(path)
-    writer: Any = {"matrix_market": matrix_market, "frostt": frostt, "npz": npz}[found].write
+    if found == "binsparse":
+        binsparse.h5py()
+    writer: Any = {"matrix_market": matrix_market, "frostt": frostt, "npz": npz}.get(found, binsparse).write
     beside = place.with_name(f".{place.name}.{os.getpid()}.tmp")
     try:
-        with compressed(beside, "wb", place.name) as stream:
-            writer(stream, storage)
+        if found == "binsparse":
+            binsparse.write(beside, storage)
+        else:
+            with compressed(beside, "wb", place.name) as stream:
+                writer(stream, storage)
         os.replace(beside, place)
     except OSError as e:
         raise FileError(f"cannot write '{place}': {e.strerror or e}") from None

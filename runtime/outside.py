@@ -29,7 +29,7 @@ class Known(Protocol):
 
 
 def operand_storage(obj: Any) -> Storage | None:
-    """The storage of a ``Tensor`` or of a SciPy or torch sparse object; None for arrays, scalars, and anything else.
+    """The storage of a ``Tensor`` or of a SciPy, torch or pydata sparse object; None for arrays, scalars, others.
 
     Shares the object's arrays where they fit.  Raises ``FormatError`` for index arrays that are inconsistent,
     ``TypeError_`` for dtypes without a counterpart.
@@ -63,7 +63,17 @@ def _handler(cls: type) -> Handler:
         from sparsec.runtime import torch_bridge
 
         return lambda obj: remembered(obj, torch_bridge.wrap) if torch_bridge.is_sparse(obj) else None
+    if "sparse" in sys.modules:
+        from sparsec.runtime import pydata_bridge
+
+        if pydata_bridge.is_pydata(cls):
+            return pydata_bridge.wrap
     return lambda obj: None
+
+
+def own_fill(obj: Any) -> bool:
+    """Whether an object that has a storage says itself what is not stored: a ``Tensor``, or pydata's arrays."""
+    return hasattr(obj, "fill_value")
 
 
 _MEMO: dict[int, tuple[weakref.ref[Any], Known]] = {}
@@ -137,5 +147,5 @@ def _no_array(obj: Any, name: str, why: Exception | None = None) -> TypeError_:
 
 
 __all__ = [
-    "Known", "dense_array", "dense_source", "operand_storage", "register", "remember", "remembered",
+    "Known", "dense_array", "dense_source", "operand_storage", "own_fill", "register", "remember", "remembered",
 ]

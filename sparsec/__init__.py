@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from sparsec.kernel import Kernel
     from sparsec.runtime.cache import cache_info, clear_cache
     from sparsec.runtime.threads import get_num_threads, set_num_threads
+    from sparsec.sharing import share
     from sparsec.tensors import Tensor, from_coo, tensor
 
 if os.environ.get("SPARSEC_LOGS"):
@@ -73,6 +74,7 @@ _WHERE = {
     "sparsec.runtime.cache": ("cache_info", "clear_cache"),
     "sparsec.files": ("read", "write"),
     "sparsec.runtime.threads": ("get_num_threads", "set_num_threads"),
+    "sparsec.sharing": ("share",),
     "sparsec.tensors": ("Tensor", "from_coo", "tensor"),
 }  # fmt: skip
 _HOME = {name: module for module, names in _WHERE.items() for name in names}
@@ -110,6 +112,7 @@ __all__ = [
     "random",
     "read",
     "set_num_threads",
+    "share",
     "tensor",
     "write",
     "zeros",

@@ -1,7 +1,8 @@
 """The array API standard (2025.12) over ``Tensor``: what ``A.__array_namespace__()`` gives.
 
 Every function takes and gives tensors, dense ones and scalars among them; sparse operands stay sparse.  ``zeros``,
-``ones``, ``full`` and ``empty`` are dense here, since generic code writes into them; ``format=`` makes them sparse.
+``ones``, ``full``, ``empty`` and ``eye`` are dense here, since generic code writes into them; ``format=`` makes them
+sparse.
 """
 
 from __future__ import annotations
@@ -269,9 +270,16 @@ def empty_like(x: Any, /, *, dtype: Any = None, device: Any = None, format: Any 
 
 
 def eye(
-    n_rows: int, n_cols: int | None = None, /, *, k: int = 0, dtype: Any = None, device: Any = None, format: Any = "csr"
+    n_rows: int,
+    n_cols: int | None = None,
+    /,
+    *,
+    k: int = 0,
+    dtype: Any = None,
+    device: Any = None,
+    format: Any = "dense",
 ) -> Tensor:
-    """Ones on a diagonal, and nothing stored elsewhere."""
+    """Ones on a diagonal."""
     on_cpu(device)
     return creation.eye(n_rows, n_cols, k, dtype, format)
 
@@ -282,12 +290,12 @@ def from_dlpack(x: Any, /, *, device: Any = None, copy: Any = None) -> Tensor:
     return creation.from_dlpack(x, copy)
 
 
-def meshgrid(*arrays: Any, indexing: str = "xy") -> list[Tensor]:
+def meshgrid(*arrays: Any, indexing: str = "xy") -> tuple[Tensor, ...]:
     """Coordinate matrices of vectors: dense."""
     if indexing not in ("xy", "ij"):
         raise TypeError_(f"indexing is 'xy' or 'ij', not {indexing!r}")
     parts = [a.numpy() for a in arrays]
-    return [dense_result(m, True) for m in np.meshgrid(*parts, indexing=indexing)]  # type: ignore[call-overload]
+    return tuple(dense_result(m, True) for m in np.meshgrid(*parts, indexing=indexing))  # type: ignore[call-overload]
 
 
 @_closed

@@ -24,9 +24,8 @@ from sparsec.ir.tensor import Program, TensorDecl
 from sparsec.ir.tensor_values import from_storage, to_storage
 from sparsec.knobs import knobs
 from sparsec.runtime.entries import dense_view, from_dense
-from sparsec.runtime.outside import dense_source, operand_storage
+from sparsec.runtime.outside import dense_source, operand_storage, own_fill
 from sparsec.runtime.storage import Storage
-from sparsec.tensors import Tensor
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +58,7 @@ def bind(t: TensorDecl, given: Any, *, contiguous: bool = False) -> Bound:
         return _bind_storage(t, from_dense(array, t.format, t.fill, t.dtype))
     _check_order(t, len(storage.shape))
     _check_dtype(t, storage.dtype)
-    if isinstance(given, Tensor) and not _same(storage.fill, t.fill):
+    if own_fill(given) and not _same(storage.fill, t.fill):
         raise FormatError(
             f"operand '{t.name}' has fill value {storage.fill}, the program declares {t.fill}",
             hint=f"declare it with fill({storage.fill})",

@@ -103,8 +103,8 @@ class SyntaxError_(SparsecError):
     code = "syntax"
 
 
-class ShapeError(SparsecError):
-    """Extents, orders or coordinates disagree."""
+class ShapeError(SparsecError, ValueError):
+    """Extents, orders or coordinates disagree; a ``ValueError``, as generic code expects of shapes."""
 
     code = "shape"
 

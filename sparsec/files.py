@@ -16,18 +16,18 @@ def read(
 ) -> Tensor:
     """The tensor in a file.
 
-    Its suffix says the kind: ``.mtx`` (Matrix Market) and ``.tns`` (FROSTT), also with ``.gz`` and ``.bz2``, or
-    ``.npz`` (of ``sp.write``, or SciPy's).  Without a ``format`` lists of entries become csr, dcsr or csf
-    (see ``from_coo``), and ``.npz`` files keep the format they have.  ``shape`` is for FROSTT files, which need not
-    tell it.
+    Its suffix says the kind: ``.mtx`` (Matrix Market) and ``.tns`` (FROSTT), also with ``.gz`` and ``.bz2``, ``.npz``
+    (of ``sp.write``, or SciPy's), or ``.bsp.h5`` (binsparse; needs h5py).  Without a ``format`` lists of entries become
+    csr, dcsr or csf (see ``from_coo``), and ``.npz`` and ``.bsp.h5`` files keep the format they have.  ``shape`` is for
+    FROSTT files, which need not tell it.
 
-    Raises ``FileError`` naming the file and the line, ``UnsupportedError`` for binsparse (``.bsp.h5``).
+    Raises ``FileError`` naming the file and the line, ``UnsupportedError`` for binsparse without h5py.
     """
     storage = io.read_storage(path, shape)
     found = Tensor(storage)
     if format is not None:
         return found.convert(format)
-    return found.convert("auto") if io.kind(path) != "npz" else found
+    return found.convert("auto") if io.kind(path) in ("matrix_market", "frostt") else found
 
 
 def write(path: str | os.PathLike[str], obj: Any) -> None:
@@ -38,6 +38,12 @@ def write(path: str | os.PathLike[str], obj: Any) -> None:
     """
     found = io.kind(path)
     given = tensor(obj)
+    if found == "binsparse":
+        from sparsec.runtime.binsparse import runs_of
+
+        plain = given if runs_of(given.storage.format) is not None else given.convert("coo")
+        io.write_storage(path, plain.storage)
+        return
     io.write_storage(path, given.storage if found == "npz" else _listed(given, found))
 
 

@@ -181,6 +181,15 @@ class Tensor(Operators):
 
         return to_torch(self.storage if self.storage.format.is_dense else self._foreign())
 
+    def pydata(self) -> Any:
+        """An array of pydata/sparse with the same fill: GCXS over the memory of csr and csc, else COO.
+
+        Raises ``UnsupportedError`` where the package ``sparse`` is not installed.
+        """
+        from sparsec.runtime.pydata_bridge import to_pydata
+
+        return to_pydata(self._foreign())
+
     def _foreign(self) -> Storage:
         """Storage in a layout that other libraries have."""
         from sparsec.conversion import convert
@@ -208,6 +217,21 @@ class Tensor(Operators):
         fill = "" if s.fill == 0 else f", fill {s.fill}"
         return f"<Tensor {shape}, {s.dtype}, {self.format}, {s.nnz:,} stored{fill}, {_bytes(s.nbytes)}>"
 
+    def _repr_html_(self) -> str:
+        """For notebooks: the facts, and a small picture of the pattern."""
+        from sparsec.picture import html
+
+        s = self.storage
+        facts = [
+            ("shape", " × ".join(f"{n:,}" for n in s.shape) or "scalar"),
+            ("dtype", str(s.dtype)),
+            ("format", self.format),
+            ("stored", f"{s.nnz:,}" + ("" if s.format.is_dense else f" ({100 * self.density:.3g} %)")),
+            ("fill", str(s.fill)),
+            ("memory", _bytes(s.nbytes)),
+        ]
+        return html(facts, None if s.format.is_dense else self.coo()[0], s.shape)
+
     def __reduce__(self) -> tuple[Any, ...]:
         return Tensor, (self.storage,)
 
@@ -216,8 +240,10 @@ class Tensor(Operators):
             raise TypeError_("NumPy would make this sparse Tensor dense", hint="A.numpy() does so when you ask for it")
         return np.array(self.numpy(), dtype, copy=copy)
 
-    def __dlpack__(self, **options: Any) -> Any:
-        return self._dlpack().__dlpack__(**options)
+    def __dlpack__(
+        self, *, stream: Any = None, max_version: Any = None, dl_device: Any = None, copy: bool | None = None
+    ) -> Any:
+        return self._dlpack().__dlpack__(stream=stream, max_version=max_version, dl_device=dl_device, copy=copy)
 
     def __dlpack_device__(self) -> tuple[Any, ...]:
         return self._dlpack().__dlpack_device__()
@@ -247,7 +273,7 @@ def tensor(obj: Any, format: str | Format | None = None, fill_value: Any = None)
     storage = outside.operand_storage(obj)
     if storage is not None:
         if fill_value is not None:
-            storage = _filled(storage, fill_value, isinstance(obj, Tensor))
+            storage = _filled(storage, fill_value, outside.own_fill(obj))
         made = obj if isinstance(obj, Tensor) else Tensor(storage)
         return made if format is None else made.convert(format)
     array, dtype = outside.dense_source(obj, "sp.tensor")
@@ -265,7 +291,7 @@ def _filled(storage: Storage, fill_value: Any, own: bool) -> Storage:
     same = fill == storage.fill or (fill != fill and storage.fill != storage.fill)
     if own and not same:
         raise FormatError(
-            f"the Tensor has fill value {storage.fill}, not {fill}",
+            f"the tensor has fill value {storage.fill}, not {fill}",
             hint="build another from its entries: A.coo(), sp.from_coo",
         )
     return storage if same else dataclasses.replace(storage, fill=fill)

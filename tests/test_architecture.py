@@ -35,7 +35,8 @@ PARTS: dict[str, tuple[str, ...]] = {
 """What each part may import besides itself and ``FREE``: a frontend sees tensor IR alone, a backend buffer IR alone."""
 
 FACE = (
-    "sparsec._checkout", "sparsec.operators", "sparsec.spy", "sparsec.driver", "sparsec.conversion", "sparsec.tensors",
+    "sparsec._checkout", "sparsec.operators", "sparsec.spy", "sparsec.picture", "sparsec.driver", "sparsec.conversion",
+    "sparsec.tensors", "sparsec.sharing",
     "sparsec.files", "sparsec.binding", "sparsec.results", "sparsec.memo", "sparsec.kernel", "sparsec.api",
     "sparsec.array", "sparsec.array_api", "sparsec", "sparsec.cli", "sparsec.__main__",
 )  # fmt: skip
@@ -47,7 +48,7 @@ PACKAGES = ("sparsec.array", "sparsec.cli")
 APART = (("sparsec.backends.cpu", "sparsec.backends.c"), ("sparsec.passes.lower", "sparsec.passes.pipeline"))
 """Pairs of which the first never imports the second; siblings among backends in both directions."""
 
-HEAVY = ("torch", "scipy", "lark", "networkx", "rich", "matplotlib", "llvmlite")
+HEAVY = ("torch", "scipy", "lark", "networkx", "rich", "matplotlib", "llvmlite", "h5py")
 """Imported inside functions only."""
 
 

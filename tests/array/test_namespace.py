@@ -52,7 +52,7 @@ def test_generic_code_keeps_tensors_sparse() -> None:
 def test_information() -> None:
     xp = namespace()
     info = xp.__array_namespace_info__()
-    assert info.devices() == ["cpu"] and set(info.dtypes(kind="bool")) == {"bool"}
+    assert info.devices() == ("cpu",) and set(info.dtypes(kind="bool")) == {"bool"}
     assert xp.isdtype(xp.int8, "integral") and not xp.isdtype(xp.int8, xp.int16)
     assert xp.finfo(xp.float32).bits == 32 and xp.iinfo(xp.int8).max == 127
     assert xp.can_cast(xp.int8, xp.int16) and xp.result_type(xp.int32, xp.float32) == xp.float64

@@ -183,14 +183,14 @@ def test_paths(tmp_path: Path) -> None:
     assert message(tmp_path / "nowhere" / "x.npz") == "there is no file 'x.npz'"
     assert message(tmp_path / "folder.mtx") == "cannot read 'folder.mtx': Is a directory"
     assert "'a.txt': no known kind of file\nhint: its name ends in .mtx, .mtx.gz" in message(tmp_path / "a.txt")
-    assert "binsparse files cannot be read or written yet" in message(tmp_path / "a.bsp.h5", sp.UnsupportedError)
+    assert "binsparse in Zarr cannot be read or written yet" in message(tmp_path / "a.zarr", sp.UnsupportedError)
     with pytest.raises(sp.TypeError_, match="a path is text or a Path, not int"):
         sp.read(3)  # type: ignore[arg-type]
 
 
 WRITES: list[tuple[str, Any, type[sp.SparsecError], str]] = [
     ("a.txt", DENSE, sp.FileError, "no known kind of file"),
-    ("a.bsp.h5", DENSE, sp.UnsupportedError, "binsparse files"),
+    ("a.zarr", DENSE, sp.UnsupportedError, "binsparse in Zarr"),
     ("nowhere/a.mtx", DENSE, sp.FileError, "No such file or directory"),
     ("a.mtx", np.ones((2, 2, 2)), sp.ShapeError, "holds a matrix, this tensor has order 3\nhint: use .tns or .npz"),
     ("a.mtx", sp.tensor(DENSE, "csr", fill_value=1), sp.FormatError, "has no fill value, this tensor has 1.0"),

@@ -1,0 +1,140 @@
+"""Tensors shared between processes: all arrays in one block of shared memory, found again by its name.
+
+``share(A)`` copies ``A`` into shared memory once; the handle that it gives is pickled in a few hundred bytes, and
+``handle.tensor()`` in any process of the machine is a tensor over the same memory.  ``handle.unlink()``, the end of its
+``with`` block or the end of the process that shared it removes the name; tensors that exist then stay valid.
+
+The block is a file that is mapped, in ``/dev/shm`` where there is one: arrays keep a mapping alive by themselves, which
+Python's ``SharedMemory`` cannot leave to them.
+"""
+
+from __future__ import annotations
+
+import atexit
+import mmap
+import os
+import tempfile
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from sparsec.errors import BackendError
+from sparsec.formats.format import Format
+from sparsec.ir.dtypes import DType
+from sparsec.runtime.storage import Scalar, Storage
+from sparsec.tensors import Tensor, tensor
+
+ALIGNMENT = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """An array in the block."""
+
+    offset: int
+    length: int
+    dtype: str
+
+    def view(self, block: mmap.mmap) -> np.ndarray:
+        """The array over the block."""
+        return np.frombuffer(block, self.dtype, self.length, self.offset)
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """A tensor in shared memory: what another process needs to find it."""
+
+    path: str
+    format: Format
+    shape: tuple[int, ...]
+    dtype: DType
+    fill: Scalar
+    levels: tuple[dict[str, Part], ...]
+    values: Part
+
+    def tensor(self) -> Tensor:
+        """The tensor over the shared memory: what one process writes into its values, the others see.
+
+        Its index arrays are read-only.  Raises ``BackendError`` once the block is removed.
+        """
+        try:
+            with open(self.path, "r+b") as file:
+                block = mmap.mmap(file.fileno(), 0)
+        except (OSError, ValueError):
+            hint = "keep the process that shared it, and its 'with' block, until all are done"
+            raise BackendError("the shared memory of this tensor has been removed", hint=hint) from None
+        levels: list[dict[str, np.ndarray]] = []
+        for arrays in self.levels:
+            levels.append({role: part.view(block) for role, part in arrays.items()})
+            for index in levels[-1].values():
+                index.flags.writeable = False
+        return Tensor(Storage(self.format, self.shape, self.dtype, self.fill, tuple(levels), self.values.view(block)))
+
+    def unlink(self) -> None:
+        """Remove the block's name; memory that is in use stays until it is not."""
+        with suppress(FileNotFoundError):
+            os.unlink(self.path)
+
+    def __enter__(self) -> Shared:
+        return self
+
+    def __exit__(self, *problem: object) -> None:
+        self.unlink()
+
+
+def share(obj: Any) -> Shared:
+    """Copy a tensor, or anything that ``sp.tensor`` takes, into a new block of shared memory.
+
+    Raises ``BackendError`` where there is no room for it.
+
+    >>> import sparsec as sp
+    >>> with sp.share(sp.eye(3)) as shared:
+    ...     float(shared.tensor().sum())
+    3.0
+    """
+    s = tensor(obj).storage
+    levels: list[dict[str, Part]] = []
+    size = 0
+
+    def placed(array: np.ndarray) -> Part:
+        nonlocal size
+        part = Part(size, len(array), array.dtype.str)
+        size += -(-array.nbytes // ALIGNMENT) * ALIGNMENT
+        return part
+
+    for arrays in s.levels:
+        levels.append({role: placed(a) for role, a in arrays.items()})
+    values = placed(s.values)
+    path, block = _block(max(size, 1))
+    for arrays, parts in zip(s.levels, levels, strict=True):
+        for role, part in parts.items():
+            part.view(block)[:] = arrays[role]
+    values.view(block)[:] = s.values
+    shared = Shared(path, s.format, s.shape, s.dtype, s.fill, tuple(levels), values)
+    atexit.register(_unlink_here, shared, os.getpid())
+    return shared
+
+
+def _block(size: int) -> tuple[str, mmap.mmap]:
+    """A new file of this size, all of it mapped."""
+    folder = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+    handle, path = tempfile.mkstemp(prefix="sparsec-", dir=folder)
+    try:
+        os.posix_fallocate(handle, 0, size)
+        return path, mmap.mmap(handle, size)
+    except OSError as e:
+        os.unlink(path)
+        raise BackendError(f"{size} bytes of shared memory are not to be had: {e.strerror}") from None
+    finally:
+        os.close(handle)
+
+
+def _unlink_here(shared: Shared, process: int) -> None:
+    """At the end of the process that shared it; its forks leave it alone."""
+    if os.getpid() == process:
+        shared.unlink()
+
+
+__all__ = ["Shared", "share"]
