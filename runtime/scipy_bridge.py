@@ -149,7 +149,7 @@ def kind(storage: Storage) -> str | None:
     for name, fmt in (("csr", _CSR), ("csc", _CSC)):
         levels = storage.format.normal().levels
         if len(levels) == 2 and all(
-            a.coord == b.coord and type(a.type) is type(b.type) and b.type.unique
+            a.coord == b.coord and type(a.type) is type(b.type) and b.type.unique and b.type.ordered
             for a, b in zip(fmt.levels, levels, strict=True)
         ):
             return name

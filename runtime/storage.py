@@ -263,7 +263,8 @@ def as_fill(value: Any, dtype: DType) -> Scalar:
 def is_list(format: Format) -> bool:
     """Whether the format is a list of coordinates: ``compressed``, then a ``singleton`` for every further dimension."""
     types = [type(s.type) for s in format.levels]
-    return bool(types) and format.is_plain and types[0] is Compressed and all(t is Singleton for t in types[1:])
+    ordered = format.is_plain and all(s.type.ordered for s in format.levels)
+    return bool(types) and types[0] is Compressed and all(t is Singleton for t in types[1:]) and ordered
 
 
 def _place(number: int, spec: LevelSpec) -> str:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from itertools import combinations
 
 from sparsec.errors import ScheduleError
-from sparsec.formats.level import CanIterate, Level, LevelView
+from sparsec.formats.level import CanIterate, CanLocate, Level, LevelView
 from sparsec.ir.buffer import FALSE, TRUE, Block, Expr, If, Set, Stmt, Var, i64
 from sparsec.ir.build import Builder, add, both, eq, lt, op, sub
 from sparsec.ir.dtypes import BOOL
@@ -159,6 +159,7 @@ def make_walker(
     if beside is not None and (beside.terms or beside.const):
         shift = b.let("shift", ctx.value(beside, env))
     if not whole or shift is not None:
+        assert level.ordered, f"{view.tensor}.{view.number} cannot be searched"
         lo, hi = (lo, hi) if shift is None else (add(lo, shift), add(hi, shift))
         first, end = search(b, level, view, first, end, lo), search(b, level, view, first, end, hi)
     return Walker(access, level, view, cursor.done, is_unique(storage, cursor.done), first, end, shift)
@@ -183,8 +184,9 @@ def probe(ctx: Context, access: Access, env: Env, coord: Expr) -> tuple[Expr, Cu
     cursor = env.cursors.get(access, Cursor(0, i64(0)))
     n = cursor.done
     level, view = storage.levels[n], storage.views[n]
-    if not isinstance(level, CanIterate):
-        pos, found = level.locate(b, view, cursor.lo, coord)  # type: ignore[attr-defined]
+    if not isinstance(level, CanIterate) or not level.ordered:
+        look = level.locate if isinstance(level, CanLocate) else level.scan  # type: ignore[attr-defined]
+        pos, found = look(b, view, cursor.lo, coord)
         return found, Cursor(n + 1, pos)
     walker = make_walker(ctx, access, env, coord, add(coord, 1), whole=False)
     found = b.let("found", lt(walker.lo, walker.end))
@@ -301,7 +303,8 @@ class Coiteration:
             w.pos = b.var(f"p_{w.access.tensor}", w.lo)
             self.rest(w)
             return
-        with b.loop(f"p_{w.access.tensor}", w.lo, w.end, note=note) as p:
+        assert isinstance(w.level, CanIterate)
+        with b.loop(f"p_{w.access.tensor}", w.lo, w.end, note=note) as p, b.if_(w.level.present(b, w.view, p)):
             self.at_entry(w, p)
 
     def at_entry(self, w: Walker, p: Var) -> None:

@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 
 from sparsec.errors import ScheduleError
-from sparsec.formats.level import CanIterate, CanLocate
+from sparsec.formats.level import CanIterate, CanLocate, Level
 from sparsec.ir import loops, ops
 from sparsec.ir.buffer import FALSE, TRUE, Block, Comment, Expr, Function, Module, Tile, Var, i64
 from sparsec.ir.build import add, both, lt, mul, op, sub
@@ -250,7 +250,7 @@ class Lowerer:
 
     def _list_workspace(self, s: Workspace, env: Env) -> None:
         ctx = self.ctx
-        work = ListWork(ctx, s, _sorted_tail(s))
+        work = ListWork(ctx, s, self._sorted_tail(s))
         ctx.works[s.name] = work
         self.starts[s.name] = s.init
         self.stmt(s.producer, env)
@@ -258,6 +258,24 @@ class Lowerer:
         work.sort(ctx)
         self.stmt(s.consumer, env)
         del ctx.storages[s.name], self.starts[s.name]
+
+    def _sorted_tail(self, s: Workspace) -> int:
+        """How many last dimensions of a list its producer visits in order already.
+
+        That holds for the dimensions that are the producer's loops from the outermost on, with nothing else between, or
+        beneath loops over the remaining dimensions only: then equal leading coordinates meet ascending trailing ones.
+        It is none where a level without order may be walked.
+        """
+        reads = self.sparse_reads(s.producer)
+        if any(not level.ordered for a in reads for level in self.ctx.storages[a.tensor].levels):
+            return 0
+        order: list[str] = []
+        node: loops.Stmt = s.producer
+        while isinstance(node, Forall):
+            order.append(node.index)
+            node = node.body
+        names = [x.name for x in s.indices]
+        return max((k for k in range(len(names) + 1) if order[:k] == names[len(names) - k :]), default=0)
 
     def assemble(self, s: Assemble, env: Env) -> None:
         ctx = self.ctx
@@ -365,9 +383,7 @@ class Lowerer:
         ]
         for access in self.sparse_reads(f.body):
             if self.walked(access, env, f.index) is not None:
-                storage = self.ctx.storages[access.tensor]
-                done = env.cursors[access].done if access in env.cursors else 0
-                level = storage.levels[done]
+                level = self._next_level(access, env)
                 # A level that can only be probed restricts nothing: ``_resolve`` asks it at each coordinate.
                 if not level.full and isinstance(level, CanIterate):
                     walkers.append(access)
@@ -487,6 +503,14 @@ class Lowerer:
             return
         lo, hi, inner = self.clipped(f, env)
         whole = not isinstance(f.domain, Chunk) and inner.inside == env.inside
+        if not all(self._next_level(a, env).ordered for a in accesses):
+            kept = self._kept(f, env, accesses, frozenset() in live, whole)
+            if not kept:
+                self.plain(f, env)
+                return
+            if kept != accesses:
+                accesses, cases = kept, Cases(self.ctx, f.body, kept, self.start)
+                live = cases.live()
         env = inner
         walkers = [make_walker(self.ctx, a, env, lo, hi, whole, self.walked(a, env, f.index)) for a in accesses]
         co = Coiteration(self.ctx, f, env, cases, lambda body, inner: self.leaf(f.index, body, inner))
@@ -512,6 +536,43 @@ class Lowerer:
         """Those whose next level is their last."""
         done = {a: env.cursors[a].done if a in env.cursors else 0 for a in accesses}
         return frozenset(a for a in accesses if done[a] + 1 == len(self.ctx.storages[a.tensor].levels))
+
+    def _kept(self, f: Forall, env: Env, accesses: list[Access], everywhere: bool, whole: bool) -> list[Access]:
+        """Which of the accesses to walk, some of whose levels are not ordered: the others are asked at each coordinate.
+
+        Such a level is walked alone, all of it, and where nothing asks for ascending coordinates.  If it must be walked
+        and cannot, the loop runs over every coordinate (the planner knows, and makes an ordered copy where that is
+        better).
+        """
+        loose = [a for a in accesses if not self._next_level(a, env).ordered]
+        kept = list(accesses)
+        for a in loose:
+            others = [x for x in kept if x != a]
+            if everywhere or (others and Cases(self.ctx, f.body, others, self.start)[frozenset()] is None):
+                kept = others
+        alone = len(kept) == 1 and whole and not self._needs_order(f, env)
+        if alone and kept[0] in loose:
+            beside = self.walked(kept[0], env, f.index)
+            alone = beside is not None and not beside.terms and not beside.const
+        return kept if alone else [a for a in kept if a not in loose]
+
+    def _needs_order(self, f: Forall, env: Env) -> bool:
+        """Whether the coordinates of a loop must ascend: for the result, or for what it folds."""
+        ctx, w = self.ctx, self.writer
+        for n in walk(f.body):
+            if not isinstance(n, Accumulate):
+                continue
+            if isinstance(w, SparseWriter) and n.target.tensor == w.decl.name and w.needs_order(n.target, f.index, env):
+                return True
+            m = ctx.kernel.monoid(n.op)
+            if m is not None and m.ordered:
+                return True
+        return False
+
+    def _next_level(self, access: Access, env: Env) -> Level:
+        """The next unresolved level of an access."""
+        done = env.cursors[access].done if access in env.cursors else 0
+        return self.ctx.storages[access.tensor].levels[done]
 
     def _once_is_enough(self, f: Forall, env: Env, body: loops.Stmt | None) -> bool:
         """Whether ``body``, which stands for the coordinates without entries, does the same however often it runs.
@@ -597,7 +658,11 @@ class Lowerer:
             )
         lo, hi = first.bounds(self.b, storage.views[0], i64(0), i64(1))
         self._mark_incomplete(s.body)
-        with self.b.loop(f"p_{s.access.tensor}", lo, hi, note=f"stored {s.access.tensor}") as p:
+        there = first.present
+        with (
+            self.b.loop(f"p_{s.access.tensor}", lo, hi, note=f"stored {s.access.tensor}") as p,
+            self.b.if_(there(self.b, storage.views[0], p)),
+        ):
             for n, level in enumerate(storage.levels):
                 digit = storage.coords[n].digit
                 if not isinstance(level, CanIterate) or digit is None or not digit.whole:
@@ -634,22 +699,3 @@ def _wants_whole_chunks(s: loops.Stmt, outer: str) -> bool:
         if isinstance(n, Workspace) and n.kind == "registers":
             return True
     return False
-
-
-def _sorted_tail(s: Workspace) -> int:
-    """How many last dimensions of a list its producer visits in order already.
-
-    That holds for the dimensions that are the producer's loops from the outermost on, with nothing else between, or
-    beneath loops over the remaining dimensions only: then equal leading coordinates meet ascending trailing ones.
-    """
-    order: list[str] = []
-    node: loops.Stmt = s.producer
-    while isinstance(node, Forall):
-        order.append(node.index)
-        node = node.body
-    names = [x.name for x in s.indices]
-    best = 0
-    for k in range(1, len(names) + 1):
-        if order[:k] == names[-k:]:
-            best = k
-    return best

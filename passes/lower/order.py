@@ -19,13 +19,13 @@ from itertools import combinations, islice
 from sparsec.formats.compressed import Compressed
 from sparsec.formats.dense import Dense
 from sparsec.formats.format import Format
-from sparsec.formats.level import CanIterate, Level
+from sparsec.formats.level import CanIterate, CanLocate, Level
 from sparsec.ir.loops import Chunk, Chunks, Domain, Full
 from sparsec.ir.monoids import definition
 from sparsec.ir.rewrite import walk
 from sparsec.ir.tensor import Access, Expr, Extent, Index, Literal, Map, Program, Reduce, Stored, TensorDecl
 from sparsec.passes.lower.coordinates import digit_domain
-from sparsec.passes.lower.scatter import can_scatter
+from sparsec.passes.lower.scatter import can_scatter, takes_any_order
 from sparsec.passes.lower.simplify import absent_value, same_value
 from sparsec.passes.lower.spaces import Space, make_space
 
@@ -36,6 +36,8 @@ CONVERT = 30.0
 LIST = 20.0
 BITMAP = 3.0
 SCATTER = 1.5
+SCAN = 64.0
+"""Cost of looking for a coordinate where nothing but looking at all of them helps: rows may be long."""
 MAX_ORDERS = 200
 
 
@@ -197,6 +199,73 @@ def _size(extent: Extent) -> float:
     return float(max(extent, 1)) if isinstance(extent, int) else EXTENT
 
 
+@dataclass(frozen=True, slots=True)
+class Loose:
+    """What levels without order do to a loop order.
+
+    ``walked``: the loops that walk one, alone, and bring its coordinates as they come; ``everywhere``: those that run
+    over all coordinates, since such a level cannot be walked together with others; ``scans``: the loops at which one
+    is looked through for a coordinate.
+    """
+
+    walked: frozenset[str] = frozenset()
+    everywhere: frozenset[str] = frozenset()
+    scans: tuple[str, ...] = ()
+
+
+def loose_loops(query: Query, space: Space, order: Sequence[str], converted: Sequence[Access]) -> Loose:
+    """How the levels without order are read in this loop order; the accesses ``converted`` have none."""
+    kept = [a for a in query.sparse if a not in converted]
+    formats = {a: fmt for a in kept if (fmt := query.program.tensor(a.tensor).format) is not None}
+    if all(s.type.ordered for fmt in formats.values() for s in fmt.levels):
+        return Loose()
+    walked, everywhere, scans = set(), set(), []
+    for v in order:
+        others = [a for a in converted if _restricts(query, a, v, order)]
+        loose: dict[Access, Level] = {}
+        for a, fmt in formats.items():
+            names = space.level_names(query.program, a)
+            for n, (spec, name) in enumerate(zip(fmt.levels, names, strict=True)):
+                if name != v or spec.type.full or not isinstance(spec.type, CanIterate):
+                    continue
+                if spec.type.ordered:
+                    others.append(a)
+                elif v not in names[:n]:
+                    loose[a] = spec.type
+                elif _scanned(spec.type):
+                    scans.append(v)
+        if not loose:
+            continue
+        alone: Access | None = None
+        if not others:
+            alone = next((a for a in loose if len(loose) == 1 or _decided_by(query, [a])), None)
+        if alone is not None:
+            walked.add(v)
+        elif not _decided_by(query, others):
+            everywhere.add(v)
+        scans += [v for a, level in loose.items() if a != alone and _scanned(level)]
+    return Loose(frozenset(walked), frozenset(everywhere), tuple(scans))
+
+
+def _restricts(query: Query, a: Access, v: str, order: Sequence[str]) -> bool:
+    """Whether the copy of ``a`` in this loop order stores ``v`` sparsely."""
+    fmt = query.program.tensor(a.tensor).format
+    assert fmt is not None
+    names = sorted((e.name for e in a.indices if isinstance(e, Index) and e.name in order), key=order.index)
+    return v in names and not level_kinds(fmt)[names.index(v)].full
+
+
+def _scanned(level: Level) -> bool:
+    """Whether a coordinate of the level is found by looking at all of them."""
+    return not (isinstance(level, CanLocate) and level.probe_cost == "constant")
+
+
+def _decided_by(query: Query, accesses: Sequence[Access]) -> bool:
+    """Whether nothing depends on the other operands where none of ``accesses`` has an entry."""
+    fills: dict[Expr, Expr] = {a: Literal(query.program.tensor(a.tensor).fill, a.dtype, fill=True) for a in accesses}
+    return bool(accesses) and isinstance(absent_value(query.value, fills, query.program.monoids), Literal)
+
+
 def estimate(query: Query, space: Space, order: tuple[str, ...], converted: Sequence[Access]) -> float:
     """Iterations of the nest, weighted, plus conversions and workspaces."""
     program = query.program
@@ -204,9 +273,13 @@ def estimate(query: Query, space: Space, order: tuple[str, ...], converted: Sequ
     for access in converted:
         total += CONVERT * _entries(query, access)
     position = {v: n for n, v in enumerate(order)}
+    loose = loose_loops(query, space, order, converted)
     for v in order:
-        trips *= max(1.0, _count(query, space, query.value, v, position, converted))
-        total += trips
+        count = size_of(space.domains[v])
+        if v not in loose.everywhere:
+            count = _count(query, space, query.value, v, position, converted)
+        trips *= max(1.0, count)
+        total += trips * (1.0 + SCAN * loose.scans.count(v))
     last = order[-1] if order else ""
     for n in walk(query.value):
         if isinstance(n, Access) and not is_sparse(program.tensor(n.tensor)) and n.indices:
@@ -215,7 +288,7 @@ def estimate(query: Query, space: Space, order: tuple[str, ...], converted: Sequ
                 total += 0.5 * trips
             elif last in variables:
                 total += 0.01 * trips
-    total += trips * _result_penalty(query, space, order)
+    total += trips * _result_penalty(query, space, order, loose.walked)
     # Among equals keep free variables in the result's order, outermost first.
     summed = space.loops_of(query.reduced)
     free = [v for v in order if v not in summed]
@@ -223,15 +296,25 @@ def estimate(query: Query, space: Space, order: tuple[str, ...], converted: Sequ
     return total * (1.0 + 1e-6 * sum(a != b for a, b in zip(free, wanted, strict=False)))
 
 
-def result_prefix(query: Query, space: Space, order: Sequence[str]) -> tuple[tuple[str, ...], int]:
+def result_prefix(
+    query: Query, space: Space, order: Sequence[str], loose: frozenset[str]
+) -> tuple[tuple[str, ...], int]:
     """The outermost loops that are the result's first levels in order, and how many levels: they need no workspace.
 
-    A level's loop may stand inside loops over chunks of it.
+    A level's loop may stand inside loops over chunks of it.  A loop whose coordinates come in no order (``loose``) ends
+    them, where the result's level asks for order.
     """
     wanted = space.level_names(query.program, query.target)
+    fmt = query.program.tensor(query.target.tensor).format
+    assert fmt is not None
+    kinds = [spec.type for spec in fmt.levels]
+    rows = all(k.full for k in kinds[:-1])
     prefix, levels = 0, 0
     for n, v in enumerate(order):
         if levels == len(wanted):
+            break
+        any_order = takes_any_order(kinds[levels]) if levels == len(kinds) - 1 else rows
+        if v in loose and not any_order:
             break
         if v == wanted[levels]:
             prefix, levels = n + 1, levels + 1
@@ -246,19 +329,19 @@ def _around(space: Space, outer: str, inner: str) -> bool:
     return isinstance(domain, Chunk) and (domain.outer == outer or _around(space, outer, domain.outer))
 
 
-def _result_penalty(query: Query, space: Space, order: tuple[str, ...]) -> float:
+def _result_penalty(query: Query, space: Space, order: tuple[str, ...], loose: frozenset[str]) -> float:
     depends, summed = space.depends(*query.target.indices), space.loops_of(query.reduced)
     free = [v for v in order if v in depends]
     reduced_before = any(v in summed for v in order[: order.index(free[-1]) + 1]) if free else False
     if not is_sparse(query.program.tensor(query.target.tensor)):
         return SCATTER if reduced_before and order[0] in summed else 0.1 if reduced_before else 0.0
-    prefix, matched = result_prefix(query, space, order)
+    prefix, matched = result_prefix(query, space, order, loose)
     levels = space.level_names(query.program, query.target)
     rest = len([v for v in free if v not in prefix])
     if rest == 0 and matched == len(levels):
         return 0.0
     decl = query.program.tensor(query.target.tensor)
-    if not reduced_before and rest == len(free) and can_scatter(decl, levels, free):
+    if not reduced_before and rest == len(free) and can_scatter(decl, levels, free, loose):
         return SCATTER
     return BITMAP if len(levels) - matched == 1 else LIST
 

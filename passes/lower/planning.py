@@ -13,7 +13,7 @@ from sparsec.errors import FormatError
 from sparsec.formats.compressed import Compressed
 from sparsec.formats.coords import Coord
 from sparsec.formats.format import Format
-from sparsec.formats.level import CanAppend, Level
+from sparsec.formats.level import CanAppend, CanInsert, Level
 from sparsec.formats.named import dense, dim_names, from_levels, named_format
 from sparsec.ir import loops, ops
 from sparsec.ir.dtypes import BOOL, I32, I64, DType
@@ -66,7 +66,15 @@ from sparsec.passes.lower.guards import (
     strip,
     write_out,
 )
-from sparsec.passes.lower.order import Choice, Query, choose_order, is_sparse, level_kinds, result_prefix
+from sparsec.passes.lower.order import (
+    Choice,
+    Query,
+    choose_order,
+    is_sparse,
+    level_kinds,
+    loose_loops,
+    result_prefix,
+)
 from sparsec.passes.lower.panels import Panel, find_panel
 from sparsec.passes.lower.scatter import can_scatter
 from sparsec.passes.lower.simplify import absent_value, same_value, simplify_expr
@@ -372,10 +380,11 @@ class Planner:
             if key not in done:
                 fmt = reordered(t.format, order, widest(self.program))
                 done[key] = self.local(f"{t.name}_{''.join(map(str, order))}", replace(t, format=fmt))
-                self.notes.append(
-                    f"'{t.name}' is converted to {fmt}: the loop order {', '.join(choice.order)} "
-                    "reads it across its levels"
-                )
+                why = f"the loop order {', '.join(choice.order)} reads it across its levels"
+                if t.format.is_plain and order == t.format.order:
+                    loose = next(s for s in t.format.levels if not s.type.ordered)
+                    why = f"its level '{loose}' has no order, which the loops need"
+                self.notes.append(f"'{t.name}' is converted to {fmt}: {why}")
                 names = dim_names(t.ndim)
                 copy = Assign(
                     Access(done[key].name, tuple(Index(n) for n in names), t.dtype),
@@ -409,11 +418,12 @@ class Planner:
             parallel = bool(order) and order[0] in free - summed
             return Assemble(target.tensor, method, _mark_parallel(stmt) if parallel else stmt)
         query = self.query(target, value, extents, free_first=False)
-        found, matched = result_prefix(query, space, order)
+        loose = loose_loops(query, space, order, ()).walked
+        found, matched = result_prefix(query, space, order, loose)
         prefix = list(found)
         head = order[: len(order) - len(_trailing(order, free))]
         levels = space.level_names(self.program, target)
-        if not prefix and not set(head) & summed and can_scatter(decl, levels, head):
+        if not prefix and not set(head) & summed and can_scatter(decl, levels, head, loose):
             stmt = self.foralls(head, self.fold_tail(target, "=", order[len(head) :], body, monoid))
             if repeatable(stmt):
                 self.notes.append(
@@ -421,21 +431,24 @@ class Planner:
                 )
                 return Assemble(target.tensor, "scatter", stmt)
         stmt, how = self.into_sparse(target, order, prefix, matched, free, body, monoid, extents)
-        countable = self.countable(decl, matched) and repeatable(stmt)
+        assert decl.format is not None
+        rows = matched >= len(levels) - 1
+        counted = rows or must_count(decl.format.levels[-1].type)
+        countable = counted and self.countable(decl) and repeatable(stmt)
         method = "count" if countable else "append"
         self.notes.append(f"{target.tensor}: assembled by {method}{how}")
-        return Assemble(target.tensor, method, _mark_parallel(stmt) if countable else stmt)
+        parallel = countable and rows and len(levels) > 1
+        return Assemble(target.tensor, method, _mark_parallel(stmt) if parallel else stmt)
 
-    def countable(self, decl: TensorDecl, matched: int) -> bool:
-        """Full levels above one appendable last level, and the loops over them outermost."""
+    def countable(self, decl: TensorDecl) -> bool:
+        """Full levels above one appendable last level: rows that can be counted, or filled, each alone."""
         assert decl.format is not None
         kinds = [s.type for s in decl.format.levels]
         return (
-            len(kinds) > 1
+            (len(kinds) > 1 or isinstance(kinds[-1], CanInsert))
             and all(k.full for k in kinds[:-1])
             and isinstance(kinds[-1], CanAppend)
             and not kinds[-1].branchless
-            and matched >= len(kinds) - 1
         )
 
     def into_dense(
@@ -643,6 +656,11 @@ def reordered(fmt: Format, order: tuple[int, ...], width: DType) -> Format:
             break
         below = below or not k.full
     return from_levels(None, tuple(kinds), order).concrete(width, width)
+
+
+def must_count(level: Level) -> bool:
+    """Whether a result's level says where an entry goes, but not before it knows how many there are."""
+    return isinstance(level, CanAppend) and isinstance(level, CanInsert) and level.needs_counts
 
 
 def copyable(level: Level) -> bool:

@@ -7,7 +7,7 @@ algorithms for sparse matrices: multiplication and permuted transposition, ACM T
 
 from __future__ import annotations
 
-from sparsec.formats.level import CanAppend
+from sparsec.formats.level import CanAppend, CanInsert, Level
 from sparsec.ir.buffer import Alloc, Buffer, Const, Expr, Origin, i64
 from sparsec.ir.build import add, load, mul, op, sub
 from sparsec.ir.dtypes import I64
@@ -17,11 +17,11 @@ from sparsec.passes.lower.context import Context, Env
 from sparsec.passes.lower.writers import CountWriter
 
 
-def can_scatter(decl: TensorDecl, levels: tuple[str, ...], loops: list[str]) -> bool:
+def can_scatter(decl: TensorDecl, levels: tuple[str, ...], loops: list[str], loose: frozenset[str]) -> bool:
     """Whether loops over ``loops``, each point of them once, bring the entries of every parent as its level takes them.
 
     ``levels`` are the variables of the result's levels: full ones above one that appends, whose loop is outermost
-    unless it takes them in any order.
+    unless it takes them in any order; ``loose`` loops bring coordinates in no order.
     """
     assert decl.format is not None
     kinds = [spec.type for spec in decl.format.levels]
@@ -31,14 +31,19 @@ def can_scatter(decl: TensorDecl, levels: tuple[str, ...], loops: list[str]) -> 
         and isinstance(kinds[-1], CanAppend)
         and not kinds[-1].branchless
         and sorted(levels) == sorted(loops)
-        and (loops[0] == levels[-1] or kinds[-1].spread)
+        and (takes_any_order(kinds[-1]) or (loops[0] == levels[-1] and loops[0] not in loose))
     )
+
+
+def takes_any_order(level: Level) -> bool:
+    """Whether the coordinates beneath a parent of a result's level may come in any order."""
+    return isinstance(level, CanInsert) or not level.ordered
 
 
 class ScatterWriter(CountWriter):
     """Counts the entries of every parent, then keeps for each the position of its next entry; one thread.
 
-    A spread level needs neither: its positions are known.
+    Where the level says where a coordinate goes, it is asked instead.
     """
 
     parallel = False
@@ -46,7 +51,7 @@ class ScatterWriter(CountWriter):
     def __init__(self, ctx: Context, decl: TensorDecl) -> None:
         super().__init__(ctx, decl)
         self.next = Buffer(self.b.fresh(f"{decl.name}_next"), I64, Origin(decl.name, self.last, "next"))
-        if not self.spread:
+        if self.needs_counts or self.inserts is None:
             self.b.emit(Alloc(self.next, self.parents, Const(0, I64)))
 
     def follows(self, access: Access, index: str, env: Env) -> bool:
@@ -55,12 +60,17 @@ class ScatterWriter(CountWriter):
     def opens(self, access: Access, index: str, env: Env) -> bool:
         return False
 
+    def needs_order(self, target: Access, index: str, env: Env) -> bool:
+        """Only the loop that brings the entries of all parents forward."""
+        forward = self.ctx.walked(target, self.last, env, index) is not None
+        return forward and not takes_any_order(self.levels[self.last])
+
     def start_filling(self) -> None:
         if self.needs_counts:
             with self.b.loop("p", i64(0), self.parents, note=f"histogram {self.decl.name}") as p:
                 self._link(p, load(self.next, p))
         super().start_filling()
-        if self.spread:
+        if self.inserts is not None:
             return
         with self.b.loop("p", i64(0), self.parents) as p:
             self.b.store(self.next, p, self.start(self.last, p))
@@ -69,7 +79,7 @@ class ScatterWriter(CountWriter):
         self.appender(self.last).link(self.b, self.views[self.last], parent, count)
 
     def close(self) -> None:
-        if not self.needs_counts and not self.spread:
+        if not self.needs_counts and self.inserts is None:
             with self.b.loop("p", i64(0), self.parents, note=f"lengths {self.decl.name}") as p:
                 self._link(p, sub(load(self.next, p), self.start(self.last, p)))
         super().close()
@@ -81,8 +91,9 @@ class ScatterWriter(CountWriter):
         for n in range(self.last):
             parent = add(mul(parent, self.views[n].extent), coords[n])
         parent = self.b.let("parent", parent)
-        if self.spread:
-            self.place(self.b.let("at", add(self.start(self.last, parent), coords[-1])), coords[-1], value, env)
+        if not self.counting and self.inserts is not None:
+            at = self.inserts.insert(self.b, self.views[self.last], parent, coords[-1])
+            self.place(self.b.let("at", at), coords[-1], value, env)
             return
         at = self.b.let("at", load(self.next, parent))
         if not self.counting:
@@ -97,4 +108,4 @@ class ScatterWriter(CountWriter):
         return coord
 
 
-__all__ = ["ScatterWriter", "can_scatter"]
+__all__ = ["ScatterWriter", "can_scatter", "takes_any_order"]

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 
 from sparsec.errors import UnsupportedError
-from sparsec.formats.level import CanAppend, CanIterate
+from sparsec.formats.level import CanAppend, CanInsert, CanIterate
 from sparsec.ir import ops
 from sparsec.ir.buffer import TRUE, Alloc, Buffer, Const, Expr, Origin, Stmt, Var, i64
 from sparsec.ir.build import add, lt, mul, op, sub
@@ -121,6 +121,10 @@ class SparseWriter:
         """The loop over the level is done."""
         raise NotImplementedError
 
+    def needs_order(self, target: Access, index: str, env: Env) -> bool:
+        """Whether the coordinates of the loop over ``index`` around a write to ``target`` must ascend."""
+        return True
+
     def appender(self, n: int) -> CanAppend:
         level = self.levels[n]
         assert isinstance(level, CanAppend)
@@ -129,8 +133,6 @@ class SparseWriter:
     def start(self, n: int, parent: Expr) -> Expr:
         """Where the positions of level ``n`` beneath ``parent`` begin, of a level whose positions are known."""
         level = self.levels[n]
-        if level.spread:
-            return mul(parent, self.views[n].extent)
         assert isinstance(level, CanIterate)
         return level.bounds(self.b, self.views[n], parent, parent)[0]
 
@@ -161,6 +163,13 @@ class AppendWriter(SparseWriter):
         self.values_room = self.b.var(f"{decl.name}_vals_cap", i64(0))
         self.begins: list[Expr] = []
         self.limits: dict[int, Expr] = {}
+        for n, level in enumerate(self.levels):
+            if isinstance(level, CanInsert) and not level.spread:
+                raise UnsupportedError(
+                    f"result '{decl.name}': level {n} ('{level.name}') of format '{decl.format}' can be assembled only "
+                    "beneath dense levels, and as the last",
+                    hint="assemble it in csf, and convert that",
+                )
         self.runs = [self._run(n + 1) if not level.spread else () for n, level in enumerate(self.levels)]
         parents: Expr | None = i64(1)
         for n, level in enumerate(self.levels):
@@ -362,8 +371,9 @@ class CountWriter(SparseWriter):
         self.appender(self.last).open(self.b, self.views[self.last], self.parents)
         self.values = Buffer(self.b.fresh(f"{decl.name}_vals"), decl.dtype, Origin(decl.name, -1, "vals"))
         self.counting = self.needs_counts = self.appender(self.last).needs_counts
-        self.spread = self.levels[self.last].spread
-        self.cursor: Expr | None = None
+        level = self.levels[self.last]
+        self.inserts = level if isinstance(level, CanInsert) else None
+        self.cursor: Var | None = None
         self.limit: Expr | None = None
 
     def start_filling(self) -> None:
@@ -384,9 +394,10 @@ class CountWriter(SparseWriter):
             self.cursor = self.b.var("count", i64(0))
         else:
             parent = self.positions[-1]
-            start = self.start(self.last, parent)
-            self.cursor = self.b.let("start", start) if self.spread else self.b.var("at", start)
-            if not self.needs_counts and not self.spread:
+            if self.inserts is not None:
+                return
+            self.cursor = self.b.var("at", self.start(self.last, parent))
+            if not self.needs_counts:
                 self.limit = self.b.let("limit", self.start(self.last, add(parent, 1)))
 
     @contextmanager
@@ -404,7 +415,7 @@ class CountWriter(SparseWriter):
         self.positions.pop()
 
     def exit(self) -> None:
-        if self.depth != self.last or self.spread or (self.needs_counts and not self.counting):
+        if self.depth != self.last or (not self.counting and (self.needs_counts or self.inserts is not None)):
             return
         assert self.cursor is not None
         parent = self.positions[-1]
@@ -412,11 +423,12 @@ class CountWriter(SparseWriter):
         self.appender(self.last).link(self.b, self.views[self.last], parent, count)
 
     def update(self, ctx: Context, access: Access, op_name: str, value: TExpr, env: Env) -> None:
-        assert op_name == "=" and self.cursor is not None
-        if self.spread:
-            self.place(self.b.let("at", add(self.cursor, self.path[-1])), self.path[-1], value, env)
+        assert op_name == "="
+        if not self.counting and self.inserts is not None:
+            at = self.inserts.insert(self.b, self.views[self.last], self.positions[-2], self.path[-1])
+            self.place(self.b.let("at", at), self.path[-1], value, env)
             return
-        assert isinstance(self.cursor, Var)
+        assert self.cursor is not None
         if not self.counting:
             if self.limit is not None:
                 self.b.abort_if(op("le", self.limit, self.cursor), "room")
@@ -429,9 +441,13 @@ class CountWriter(SparseWriter):
         self.appender(self.last).put(self.b, self.views[self.last], at, coord)
         self.b.store(self.values, at, v)
 
+    def needs_order(self, target: Access, index: str, env: Env) -> bool:
+        """Rows may come in any order; within one it is the level that asks for it."""
+        return self.depth == self.last and self.levels[self.last].ordered and self.inserts is None
+
     def add(self, count: Expr) -> None:
         """Count ``count`` entries at once."""
-        assert self.counting and isinstance(self.cursor, Var)
+        assert self.counting and self.cursor is not None
         self.b.set(self.cursor, add(self.cursor, count))
 
     def close(self) -> None:

@@ -16,6 +16,7 @@ _WORDS = {
     "dcsr": "rows compressed too: for matrices most of whose rows are empty",
     "dcsc": "columns compressed too",
     "bitmap": "rows dense, a byte for each column that says whether there is an entry",
+    "hash": "rows dense, a hash table of the columns of each",
     "ell": "rows dense, room for w columns in each",
 }
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from sparsec.errors import FormatError
-from sparsec.formats.level import CanAppend, CanLocate, Level, LevelView, register
+from sparsec.formats.level import CanAppend, CanInsert, CanLocate, Level, LevelView, register
 from sparsec.ir.dtypes import U8, DType
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @register
 @dataclass(frozen=True, slots=True)
-class Bitmap(Level, CanLocate, CanAppend):
+class Bitmap(Level, CanLocate, CanInsert, CanAppend):
     """Position = parent * extent + coordinate, as in ``dense``; ``map`` is 1 where there is an entry, else 0.
 
     It is read by asking for each coordinate, which is what walking it would come to, and written anywhere.
@@ -46,6 +46,9 @@ class Bitmap(Level, CanLocate, CanAppend):
         return pos, b.op("ne", b.load(v.arrays["map"], pos), b.const(0, U8))
 
     # writing
+
+    def insert(self, b: Builder, v: LevelView, parent: Expr, coord: Expr) -> Expr:
+        return b.add(b.mul(parent, v.extent), coord)
 
     def open(self, b: Builder, v: LevelView, parents: Expr) -> None:
         places = b.product("places", parents, v.extent)
@@ -92,8 +95,7 @@ class Bitmap(Level, CanLocate, CanAppend):
         return size
 
     def live(self, arrays: dict[str, np.ndarray], parents: np.ndarray, extent: int) -> np.ndarray:
-        there: np.ndarray = arrays["map"] != 0
-        return np.repeat(parents, extent) & there
+        return np.asarray(np.repeat(parents, extent) & (arrays["map"] != 0))
 
 
 __all__ = ["Bitmap"]

@@ -22,22 +22,30 @@ if TYPE_CHECKING:
 class Compressed(Level, CanIterate, CanLocate, CanAppend):
     """Only stored coordinates, ascending; ``index`` and ``pos`` are storage types (open until bound).
 
-    ``nonunique`` lets a coordinate repeat beneath a parent; what follows must then be ``singleton``.
+    ``nonunique`` lets a coordinate repeat beneath a parent; what follows must then be ``singleton``.  ``unordered``
+    takes the coordinates of a parent in any order.
     """
 
     is_unique: bool = True
+    is_ordered: bool = True
     index: DType | None = None
     pos: DType | None = None
     name: ClassVar[str] = "compressed"
     flags: ClassVar[dict[str, tuple[str, object]]] = {
         "unique": ("is_unique", True),
         "nonunique": ("is_unique", False),
+        "ordered": ("is_ordered", True),
+        "unordered": ("is_ordered", False),
     }
     probe_cost: ClassVar[str] = "search"
 
     @property
     def unique(self) -> bool:
         return self.is_unique
+
+    @property
+    def ordered(self) -> bool:
+        return self.is_ordered
 
     def arrays(self) -> dict[str, DType]:
         return {"pos": self.pos or I32, "crd": self.index or I32}
@@ -57,6 +65,8 @@ class Compressed(Level, CanIterate, CanLocate, CanAppend):
         return b.load_index(v.arrays["crd"], pos)
 
     def locate(self, b: Builder, v: LevelView, parent: Expr, coord: Expr) -> tuple[Expr, Expr]:
+        if not self.is_ordered:
+            return self.scan(b, v, parent, coord)
         first, end = self.bounds(b, v, parent, b.add(parent, 1))
         end = b.let("end", end)
         note = f"search {v.tensor}.{v.number}"
@@ -70,19 +80,7 @@ class Compressed(Level, CanIterate, CanLocate, CanAppend):
 
     def open(self, b: Builder, v: LevelView, parents: Expr) -> None:
         check_index(b, v, self.arrays()["crd"])
-        room = b.let("room", b.add(parents, 1))
-        v.arrays["pos"] = b.alloc(
-            f"{v.tensor}_pos{v.number}",
-            self.arrays()["pos"],
-            room,
-            b.const(0, self.arrays()["pos"]),
-            origin=(v.tensor, v.number, "pos"),
-        )
-        v.capacity["pos"] = b.var(f"{v.tensor}_pos{v.number}_cap", room)
-        v.arrays["crd"] = b.alloc(
-            f"{v.tensor}_crd{v.number}", self.arrays()["crd"], b.const(0), origin=(v.tensor, v.number, "crd")
-        )
-        v.capacity["crd"] = b.var(f"{v.tensor}_crd{v.number}_cap", b.const(0))
+        open_segments(b, v, parents, **self.arrays())
 
     def reserve(self, b: Builder, v: LevelView, needed: Expr) -> None:
         b.reserve(v.arrays["crd"], v.capacity["crd"], needed)
@@ -97,7 +95,7 @@ class Compressed(Level, CanIterate, CanLocate, CanAppend):
         b.store(v.arrays["crd"], pos, coord)
 
     def link(self, b: Builder, v: LevelView, parent: Expr, count: Expr) -> None:
-        self._check_width(b, v, count)
+        check_positions(b, v, count)
         b.store(v.arrays["pos"], b.add(parent, 1), count)
 
     def seal(self, b: Builder, v: LevelView, parents: Expr) -> None:
@@ -107,17 +105,10 @@ class Compressed(Level, CanIterate, CanLocate, CanAppend):
         with b.loop("p", b.const(0), parents, note=f"prefix sum {v.tensor}.{v.number}") as p:
             b.set(total, b.add(total, b.load_index(pos, b.add(p, 1))))
             b.store(pos, b.add(p, 1), total)
-        self._check_width(b, v, total)
-
-    def _check_width(self, b: Builder, v: LevelView, count: Expr) -> None:
-        """Stop where ``pos`` cannot say ``count``."""
-        largest = int(np.iinfo(v.arrays["pos"].dtype.np).max)
-        if largest < 2**63 - 1:
-            b.abort_if(b.lt(b.const(largest), count), "width")
+        check_positions(b, v, total)
 
     def publish(self, b: Builder, v: LevelView, parents: Expr, size: Expr) -> None:
-        b.publish(f"{v.tensor}_pos{v.number}_out", v.arrays["pos"], b.add(parents, 1))
-        b.publish(f"{v.tensor}_crd{v.number}_out", v.arrays["crd"], size)
+        publish_segments(b, v, parents, size)
 
     # checking
 
@@ -141,7 +132,9 @@ class Compressed(Level, CanIterate, CanLocate, CanAppend):
         if crd.ndim != 1 or len(crd) < size:
             raise FormatError(f"{where}: crd has {crd.size} entries, pos ends at {size}")
         check_coordinates(crd[:size], extent, where)
-        if size > 1:
+        if not self.is_ordered:
+            check_distinct(pos, crd[:size], extent, where)
+        elif size > 1:
             bad = crd[1:size] < crd[: size - 1] if not self.unique else crd[1:size] <= crd[: size - 1]
             starts = pos[1:-1]
             starts = starts[(starts > 0) & (starts < size)]
@@ -159,11 +152,48 @@ class Compressed(Level, CanIterate, CanLocate, CanAppend):
         return np.repeat(parents, np.diff(arrays["pos"]))
 
 
-def check_index(b: Builder, v: LevelView, index: DType) -> None:
-    """Stop where coordinates of the level's extent do not fit in ``index``."""
-    largest = int(np.iinfo(index.np).max)
+def open_segments(b: Builder, v: LevelView, parents: Expr, pos: DType, crd: DType) -> None:
+    """Declare ``pos`` with a zero for each of ``parents`` and one more, and ``crd`` without room."""
+    room = b.let("room", b.add(parents, 1))
+    name = f"{v.tensor}_pos{v.number}"
+    v.arrays["pos"] = b.alloc(name, pos, room, b.const(0, pos), origin=(v.tensor, v.number, "pos"))
+    v.capacity["pos"] = b.var(f"{name}_cap", room)
+    name = f"{v.tensor}_crd{v.number}"
+    v.arrays["crd"] = b.alloc(name, crd, b.const(0), origin=(v.tensor, v.number, "crd"))
+    v.capacity["crd"] = b.var(f"{name}_cap", b.const(0))
+
+
+def publish_segments(b: Builder, v: LevelView, parents: Expr, size: Expr) -> None:
+    """Hand ``pos`` of ``parents`` parents and ``size`` coordinates to the caller."""
+    b.publish(f"{v.tensor}_pos{v.number}_out", v.arrays["pos"], b.add(parents, 1))
+    b.publish(f"{v.tensor}_crd{v.number}_out", v.arrays["crd"], size)
+
+
+def check_positions(b: Builder, v: LevelView, count: Expr) -> None:
+    """Stop where ``pos`` cannot say ``count``."""
+    largest = int(np.iinfo(v.arrays["pos"].dtype.np).max)
+    if largest < 2**63 - 1:
+        b.abort_if(b.lt(b.const(largest), count), "width")
+
+
+def check_index(b: Builder, v: LevelView, index: DType, spare: int = 0) -> None:
+    """Stop where coordinates of the level's extent, and ``spare`` more, do not fit in ``index``."""
+    largest = int(np.iinfo(index.np).max) - spare
     if largest < 2**63 - 1:
         b.abort_if(b.lt(b.const(largest), b.sub(v.extent, 1)), "width")
+
+
+def check_distinct(pos: np.ndarray, crd: np.ndarray, extent: int, where: str) -> None:
+    """Raise ``FormatError`` if a coordinate repeats beneath a parent, in whatever order."""
+    parents = np.repeat(np.arange(len(pos) - 1), np.diff(pos))
+    order = np.lexsort((crd, parents))
+    twice = (np.diff(parents[order]) == 0) & (np.diff(crd[order]) == 0)
+    if twice.any():
+        p = int(order[int(np.argmax(twice)) + 1])
+        raise FormatError(
+            f"{where}: coordinate {int(crd[p])} at position {p} repeats",
+            hint="build the tensor with sp.from_coo, which sums duplicates",
+        )
 
 
 def check_coordinates(crd: np.ndarray, extent: int, where: str) -> None:
@@ -179,4 +209,11 @@ def check_coordinates(crd: np.ndarray, extent: int, where: str) -> None:
             )
 
 
-__all__ = ["Compressed", "check_coordinates", "check_index"]
+__all__ = [
+    "Compressed",
+    "check_coordinates",
+    "check_index",
+    "check_positions",
+    "open_segments",
+    "publish_segments",
+]

@@ -45,5 +45,8 @@ class Dense(Level, CanLocate, CanInsert):
             return b.add(parent, b.mul(coord, v.scalars["stride"])), b.true
         return b.add(b.mul(parent, v.extent), coord), b.true
 
+    def insert(self, b: Builder, v: LevelView, parent: Expr, coord: Expr) -> Expr:
+        return self.locate(b, v, parent, coord)[0]
+
     def validate(self, arrays: dict[str, np.ndarray], parents: int, extent: int, where: str) -> int:
         return parents * extent

@@ -190,8 +190,10 @@ class Format:
             if isinstance(spec.type, Planned):
                 what = "" if spec.type.type == self.label else f": level type '{spec.type.type}'"
                 raise UnsupportedError(f"format '{self.label}'{what} cannot run yet")
-            if not spec.type.ordered:
-                raise UnsupportedError(f"format '{self.label}': level '{spec}', which is not ordered, cannot run yet")
+            if not spec.type.ordered and not spec.type.unique:
+                raise UnsupportedError(
+                    f"format '{self.label}': level '{spec}', which is neither ordered nor unique, cannot run yet"
+                )
         _ = self.coords
 
 

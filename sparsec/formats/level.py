@@ -22,7 +22,8 @@ routines, PLDI 2020) or in one with growth:
     ``open, link..., seal, reserve``, then ``put``.  Where positions do not hang on the counts (``needs_counts`` is
     false) nothing is counted first, and ``link`` comes after a parent's entries.
 ``CanInsert``
-    any coordinate's position exists as soon as its parent does (``locate`` never fails).
+    the level itself says where a coordinate goes (``insert``), so that they may come in any order.  With ``CanAppend``
+    that is asked instead of taking positions one after another.
 
 Properties: ``full`` (every coordinate is present), ``ordered`` (coordinates ascend beneath a parent), ``unique`` (none
 repeats beneath a parent), ``branchless`` (exactly one position for each parent), ``compact`` (positions have no gaps),
@@ -158,6 +159,23 @@ class CanIterate:
         """The coordinate stored at ``pos``, i64."""
         raise NotImplementedError
 
+    def present(self, b: Builder, v: LevelView, pos: Expr) -> Expr:
+        """Whether there is an entry at ``pos``, which lies in bounds; only levels without order may have gaps there."""
+        return b.true
+
+    def scan(self, b: Builder, v: LevelView, parent: Expr, coord: Expr) -> tuple[Expr, Expr]:
+        """(position, found) of ``coord`` beneath ``parent``, by looking at one position after another."""
+        first, end = self.bounds(b, v, parent, b.add(parent, 1))
+        pos, end = b.var("at", first), b.let("end", end)
+        found = b.var("found", b.const(False, dtypes.BOOL))
+        more = b.var("more", b.lt(pos, end))
+        with b.while_(more, note=f"scan {v.tensor}.{v.number}"):
+            b.set(found, b.op("and", b.eq(self.coordinate(b, v, pos), coord), self.present(b, v, pos)))
+            with b.if_(b.op("not", found)):
+                b.set(pos, b.add(pos, 1))
+            b.set(more, b.op("and", b.op("not", found), b.lt(pos, end)))
+        return pos, found
+
 
 class CanLocate:
     """A coordinate's position can be computed or looked up."""
@@ -170,11 +188,15 @@ class CanLocate:
 
 
 class CanInsert:
-    """Marks a locatable level whose positions all exist: ``locate`` also serves writing."""
+    """Coordinates may be written in any order."""
+
+    def insert(self, b: Builder, v: LevelView, parent: Expr, coord: Expr) -> Expr:
+        """The position where ``coord`` goes, which is not there yet."""
+        raise NotImplementedError
 
 
 class CanAppend:
-    """Results can be assembled in this level, coordinates in order beneath each parent (``spread``: in any order)."""
+    """Results can be assembled in this level, coordinates in order beneath each parent; in any with ``CanInsert``."""
 
     needs_counts: ClassVar[bool] = True
 
@@ -211,7 +233,6 @@ REGISTRY: dict[str, type[Level]] = {}
 PLANNED: dict[str, str] = {
     "range": "bands and triangles",
     "structured": "N:M groups",
-    "hashed": "a hash table",
     "runs": "runs of equal values",
     "slots": "a position without a coordinate",
     "sliced": "SELL-C-sigma slices",

@@ -14,6 +14,7 @@ from sparsec.formats.compressed import Compressed
 from sparsec.formats.dense import Dense
 from sparsec.formats.fixed import Fixed
 from sparsec.formats.format import DimVar, Format, LevelSpec
+from sparsec.formats.hashed import Hashed
 from sparsec.formats.level import Level, Planned
 from sparsec.formats.singleton import Singleton
 
@@ -79,6 +80,11 @@ def bitmap(order: int) -> Format:
     return from_levels("bitmap", (Dense(),) * (order - 1) + (Bitmap(),))
 
 
+def hashed(order: int) -> Format:
+    """Dense leading (batch) levels and rows, a hash table of the columns of each row."""
+    return from_levels("hash", (Dense(),) * (order - 1) + (Hashed(),))
+
+
 def ell(order: int, width: int) -> Format:
     """Dense leading (batch) levels and rows, room for ``width`` columns in each row."""
     return from_levels(f"ell[{width}]", (Dense(),) * (order - 1) + (Fixed(width),))
@@ -94,6 +100,7 @@ FORMATS: dict[str, tuple[int, Callable[[int], Format]]] = {
     "dcsr": (2, dcsr),
     "dcsc": (2, dcsc),
     "bitmap": (2, bitmap),
+    "hash": (2, hashed),
 }
 """Name -> (least order of the tensor, maker)."""
 
@@ -111,7 +118,6 @@ PLANNED_FORMATS = (
     "dia",
     "sell",
     "nm",
-    "hash",
     "rle",
     "band",
     "sym",

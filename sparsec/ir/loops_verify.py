@@ -410,7 +410,7 @@ def assembly(s: Assemble, scope: Scope) -> Messages:
     levels = t.format.levels if t.format is not None else ()
     if s.method == "insert":
         for spec in levels:
-            if not isinstance(spec.type, CanInsert):
+            if not (isinstance(spec.type, CanInsert) and spec.type.full):
                 yield f"'{s.tensor}' cannot be assembled by insert: level '{spec}' is not dense"
     else:
         for spec in levels:
@@ -454,7 +454,9 @@ def _scattered(s: Assemble, fmt: Format) -> Messages:
         return
     names = [i.name if isinstance(i, Index) else "" for i in node.target.indices]
     last = names[fmt.order[-1]]
-    if sorted(names) != sorted(f.index for f in nest) or (nest[0].index != last and not fmt.levels[-1].type.spread):
+    kind = fmt.levels[-1].type
+    any_order = isinstance(kind, CanInsert) or not kind.ordered
+    if sorted(names) != sorted(f.index for f in nest) or (nest[0].index != last and not any_order):
         yield f"{what}: the loops must run over its indices, that over '{last}' outermost"
     if any(f.parallel is not None or not isinstance(f.domain, Full) for f in nest):
         yield f"{what} by loops that are parallel or chunked"

@@ -41,7 +41,7 @@ BROKEN = [
     # declarations
     (SPMV, "  out y:", "  in x: f64[n] dense fill(0.0)\n  out y:", "'x' is declared twice"),
     (SPMV, "compressed[index=i32, pos=i32]", "compressed[index=i32]", "leaves its index and position widths open"),
-    (SPMV, "compressed[index=i32, pos=i32]", "bitmap", "cannot run"),
+    (SPMV, "compressed[index=i32, pos=i32]", "slots", "cannot run"),
     (SPMV, "out y: f64[m] dense fill(0.0)", "out y: f64[m] dense fill(true)", "the fill True does not fit f64"),
     # indices
     (SPMV, "forall j in n", "forall i in n", "index 'i' is bound already"),

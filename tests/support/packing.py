@@ -91,7 +91,34 @@ def _bitmap(level: Any, fibres: Fibres, extent: int, depth: int) -> Packed:
     return {"map": [node is not None for node in nodes]}, nodes
 
 
-PACKERS = {"compressed": _compressed, "fixed": _fixed, "bitmap": _bitmap}
+FACTOR = 0x9E3779B97F4A7C15
+
+
+def _hashed(level: Any, fibres: Fibres, extent: int, depth: int) -> Packed:
+    nodes: list[Node] = []
+    pos, crd = [0], []
+    for f in fibres:
+        slots = 2 if f else 0
+        while slots < len(f) * 3 // 2 + bool(f):
+            slots *= 2
+        table: list[Node] = [None] * slots
+        for node in reversed(f):
+            at = (node[depth] * FACTOR % 2**64 >> 32) % slots
+            while table[at] is not None:
+                at = (at + 1) % slots
+            table[at] = node
+        nodes += table
+        pos.append(len(nodes))
+        crd += [-1 if node is None else node[depth] for node in table]
+    return {"pos": pos, "crd": np.array(crd, np.int64)}, nodes
+
+
+def _shuffled(level: Any, fibres: Fibres, extent: int, depth: int) -> Packed:
+    """Coordinates of an unordered level come in no order: the last first."""
+    return _compressed(level, fibres if level.ordered else [f[::-1] for f in fibres], extent, depth)
+
+
+PACKERS = {"compressed": _shuffled, "fixed": _fixed, "bitmap": _bitmap, "hashed": _hashed}
 
 
 def unpack(
@@ -165,7 +192,29 @@ def _from_bitmap(level: Any, arrays: dict[str, Array], nodes: list[Node], extent
     return [[c if flags[p * extent + c] else None for c in range(extent)] for p in range(len(nodes))]
 
 
-UNPACKERS = {"compressed": _from_compressed, "fixed": _from_fixed, "bitmap": _from_bitmap}
+def _from_hashed(level: Any, arrays: dict[str, Array], nodes: list[Node], extent: int, where: str) -> Coordinates:
+    pos, crd = arrays["pos"], arrays["crd"]
+    empty = np.array(-1).astype(crd.dtype)
+    assert len(pos) == len(nodes) + 1 and len(crd) == pos[-1], f"{where}: pos is {pos} for {len(crd)} slots"
+    out: Coordinates = []
+    for p in range(len(nodes)):
+        table = crd[pos[p] : pos[p + 1]]
+        assert not len(table) or (table == empty).any(), f"{where}: no empty slot in {table}"
+        for slot, c in enumerate(table):
+            if c == empty:
+                continue
+            at = (int(c) * FACTOR % 2**64 >> 32) % len(table)
+            while table[at] != c:
+                assert table[at] != empty, f"{where}: {c} is not found in {table}"
+                at = (at + 1) % len(table)
+            assert at == slot and 0 <= c < extent, f"{where}: {c} in {table}"
+        out.append([None if c == empty else int(c) for c in table])
+    return out
+
+
+UNPACKERS = {
+    "compressed": _from_compressed, "fixed": _from_fixed, "bitmap": _from_bitmap, "hashed": _from_hashed,
+}  # fmt: skip
 
 
 def arguments(

@@ -18,6 +18,7 @@ from sparsec.formats.compressed import Compressed
 from sparsec.formats.dense import Dense
 from sparsec.formats.fixed import Fixed
 from sparsec.formats.format import Format
+from sparsec.formats.hashed import Hashed
 from sparsec.formats.level import Level
 from sparsec.formats.named import dense, from_levels, named_format
 from sparsec.formats.singleton import Singleton
@@ -42,7 +43,7 @@ Array = np.ndarray[Any, np.dtype[Any]]
 DIMS = ("p", "q", "r")
 FREE, REDUCED = "ijkl", "abcd"
 EXTENTS = (0, 1, 2, 3, 5)
-LEVELS = (Compressed(), Dense(), Compressed(), Dense(), Fixed(max(EXTENTS)), Bitmap())
+LEVELS = (Compressed(), Dense(), Compressed(), Dense(), Fixed(max(EXTENTS)), Bitmap(), Compressed(is_ordered=False))
 """What a map is drawn from; a singleton needs a level of its own above it."""
 
 
@@ -54,13 +55,16 @@ def formats(draw: st.DrawFn, order: int) -> Format:
     """Any format of this order that issue 3 runs, widths included."""
     if order == 0:
         return dense(0)
-    kind = draw(st.sampled_from(["dense", "named", "named", "map", "map"]))
+    kind = draw(st.sampled_from(["dense", "named", "named", "map", "map", "map", "hash"]))
     if kind == "dense":
         return dense(order)
     if kind == "named":
         names = ["csf", "coo"] + (["csr", "csc", "dcsr", "dcsc"] if order >= 2 else [])
         return named_format(draw(st.sampled_from(names)), order).concrete()
     index, pos = draw(st.sampled_from([(I32, I32), (I32, I32), (I64, I64), (U8, I32), (I16, U32)]))
+    if kind == "hash":
+        turned = tuple(draw(st.permutations(range(order))))
+        return from_levels(None, (*(Dense(),) * (order - 1), Hashed()), turned).concrete(index, pos)
     tail = draw(st.integers(2, order)) if order >= 2 and draw(st.booleans()) else 0
     levels: list[Level] = [draw(st.sampled_from(LEVELS)) for _ in range(order - tail)]
     if tail:
