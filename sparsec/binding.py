@@ -56,6 +56,8 @@ def bind(t: TensorDecl, given: Any, *, contiguous: bool = False) -> Bound:
             return bind_array(t, array, contiguous)
         _check_order(t, array.ndim)
         return _bind_storage(t, from_dense(array, t.format, t.fill, t.dtype))
+    if knobs().checks("bounds"):  # somebody may have written into its arrays
+        storage.validate(f"operand '{t.name}'")
     _check_order(t, len(storage.shape))
     _check_dtype(t, storage.dtype)
     if own_fill(given) and not _same(storage.fill, t.fill):
@@ -72,8 +74,6 @@ def _bind_storage(t: TensorDecl, storage: Storage) -> Bound:
     assert t.format is not None
     if not fits(storage.format, t.format):
         storage = convert(storage, t.format)
-    elif knobs().checks("bounds"):
-        storage.validate()
     return Bound(storage.format.normal(), storage.shape, storage.addresses, storage)
 
 

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from sparsec.errors import BackendError
+from sparsec.ir.buffer import ABORT_CODES
 from sparsec.ir.tensor import Program
 from sparsec.ir.tensor_values import real_parts
 from sparsec.knobs import knobs
@@ -29,6 +30,7 @@ from sparsec.runtime.storage import Storage
 if TYPE_CHECKING:
     from sparsec.ir import loops
     from sparsec.ir.buffer import Module
+    from sparsec.passes.bounds import Checked
 
 LOG = logging.getLogger("sparsec.driver")
 T = TypeVar("T")
@@ -49,6 +51,7 @@ class Compiled:
         self.slots = signature(program)
         self.times: dict[str, float] = {}
         self.runner: Any = None
+        self.checks_bounds = backend != "interp" and knobs().checks("bounds")  # the interpreter always does
         if nest is not None:
             self.__dict__["loops"] = nest
         if backend == "cpu":
@@ -77,6 +80,18 @@ class Compiled:
         module = self.module
         return self._timed("expand", lambda: for_machine(module))
 
+    @cached_property
+    def checked(self) -> Checked:
+        """The machine's module with every access checked, for ``SPARSEC_CHECK=bounds``."""
+        from sparsec.passes.bounds import check_bounds
+
+        return check_bounds(self.machine_module)
+
+    @property
+    def final_module(self) -> Module:
+        """What the backend gets."""
+        return self.checked.module if self.checks_bounds else self.machine_module
+
     def _timed(self, step: str, make: Callable[[], T]) -> T:
         start = perf_counter()
         made = make()
@@ -93,14 +108,14 @@ class Compiled:
         if found is not None:
             artifact = self._timed("load", lambda: cpu.load(found[0]))
         else:
-            artifact = cpu.compile_module(self.machine_module)
+            artifact = cpu.compile_module(self.final_module)
             self.times.update(artifact.statistics)
             cache.put(key, artifact.object_bytes, {})
         self.runner = artifact
 
     def _cache_key(self) -> str:
         source = repr(self.__dict__.get("loops") or self.program)
-        return f"{source}\0{'bounds' if knobs().checks('bounds') else ''}"
+        return f"{source}\0{'bounds' if self.checks_bounds else ''}"
 
     def _prepare_other(self) -> None:
         from sparsec.backends import backend
@@ -112,10 +127,10 @@ class Compiled:
         if kind == "c":
             from sparsec.backends.c import emit_c
 
-            return emit_c(self.machine_module)
+            return emit_c(self.final_module)
         from sparsec.backends import cpu
 
-        return cpu.source(self.machine_module, kind)
+        return cpu.source(self.final_module, kind)
 
     def run(self, call: Call, threads: int | None = None) -> dict[str, Storage]:
         """Run on a call's operands; fills ``call.outs`` and gives the sparse results.
@@ -125,10 +140,13 @@ class Compiled:
         if self.backend != "cpu":
             return self._run_by_name(call)
         numbers = call.block(self.slots)
+        fault = np.zeros(3, np.int64)
+        if self.checks_bounds:
+            numbers += [*call.lengths(self.slots), fault.ctypes.data]
         block = (ctypes.c_int64 * len(numbers))(*numbers)
         status = self.runner.run(block, threads)
         if status:
-            raise Stopped(status)
+            raise Stopped(status, self.checked.describe(fault) if fault.any() else None)
         return self.published(block, call)
 
     def published(self, block: ctypes.Array[ctypes.c_int64], call: Call) -> dict[str, Storage]:
@@ -166,8 +184,11 @@ class Compiled:
         given = iter([a for arrays in call.arrays for a in arrays])
         args: dict[str, Any] = {}
         results: list[str] = []
-        for slot, p in zip(self.slots, self.machine_module.entry.params, strict=True):
-            name = p.buffer.name if hasattr(p, "buffer") else p.var.name
+        names = [p.buffer.name if hasattr(p, "buffer") else p.var.name for p in self.final_module.entry.params]
+        fault = np.zeros(3, np.int64)
+        if self.checks_bounds:
+            args = dict(zip(names[len(self.slots) :], [*call.lengths(self.slots), fault], strict=True))
+        for slot, name in zip(self.slots, names, strict=False):
             match slot.kind:
                 case "in":
                     args[name] = real_parts(next(given).reshape(-1))
@@ -177,7 +198,12 @@ class Compiled:
                     args[name] = call.dims[slot.tensor]
                 case "result":
                     results.append(name)
-        made = self.runner.run(self.machine_module, args)
+        try:
+            made = self.runner.run(self.final_module, args)
+        except BackendError:
+            if fault.any():
+                raise Stopped(ABORT_CODES["bounds"], self.checked.describe(fault)) from None
+            raise
         types = [slot.dtype.np for slot in self.slots if slot.kind == "result" and slot.dtype is not None]
         return self._assembled([made[name].view(t) for name, t in zip(results, types, strict=True)], call)
 
@@ -210,15 +236,20 @@ class Call:
         return out
 
 
+    def lengths(self, slots: tuple[Slot, ...]) -> list[int]:
+        """The elements of each array that is passed, as a module without complex values counts them."""
+        given = iter([a for arrays in self.arrays for a in arrays])
+        arrays = (next(given) if s.kind == "in" else self.outs[s.tensor] for s in slots if s.kind in ("in", "out"))
+        return [a.size * (2 if a.dtype.kind == "c" else 1) for a in arrays]
+
+
 class Stopped(BackendError):
-    """A kernel stopped by itself; ``reason`` is one of ``ABORT_CODES``."""
+    """A kernel stopped by itself; ``reason`` is one of ``ABORT_CODES``, ``said`` what it told of it."""
 
-    def __init__(self, status: int) -> None:
-        from sparsec.ir.buffer import ABORT_CODES
-
+    def __init__(self, status: int, said: str | None = None) -> None:
         self.reason = next((name for name, code in ABORT_CODES.items() if code == status), str(status))
         message, hint = _REASONS.get(self.reason, (f"the kernel stopped with '{self.reason}'", None))
-        super().__init__(message, hint=hint)
+        super().__init__(said or message, hint=hint)
 
 
 _REASONS: dict[str, tuple[str, str | None]] = {

@@ -149,7 +149,7 @@ class Kernel:
         self, program: Program, sources: Sequence[str], named: Mapping[str, Any], starts: Mapping[str, Any]
     ) -> list[Bound]:
         """What the caller passed for every operand of ``program``, by the name that the caller knows it by."""
-        contiguous = self.backend != "cpu" or self._nest is not None
+        contiguous = self.backend != "cpu" or self._nest is not None or knobs().checks("bounds")
         out = []
         for t, name in zip(program.operands, sources, strict=True):
             decl = t if t.name == name else replace(t, name=name)

@@ -15,16 +15,13 @@ from sparsec.backends.cpu.statements import Emitter, from_memory, pointer_attrib
 from sparsec.ir.buffer import BufferParam, Function, Module, Param
 
 
-def emit_module(module: Module, *, bounds: bool = False) -> ModuleText:
-    """The LLVM IR of ``module`` (``.text()``); raises ``UnsupportedError`` for types that it cannot compute with.
-
-    With ``bounds``, accesses to buffers that the module allocates itself are checked while it runs.
-    """
+def emit_module(module: Module) -> ModuleText:
+    """The LLVM IR of ``module`` (``.text()``); raises ``UnsupportedError`` for types that it cannot compute with."""
     text = ModuleText()
     functions = {f.name: f for f in module.functions}
     _emit_entry(text, module.entry)
     for f in module.functions:
-        _emit_function(text, f, functions, bounds)
+        _emit_function(text, f, functions)
     return text
 
 
@@ -58,8 +55,8 @@ def _emit_entry(text: ModuleText, f: Function) -> None:
     text.functions.append(f"define i64 @{ENTRY}(ptr %args, i64 %threads) nounwind {{\n{body}\n}}")
 
 
-def _emit_function(text: ModuleText, f: Function, functions: dict[str, Function], bounds: bool) -> None:
-    e = Emitter(text, f.name, functions, bounds, emit_parallel)
+def _emit_function(text: ModuleText, f: Function, functions: dict[str, Function]) -> None:
+    e = Emitter(text, f.name, functions, emit_parallel)
     params = ["i64 %threads"]
     for n, p in enumerate(f.params):
         name = f"%p{n}"

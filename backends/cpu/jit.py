@@ -22,7 +22,7 @@ import numpy as np
 
 from sparsec.backends.cpu.team import TEAM_RUN, team
 from sparsec.errors import BackendError
-from sparsec.knobs import knobs, thread_count
+from sparsec.knobs import thread_count
 
 if TYPE_CHECKING:
     from sparsec.ir.buffer import Module
@@ -208,7 +208,7 @@ def _render(text: str, kind: str) -> str:
 def _emit(module: Module) -> str:
     from sparsec.backends.cpu.emit import emit_module  # code from the disk needs no emitter
 
-    return emit_module(module, bounds=knobs().checks("bounds")).text()
+    return emit_module(module).text()
 
 
 def compile_module(module: Module) -> Artifact:

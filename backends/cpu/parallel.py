@@ -70,7 +70,7 @@ def _launch(e: Emitter, worker: Emitter, lo: str, hi: str, grain: str) -> None:
 
 def _emit_worker(e: Emitter, s: ParallelFor) -> Emitter:
     e.module.workers += 1
-    w = Emitter(e.module, f"w{e.module.workers}", e.functions, e.bounds, e.emit_parallel, e)
+    w = Emitter(e.module, f"w{e.module.workers}", e.functions, e.emit_parallel, e)
     c = w.c
     header = "{ " + _HEADER + " }"
     status, following = _field(c, header, "%context", _STATUS), _field(c, header, "%context", _NEXT)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from sparsec.backends.cpu.bfloat import narrow, widen
-from sparsec.backends.cpu.code import Code, ModuleText, literal, ll, memory_suffix, memory_type, quoted, with_dtype
+from sparsec.backends.cpu.code import Code, ModuleText, literal, ll, memory_suffix, memory_type, quoted
 from sparsec.backends.cpu.ops import emit_op
 from sparsec.errors import BackendError
 from sparsec.ir.buffer import (
@@ -129,14 +129,12 @@ class Emitter:
         module: ModuleText,
         name: str,
         functions: dict[str, Function],
-        bounds: bool,
         parallel: Callable[[Emitter, ParallelFor], None],
         parent: Emitter | None = None,
     ) -> None:
         self.module = module
         self.name = name
         self.functions = functions
-        self.bounds = bounds
         self.emit_parallel = parallel
         self.parent = parent
         self.threads = "%threads" if parent is None else "1"
@@ -222,15 +220,6 @@ class Emitter:
             self.pointers[name] = self._capture(name, f"ptr {attributes}", value)
         return self.pointers[name]
 
-    def length(self, name: str) -> str | None:
-        """The elements a buffer has, where that is known (with ``bounds`` alone)."""
-        key = f"{name}.length"
-        if key in self.slots or key in self.values:
-            return self.value_of(key, I64)
-        if self.parent is not None and self.parent.length(name) is not None:
-            return self.value_of(key, I64)
-        return None
-
     # expressions
 
     def expr(self, e: Expr) -> str:
@@ -254,7 +243,6 @@ class Emitter:
         c, t = self.c, e.type
         at = self.expr(e.index)
         mask = None if e.mask is None else self.expr(e.mask)
-        self.check(e.buffer, e.index, at, t, mask)
         where = self.address(e.buffer, e.index, at)
         value = self.load_from(where, e.buffer, isinstance(e.index.type, Vec), t, mask)
         return from_memory(c, value, t)
@@ -288,25 +276,6 @@ class Emitter:
         c.jump(done)
         c.start(done)
         return c.ins(f"phi {ll(e.type)} [ {value}, %{after} ], [ {literal(0, e.type)}, %{before} ]")
-
-    def check(self, buffer: Buffer, index: Expr, at: str, t: Type, mask: str | None) -> None:
-        """With ``bounds``: abort where a lane that is on lies outside a buffer of known length."""
-        if not self.bounds or (length := self.length(buffer.name)) is None:
-            return
-        c, it = self.c, index.type
-        if isinstance(t, Vec) and not isinstance(it, Vec):
-            lanes = with_dtype(t, I64)
-            steps = emit_op(c, "iota", [], lanes, lanes)
-            at, it = c.ins(f"add {ll(lanes)} {emit_op(c, 'splat', [at], I64, lanes)}, {steps}"), lanes
-        if isinstance(it, Vec):
-            length = emit_op(c, "splat", [length], I64, with_dtype(it, I64))
-        bad = c.ins(f"icmp uge {ll(it)} {at}, {length}")
-        if isinstance(it, Vec):
-            bits = with_dtype(it, BOOL)
-            if mask is not None:
-                bad = c.ins(f"and {ll(bits)} {bad}, {mask}")
-            bad = emit_op(c, "reduce_max", [bad], bits, BOOL)
-        self.abort_if(bad, str(ABORT_CODES["bounds"]))
 
     # statements
 
@@ -344,7 +313,6 @@ class Emitter:
         at = self.expr(s.index)
         value = self.expr(s.value)
         mask = None if s.mask is None else self.expr(s.mask)
-        self.check(s.buffer, s.index, at, t, mask)
         where = self.address(s.buffer, s.index, at)
         self.store_to(where, s.buffer, isinstance(s.index.type, Vec), value, t, mask)
 
@@ -469,13 +437,6 @@ class Emitter:
         self.module.helpers.setdefault("huge_pages", _HUGE_PAGES)
         self.c.do(f"call void @huge_pages(ptr {memory}, i64 {bytes_})")
 
-    def set_length(self, buffer: Buffer, size: str) -> None:
-        if self.bounds:
-            key = f"{buffer.name}.length"
-            slot = self.slots.setdefault(key, "") or self.c.slot("i64")
-            self.slots[key] = slot
-            self.c.do(f"store i64 {size}, ptr {slot}")
-
     def alloc(self, s: Alloc) -> None:
         c, element, nbytes = self.c, memory_type(s.buffer.dtype), s.buffer.dtype.nbytes
         size = self.expr(s.size)
@@ -506,7 +467,6 @@ class Emitter:
             self.abort_if(c.ins(f"icmp eq ptr {memory}, null"), "1")
             self.huge_pages(memory, bytes_)
             c.do(f"store ptr {memory}, ptr {slot}")
-        self.set_length(s.buffer, size)
         if init is not None and not (zero and not on_stack):
             self.fill(s.buffer, size, init)
 
@@ -537,7 +497,6 @@ class Emitter:
         self.huge_pages(memory, bytes_)
         c.do(f"store ptr {memory}, ptr {slot}")
         c.do(f"store i64 {size}, ptr {self.slots[s.capacity.name]}")
-        self.set_length(s.buffer, size)
         c.jump(done)
         c.start(done)
 
@@ -570,7 +529,6 @@ class Emitter:
 
     def atomic_add(self, s: AtomicAdd) -> None:
         at, value = self.expr(s.index), self.expr(s.value)
-        self.check(s.buffer, s.index, at, s.value.type, None)
         where = self.address(s.buffer, s.index, at)
         self.c.ins(f"atomicrmw add ptr {where}, {ll(s.value.type)} {value} monotonic")
 

@@ -34,7 +34,7 @@ Grammar of the textual form (``buffer_text.py`` prints and parses it)::
 
 ``For`` variables, sizes and addresses are i64.  Index arithmetic is never done in a narrower type: a load of a
 narrow index is cast at once.  Every local is declared once in a function.  Loads and stores are in bounds by
-construction; ``SPARSEC_CHECK=bounds`` makes backends verify it.
+construction; ``SPARSEC_CHECK=bounds`` puts a check before each (``passes/bounds.py``).
 """
 
 from __future__ import annotations

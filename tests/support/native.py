@@ -10,25 +10,28 @@ import numpy as np
 from sparsec.backends import cpu
 from sparsec.errors import BackendError
 from sparsec.ir.buffer import ABORT_CODES, Buffer, Module, ScalarParam
-from sparsec.knobs import scope
+from sparsec.ir.tensor_values import real_parts
+from sparsec.passes.bounds import FAULT, check_bounds
 from sparsec.passes.parts import split_complex
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
 
 class Native:
-    """A compiled module; every access is checked where ``bounds``."""
+    """A compiled module; every access is checked where ``bounds``, and an error says what the check found."""
 
     def __init__(self, module: Module, bounds: bool = False) -> None:
         self.module = module
-        self.split = split_complex(module)
-        with scope(check={"bounds"} if bounds else set()):
-            self.artifact = cpu.compile_module(self.split)
+        split = split_complex(module)
+        self.checked = check_bounds(split) if bounds else None
+        self.artifact = cpu.compile_module(split if self.checked is None else self.checked.module)
 
     def __call__(self, module: Module, args: dict[str, Any]) -> dict[str, Array]:
         assert module is self.module
         params = module.entry.params
-        block = (ctypes.c_int64 * (2 * len(params) + 1))()
+        block = (ctypes.c_int64 * (3 * len(params) + 2))()
+        lengths: list[int] = []
+        fault = np.zeros(FAULT, np.int64)
         results: list[tuple[int, Buffer]] = []
         slot = 0
         for p in params:
@@ -41,9 +44,13 @@ class Native:
                 array = args[p.buffer.name]
                 assert array.flags.c_contiguous and array.dtype == p.buffer.dtype.np
                 block[slot] = array.ctypes.data
+                lengths.append(real_parts(array).size)
             slot += 1
+        if self.checked is not None:
+            block[slot : slot + len(lengths) + 1] = [*lengths, fault.ctypes.data]
         status = self.artifact.run(block)
         if status:
             code = next(c for c, n in ABORT_CODES.items() if n == status)
-            raise BackendError(f"the kernel stopped with '{code}'")
+            said = self.checked.describe(fault) if self.checked is not None and fault.any() else None
+            raise BackendError(said or f"the kernel stopped with '{code}'")
         return {b.name: cpu.adopt(block[at], block[at + 1], b.dtype.part.np).view(b.dtype.np) for at, b in results}
