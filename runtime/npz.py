@@ -1,7 +1,8 @@
 """``.npz`` files: SciPy's layout where it can hold the tensor, so that SciPy reads them too; our own for the rest.
 
 Ours has the arrays ``sparsec`` (a version), ``format`` (text), ``dtype``, ``shape``, ``fill``, ``values``, and for each
-level its arrays as ``<level>.<role>``.  Nothing is unpickled.
+level its arrays as ``<level>.<role>``; for encoded values also ``count``, ``scale`` and ``zero``.  Nothing is
+unpickled.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from sparsec.errors import FileError
 from sparsec.ir.dtypes import BF16, F16, dtype
 from sparsec.ir.text import Cursor, format_text
 from sparsec.runtime.outside import operand_storage
-from sparsec.runtime.storage import Storage, adopt, as_shape
+from sparsec.runtime.storage import Codes, Storage, adopt, as_shape, plain
 
 VERSION = 1
 
@@ -57,25 +58,32 @@ def _ours(path: Path, arrays: dict[str, np.ndarray]) -> Storage:
     cursor.finish()
     fmt.require_runnable()
     values = take("values")
-    if values.dtype != values_dtype.np:
+    codes = None
+    if fmt.values is not None:
+        codes = Codes(int(take("count")), plain(take("scale")), plain(take("zero")))
+    elif values.dtype != values_dtype.np:
         raise FileError(f"'{path}': the values have dtype {values.dtype}, not {values_dtype}")
     levels: list[dict[str, Any]] = [
         {role: take(f"{n}.{role}") for role in spec.type.arrays()} for n, spec in enumerate(fmt.levels)
     ]
-    return adopt(fmt, shape, take("fill").item(), levels, values, dtype=values_dtype)
+    return adopt(fmt, shape, take("fill").item(), levels, values, dtype=values_dtype, codes=codes)
 
 
 def write(stream: IO[bytes], storage: Storage) -> None:
     """Any storage."""
     from sparsec.runtime.scipy_bridge import kind, to_scipy
 
+    codes = storage.codes
     natural = kind(storage) in ("csr", "csc") or storage.format.dim_order == tuple(range(storage.ndim))
-    if kind(storage) and natural and storage.ndim == 2 and storage.fill == 0 and storage.dtype not in (F16, BF16):
+    plainly = codes is None and storage.fill == 0 and storage.dtype not in (F16, BF16)
+    if plainly and kind(storage) and natural and storage.ndim == 2:
         from scipy.sparse import save_npz
 
         save_npz(stream, to_scipy(storage))
         return
     levels = {f"{n}.{role}": a for n, arrays in enumerate(storage.levels) for role, a in arrays.items()}
+    if codes is not None:
+        levels |= {"count": np.array(codes.count), "scale": codes.scale, "zero": codes.zero}
     np.savez_compressed(
         stream,
         allow_pickle=False,

@@ -23,12 +23,22 @@ from sparsec.ir.dtypes import BF16, I32, DType, from_numpy
 Scalar = bool | int | float | complex
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Codes:
+    """Of encoded values: how many there are, and the scale and zero point of each group."""
+
+    count: int
+    scale: np.ndarray
+    zero: np.ndarray
+
+
 @dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Storage:
     """Level arrays over NumPy buffers.
 
     ``format`` is concrete: its widths are the arrays' dtypes.  ``levels`` holds for each level its arrays by role, in
-    the order of ``Level.arrays()``; ``values`` one element (``dtype.np``) for each position of the last level.
+    the order of ``Level.arrays()``; ``values`` one element (``dtype.np``) for each position of the last level.  Where
+    the format encodes its values, they hold the codes as bytes, and ``codes`` what belongs to them.
     """
 
     format: Format
@@ -37,6 +47,7 @@ class Storage:
     fill: Scalar
     levels: tuple[dict[str, np.ndarray], ...]
     values: np.ndarray
+    codes: Codes | None = None
     _addresses: list[int] | None = field(default=None, init=False, repr=False)
 
     @property
@@ -44,10 +55,15 @@ class Storage:
         return len(self.shape)
 
     @property
+    def positions(self) -> int:
+        """The places of the last level, each with a value."""
+        return len(self.values) if self.codes is None else self.codes.count
+
+    @property
     def nnz(self) -> int:
         """Stored entries, whatever their value."""
         if all(spec.type.compact for spec in self.format.levels):
-            return len(self.values)
+            return self.positions
         live = np.ones(1, bool)
         extents = self.format.level_shape(self.shape)
         for spec, arrays, extent in zip(self.format.levels, self.levels, extents, strict=True):
@@ -61,7 +77,8 @@ class Storage:
     @property
     def buffers(self) -> list[np.ndarray]:
         """The arrays in the order of a kernel's arguments: level by level, role by role, the values last."""
-        return [*(a for arrays in self.levels for a in arrays.values()), self.values]
+        more = () if self.codes is None else (self.codes.scale, self.codes.zero)
+        return [*(a for arrays in self.levels for a in arrays.values()), self.values, *more]
 
     @property
     def addresses(self) -> list[int]:
@@ -114,10 +131,25 @@ class Storage:
             for role, array in arrays.items():
                 _check_array(array, types[role], f"{where}: {role}")
             positions = spec.type.validate(arrays, positions, extent, where)
-        _check_array(self.values, self.dtype, f"{name}: values")
-        if len(self.values) != positions:
-            raise FormatError(f"{name}: {len(self.values)} values for {positions} positions")
+        if fmt.values is None and self.codes is None:
+            _check_array(self.values, self.dtype, f"{name}: values")
+        else:
+            self._validate_codes(name)
+        if self.positions != positions:
+            raise FormatError(f"{name}: {self.positions} values for {positions} positions")
         self._validate_lists(name)
+
+    def _validate_codes(self, name: str) -> None:
+        """Codes, scales and zero points are there, and as many as the encoding says."""
+        encoding, codes = self.format.values, self.codes
+        if encoding is None or codes is None:
+            raise FormatError(f"{name}: encoded values in a format that has none, or the other way round")
+        types, groups = encoding.arrays(self.dtype), encoding.groups(codes.count)
+        wanted = {"vals": encoding.nbytes(codes.count), "scale": groups, "zero": groups}
+        for (role, length), array in zip(wanted.items(), (self.values, codes.scale, codes.zero), strict=True):
+            _check_array(array, types[role], f"{name}: {role}")
+            if len(array) != length:
+                raise FormatError(f"{name}: {role} has {len(array)} elements, {codes.count} values need {length}")
 
     def _validate_lists(self, name: str) -> None:
         """Entries of a coordinate list ascend: no level sees that alone, its own coordinates may repeat."""
@@ -150,7 +182,7 @@ class Storage:
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Addresses are of this process.
-        return Storage, (self.format, self.shape, self.dtype, self.fill, self.levels, self.values)
+        return Storage, (self.format, self.shape, self.dtype, self.fill, self.levels, self.values, self.codes)
 
 
 def adopt(
@@ -161,6 +193,7 @@ def adopt(
     values: Any,
     *,
     dtype: DType | None = None,
+    codes: Codes | None = None,
     name: str = "tensor",
 ) -> Storage:
     """Arrays from outside as a ``Storage``, shared where they fit and copied where they don't; validated.
@@ -186,7 +219,7 @@ def adopt(
     if dtype is None:
         dtype = from_numpy(values.dtype)
     concrete = dataclasses.replace(format, levels=tuple(specs))
-    storage = Storage(concrete, as_shape(shape), dtype, as_fill(fill, dtype), tuple(held), values)
+    storage = Storage(concrete, as_shape(shape), dtype, as_fill(fill, dtype), tuple(held), values, codes)
     storage.validate(name)
     return storage
 
@@ -281,5 +314,5 @@ def _check_array(array: object, dtype: DType, where: str) -> None:
 
 
 __all__ = [
-    "Scalar", "Storage", "adopt", "as_fill", "as_shape", "index_array", "is_list", "narrow", "plain",
+    "Codes", "Scalar", "Storage", "adopt", "as_fill", "as_shape", "index_array", "is_list", "narrow", "plain",
 ]

@@ -52,6 +52,8 @@ def bind(t: TensorDecl, given: Any, *, contiguous: bool = False) -> Bound:
     storage = operand_storage(given)
     if storage is None:
         array = _array(t, given)
+        if t.format.values is not None:
+            raise _not_encoded(t)
         if t.format.is_dense:
             return bind_array(t, array, contiguous)
         _check_order(t, array.ndim)
@@ -65,13 +67,23 @@ def bind(t: TensorDecl, given: Any, *, contiguous: bool = False) -> Bound:
             f"operand '{t.name}' has fill value {storage.fill}, the program declares {t.fill}",
             hint=f"declare it with fill({storage.fill})",
         )
-    if t.format.is_dense:
+    if t.format.is_dense and t.format.values is None:
         return bind_array(t, dense_view(convert(storage, dense(t.ndim))), contiguous)
     return _bind_storage(t, storage)
 
 
+def _not_encoded(t: TensorDecl) -> FormatError:
+    assert t.format is not None
+    return FormatError(
+        f"operand '{t.name}' is declared '{t.format.label}', and is stored otherwise: encoding it would lose digits",
+        hint=f"{t.name}.convert('{t.format.label}', lossy=True) encodes it, and says the error it makes",
+    )
+
+
 def _bind_storage(t: TensorDecl, storage: Storage) -> Bound:
     assert t.format is not None
+    if t.format.values is not None and not fits(storage.format, t.format):
+        raise _not_encoded(t)
     if not fits(storage.format, t.format):
         storage = convert(storage, t.format)
     return Bound(storage.format.normal(), storage.shape, storage.addresses, storage)

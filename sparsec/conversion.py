@@ -13,6 +13,7 @@ from sparsec.formats.named import coo
 from sparsec.ir import dtypes
 from sparsec.ir.tensor import Access, Assign, Index, IndexDecl, Program, TensorDecl
 from sparsec.runtime.entries import check_dense, coo_format, dense_view, from_dense, scatter
+from sparsec.runtime.quantised import decode, encode
 from sparsec.runtime.storage import Storage
 
 _RAW = {1: dtypes.U8, 2: dtypes.U16, 4: dtypes.U32, 8: dtypes.U64}
@@ -34,6 +35,13 @@ def convert(storage: Storage, format: Format) -> Storage:
     target = with_widths(format, storage.shape, wide=False)
     if fits(storage.format, format):
         return storage
+    if format.values is not None:
+        raise FormatError(
+            f"values({format.values}) would lose digits",
+            hint="A.convert(..., lossy=True) encodes them, and says the error it makes",
+        )
+    if storage.codes is not None:
+        return convert(decode(storage), format)
     if storage.format.is_dense:
         if format.is_dense:
             return _dense(dense_view(storage), storage, target)
@@ -52,9 +60,21 @@ def convert(storage: Storage, format: Format) -> Storage:
     raise FormatError(f"the tensor has more entries than the positions of '{format}' can count", hint="declare pos=i64")
 
 
+def convert_lossily(storage: Storage, format: Format) -> tuple[Storage, float]:
+    """``storage`` in a format that may not hold it as it is, and the relative error that this makes (Frobenius norm).
+
+    Raises what ``convert`` and ``quantised.encode`` raise.
+    """
+    if format.values is None or fits(storage.format, format):
+        return convert(storage, format), 0.0
+    return encode(convert(storage, format.plain()), format.values)
+
+
 def fits(have: Format, want: Format) -> bool:
     """Whether a tensor stored as ``have`` can stand where ``want``, whose widths may be open, is asked for."""
     if have.ndim != want.ndim or len(have.levels) != len(want.levels):
+        return False
+    if have.values != want.values:
         return False
     have, want = have.normal(), want.normal()
     for a, b in zip(have.levels, want.levels, strict=True):
@@ -153,4 +173,4 @@ def _copy_program(source: Format, target: Format, t: dtypes.DType, fill: int) ->
     )
 
 
-__all__ = ["convert", "fits", "with_widths"]
+__all__ = ["convert", "convert_lossily", "fits", "with_widths"]

@@ -49,6 +49,8 @@ def write(path: str | os.PathLike[str], obj: Any) -> None:
 
 def _listed(given: Tensor, kind: str) -> Storage:
     """The storage as text files want it: a list of entries, or for Matrix Market a dense matrix."""
+    if given.storage.codes is not None:
+        given = given.convert(given.storage.format.plain())
     dense = given.storage.format.is_dense
     if is_list(given.storage.format) or (dense and (kind == "matrix_market" or not given.ndim)):
         return given.storage

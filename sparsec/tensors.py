@@ -31,12 +31,14 @@ class Tensor(Operators):
     Nothing makes a tensor dense but ``numpy()`` and ``convert("dense")``.
     """
 
-    __slots__ = ("__weakref__", "storage")
+    __slots__ = ("__weakref__", "conversion_error", "storage")
 
     def __init__(self, storage: Storage) -> None:
         if not isinstance(storage, Storage):
             raise TypeError_(f"Tensor wraps a Storage, not {type(storage).__name__}", hint="sp.tensor(obj) makes one")
         self.storage = storage
+        self.conversion_error: float | None = None
+        """Of a tensor that a lossy conversion made: the norm of what it changed over the norm of what it was given."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -89,12 +91,21 @@ class Tensor(Operators):
 
     def _entries(self) -> Storage:
         """The stored entries as storage that knows its coordinates."""
-        fmt = self.storage.format
+        stored = self._decoded()
+        fmt = stored.format
         if fmt.is_dense or is_list(fmt):
-            return self.storage
+            return stored
         from sparsec.conversion import convert
 
-        return convert(self.storage, entries.coo_format(fmt.dim_order))
+        return convert(stored, entries.coo_format(fmt.dim_order))
+
+    def _decoded(self) -> Storage:
+        """The storage with plain values."""
+        if self.storage.codes is None:
+            return self.storage
+        from sparsec.runtime.quantised import decode
+
+        return decode(self.storage)
 
     def _plain(self, values: np.ndarray) -> np.ndarray:
         return from_storage(values, BF16) if self.storage.dtype is BF16 else values
@@ -105,40 +116,53 @@ class Tensor(Operators):
         Raises ``ShapeError`` if it is too large.
         """
         if self.storage.format.is_dense:
-            return self._plain(entries.dense_view(self.storage))
+            return self._plain(entries.dense_view(self._decoded()))
         entries.check_dense(self.storage)
         return self._plain(entries.scatter(self._entries()))
 
-    def convert(self, format: str | Format) -> Tensor:
+    def convert(self, format: str | Format, *, lossy: bool = False) -> Tensor:
         """The same tensor in another format, by generated code; itself if it is stored so already.
 
-        A dense tensor becomes sparse by leaving out what equals its fill; every other entry stays stored.
+        A dense tensor becomes sparse by leaving out what equals its fill; every other entry stays stored.  With
+        ``lossy`` the format may be one that cannot hold the tensor as it is (``csr values(q4[64])``); the one made then
+        says the error in ``conversion_error``.
         Raises ``FormatError`` for a format it cannot have, ``UnsupportedError`` for one that cannot run yet.
         """
         target = as_format(format, self.ndim)
         if target is None:
             target = self.storage.format if self.storage.format.is_dense else automatic(self.shape, self.nnz)
-        from sparsec.conversion import convert
+        from sparsec.conversion import convert, convert_lossily
 
-        storage = convert(self.storage, target)
-        return self if storage is self.storage else Tensor(storage)
+        if not lossy:
+            storage = convert(self.storage, target)
+            return self if storage is self.storage else Tensor(storage)
+        storage, error = convert_lossily(self.storage, target)
+        if storage is self.storage:
+            return self
+        made = Tensor(storage)
+        made.conversion_error = error
+        return made
 
     def astype(self, dtype: Any) -> Tensor:
         """The values and the fill cast to a dtype of NumPy or of the language; the pattern is shared."""
         to = _dtype(dtype)
         if to is self.storage.dtype:
             return self
-        held = from_storage(self.storage.values, self.storage.dtype)
+        stored = self._decoded()
+        held = from_storage(stored.values, stored.dtype)
         values, fill = cast_value(held, to), cast_value(self.fill_value, to)
         return Tensor(
-            dataclasses.replace(self.storage, dtype=to, fill=as_fill(fill, to), values=to_storage(values, to))
+            dataclasses.replace(stored, dtype=to, fill=as_fill(fill, to), values=to_storage(values, to))
         )
 
     def copy(self) -> Tensor:
         """A tensor with memory of its own."""
         s = self.storage
         levels = tuple({role: a.copy() for role, a in arrays.items()} for arrays in s.levels)
-        return Tensor(dataclasses.replace(s, levels=levels, values=s.values.copy()))
+        codes = s.codes
+        if codes is not None:
+            codes = dataclasses.replace(codes, scale=codes.scale.copy(), zero=codes.zero.copy())
+        return Tensor(dataclasses.replace(s, levels=levels, values=s.values.copy(), codes=codes))
 
     def __copy__(self) -> Tensor:
         return self.copy()
@@ -159,7 +183,7 @@ class Tensor(Operators):
         left = entries.listed(coords, stored.values[keep], self.shape, order, stored.dtype, stored.fill)
         from sparsec.conversion import convert
 
-        return Tensor(convert(left, self.storage.format))
+        return Tensor(convert(left, self.storage.format.plain()))
 
     def scipy(self) -> Any:
         """A SciPy sparse array: over the same memory for csr, csc and coo; others are converted to csr or coo.
@@ -179,7 +203,7 @@ class Tensor(Operators):
         """
         from sparsec.runtime.torch_bridge import to_torch
 
-        return to_torch(self.storage if self.storage.format.is_dense else self._foreign())
+        return to_torch(self._decoded() if self.storage.format.is_dense else self._foreign())
 
     def pydata(self) -> Any:
         """An array of pydata/sparse with the same fill: GCXS over the memory of csr and csc, else COO.
@@ -197,10 +221,11 @@ class Tensor(Operators):
 
         if not self.ndim:
             raise ShapeError("a scalar has no sparse form elsewhere", hint="A.numpy()[()] is its value")
-        if kind(self.storage) is not None:
-            return self.storage
+        stored = self._decoded()
+        if kind(stored) is not None:
+            return stored
         csr = self.ndim == 2 and automatic(self.shape, self.nnz) == named_format("csr", 2)
-        return convert(self.storage, named_format("csr" if csr else "coo", self.ndim))
+        return convert(stored, named_format("csr" if csr else "coo", self.ndim))
 
     def validate(self) -> None:
         """Check the arrays of every level; raises ``FormatError`` naming the level and the place."""
@@ -368,6 +393,8 @@ _WIDTHS = [(index, pos) for index in (I32, I64) for pos in (I32, I64)]
 @lru_cache(256)
 def label(format: Format) -> str:
     """Text that reads back to a format of these levels: widths are left open unless somebody chose unusual ones."""
+    if format.values is not None:
+        return f"{label(format.plain())} values({format.values})"
     normal = format.normal()
     if format.name is not None and "[" in format.name:  # the name has numbers of its own
         named = as_format(format.name, format.ndim)

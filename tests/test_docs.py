@@ -97,7 +97,8 @@ def operand(t: TensorDecl, shape: tuple[int, ...], rng: np.random.Generator) -> 
     if t.format is not None and t.format.is_dense:
         return values if shape else values[()]
     coords = np.argwhere(rng.random(shape) < 0.4).T
-    return sp.from_coo(coords, values[tuple(coords)], shape, fill_value=t.fill)
+    made = sp.from_coo(coords, values[tuple(coords)], shape, fill_value=t.fill)
+    return made if t.format is None or t.format.values is None else made.convert(t.format, lossy=True)
 
 
 @pytest.mark.parametrize("fence", SAMPLES, ids=lambda f: f.label)

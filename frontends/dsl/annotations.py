@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from sparsec.errors import ShapeError, Span, SyntaxError_, TypeError_
 from sparsec.formats.format import Format
+from sparsec.formats.named import named_format
 from sparsec.frontends.dsl import ast
 from sparsec.frontends.dsl.formats import build_format, with_encoding
 from sparsec.frontends.dsl.names import unknown
@@ -53,7 +54,7 @@ def annotated(notes: tuple[ast.Annotation, ...], order: int, definitions: Defini
         fmt = build_format(stated.format, order, definitions.formats)
     encoding = found.get("encoding")
     if isinstance(encoding, ast.ValuesNote):
-        fmt = with_encoding(fmt, encoding, order)
+        fmt = with_encoding(named_format("dense", order) if stated is None else fmt, encoding, order)
     filled = found.get("fill")
     if isinstance(filled, ast.FillNote):
         fill, fill_span = constant(filled.value), filled.value.span

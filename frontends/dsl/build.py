@@ -36,13 +36,13 @@ class Builder:
     def _listed(self, c: Children, start: int, stop: int) -> tuple[Any, ...]:
         return tuple(x for x in c if x is not None)
 
-    def _only(self, c: Children, start: int, stop: int) -> Any:
-        return c[0]
+    def _pair(self, c: Children, start: int, stop: int) -> Any:
+        return c[0], c[1]
 
     # kernels
 
     start = statements = commands = params = results = _listed
-    format_only = _only
+    format_only = _pair
 
     def kernel(self, c: Children, start: int, stop: int) -> ast.KernelText:
         return ast.KernelText(self._name(c[0]), c[1] or (), c[2], c[3])

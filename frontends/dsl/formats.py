@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from sparsec.errors import FormatError, SparsecError, nearest
+from sparsec.formats.encoding import BITS, Encoding
 from sparsec.formats.format import DimConst, DimExpr, DimOp, DimSlot, DimVar, Format, LevelSpec
 from sparsec.formats.level import Planned, make_level
 from sparsec.formats.named import NAMES, PLANNED_FORMATS, dim_names, named_format
@@ -18,7 +19,7 @@ from sparsec.frontends.dsl.names import counted
 from sparsec.ir.dtypes import BY_NAME
 
 Formats = Mapping[str, ast.FormatDef]
-ENCODINGS = ("q4", "q8")
+ENCODINGS = tuple(BITS)
 
 
 def build_format(text: ast.FormatText, order: int, definitions: Formats) -> Format | None:
@@ -59,7 +60,10 @@ def with_encoding(fmt: Format | None, note: ast.ValuesNote, order: int) -> Forma
         raise FormatError(
             f"'{note.encoding}' needs the size of a group", span=note.span, hint=f"write values({note.encoding}[64])"
         )
-    return planned(f"{'auto' if fmt is None else fmt.label} values({note.encoding}[{note.group}])", order)
+    encoding = Encoding(note.encoding, note.group)
+    if fmt is None:
+        return planned(f"auto values({encoding})", order)
+    return fmt.encoded(encoding)
 
 
 def build_part(part: ast.FormatName | ast.MapText, order: int, definitions: Formats) -> Format | None:

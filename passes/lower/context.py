@@ -46,6 +46,14 @@ class Storage:
     views: tuple[LevelView, ...]
     values: Buffer
     fold: str | None = None
+    codes: dict[str, Buffer] = field(default_factory=dict)  # by role, where the values are encoded
+
+    def load(self, b: Builder, pos: Expr) -> Expr:
+        """The value at a position."""
+        fmt = self.decl.format
+        if not self.codes or fmt is None or fmt.values is None:
+            return load(self.values, pos)
+        return fmt.values.decode(b, self.codes, pos, self.decl.dtype)
 
     @property
     def is_dense(self) -> bool:
@@ -138,9 +146,13 @@ class Context:
                     name = self.b.fresh(f"{t.name}_{role}{view.number}")
                     view.arrays[role] = Buffer(name, dtype, Origin(t.name, view.number, role))
                     self.params.append(BufferParam(view.arrays[role], "in"))
-            values = Buffer(self.b.fresh(f"{t.name}_vals"), t.dtype, Origin(t.name, -1, "vals"))
-            self.params.append(BufferParam(values, "in"))
-            self.storages[t.name] = Storage(t, self.levels(t), self.coords(t), views, values)
+            codes: dict[str, Buffer] = {}
+            if t.format is not None and t.format.values is not None:
+                for role, dtype in t.format.values.arrays(t.dtype).items():
+                    codes[role] = Buffer(self.b.fresh(f"{t.name}_{role}"), dtype, Origin(t.name, -1, role))
+            values = codes.get("vals") or Buffer(self.b.fresh(f"{t.name}_vals"), t.dtype, Origin(t.name, -1, "vals"))
+            self.params += [BufferParam(b, "in") for b in codes.values() or (values,)]
+            self.storages[t.name] = Storage(t, self.levels(t), self.coords(t), views, values, codes=codes)
         for t in self.kernel.tensors:
             if t.role not in ("out", "inout"):
                 continue
@@ -247,19 +259,19 @@ class Context:
         if storage.is_dense:
             inside = self.inside(access, env)
             if inside is None:
-                return load(storage.values, self.address(storage, access, env))
+                return storage.load(self.b, self.address(storage, access, env))
             value = self.b.var("read", Const(storage.decl.fill, storage.decl.dtype))
             with self.b.if_(inside):
-                self.b.set(value, load(storage.values, self.address(storage, access, env)))
+                self.b.set(value, storage.load(self.b, self.address(storage, access, env)))
             return value
         cursor = env.cursors[access]
         assert cursor.done == len(storage.levels), f"{access.tensor} is not resolved here"
-        first = load(storage.values, cursor.lo)
+        first = storage.load(self.b, cursor.lo)
         if storage.fold is None or cursor.hi is None:
             return first
         total = self.b.var("folded", first)
         with self.b.loop("q", add(cursor.lo, 1), cursor.hi, note=f"fold {access.tensor}") as q:
-            self.b.set(total, combine(storage.fold, total, load(storage.values, q)))
+            self.b.set(total, combine(storage.fold, total, storage.load(self.b, q)))
         return total
 
     def address(self, storage: Storage, access: Access, env: Env) -> Expr:

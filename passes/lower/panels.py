@@ -74,7 +74,10 @@ def find_panel(
     if along != Index(last) or not inner or head[: len(outer)] != outer or not set(inner).isdisjoint(free):
         return None
     for a in walk(body):
-        if isinstance(a, Access) and not program.tensor(a.tensor).format.is_dense and Index(last) in a.indices:  # type: ignore[union-attr]
+        if not isinstance(a, Access) or Index(last) not in a.indices:
+            continue
+        fmt = program.tensor(a.tensor).format
+        if fmt is None or not fmt.is_dense or fmt.values is not None:
             return None
     lanes, size = VECTOR // target.dtype.nbytes, BYTES // target.dtype.nbytes
     if isinstance(extent, int) and extent < size:

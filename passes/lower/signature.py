@@ -1,8 +1,8 @@
 """The argument block of a lowered program: which number stands in which slot.
 
-The order is that of the entry's parameters: for each operand its levels' numbers and arrays and its values; for each
-result its values (dense: the caller's storage, which an update in place reads too) or its arrays (sparse: published by
-the kernel); then the named dimensions.
+The order is that of the entry's parameters: for each operand its levels' numbers and arrays and its values (encoded
+ones: their codes, scales and zero points); for each result its values (dense: the caller's storage, which an update in
+place reads too) or its arrays (sparse: published by the kernel); then the named dimensions.
 """
 
 from __future__ import annotations
@@ -47,6 +47,8 @@ def _operand(t: TensorDecl) -> list[Slot]:
     for n, spec in enumerate(t.format.levels):
         out += [Slot("scalar", t.name, n, role) for role in spec.type.scalars()]
         out += [Slot("in", t.name, n, role, dtype) for role, dtype in spec.type.arrays().items()]
+    if t.format.values is not None:
+        return [*out, *(Slot("in", t.name, -1, role, d) for role, d in t.format.values.arrays(t.dtype).items())]
     return [*out, Slot("in", t.name, dtype=t.dtype)]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NoReturn
 
-from sparsec.errors import UnsupportedError
+from sparsec.errors import FormatError, UnsupportedError
 from sparsec.ir.rewrite import walk
 from sparsec.ir.tensor import (
     Access,
@@ -35,6 +35,12 @@ def _no(what: str, node: Expr | Stmt | TensorDecl, hint: str | None = None) -> N
 
 
 def _declaration(t: TensorDecl) -> None:
+    if t.role != "in" and t.format is not None and t.format.values is not None:
+        raise FormatError(
+            f"'{t.name}' is computed here, and values({t.format.values}) would lose digits",
+            span=t.span,
+            hint="leave the encoding out; R.convert(..., lossy=True) encodes a result, and says the error it makes",
+        )
     if t.format is not None:
         try:
             t.format.require_runnable()

@@ -13,6 +13,7 @@ from functools import cache
 from sparsec.errors import FormatError, UnsupportedError
 from sparsec.formats import coords
 from sparsec.formats.coords import Coord, Digit
+from sparsec.formats.encoding import Encoding
 from sparsec.formats.level import CanIterate, Level, Planned
 from sparsec.ir.dtypes import I32, DType
 
@@ -74,7 +75,7 @@ class LevelSpec:
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """``dims -> levels``.  ``name`` is for people and takes no part in equality.
+    """``dims -> levels``, and how values are encoded.  ``name`` is for people and takes no part in equality.
 
     >>> from sparsec.formats.named import named_format
     >>> csc = named_format("csc", 2)
@@ -85,6 +86,7 @@ class Format:
     dims: tuple[str, ...]
     levels: tuple[LevelSpec, ...]
     name: str | None = dataclasses.field(default=None, compare=False)
+    values: Encoding | None = None
 
     @property
     def ndim(self) -> int:
@@ -92,7 +94,8 @@ class Format:
 
     def __str__(self) -> str:
         levels = ", ".join(map(str, self.levels))
-        return f"({', '.join(self.dims)}) -> ({levels})"
+        values = "" if self.values is None else f" values({self.values})"
+        return f"({', '.join(self.dims)}) -> ({levels}){values}"
 
     @property
     def label(self) -> str:
@@ -144,7 +147,18 @@ class Format:
                 return DimOp(e.op, tuple(rename(a) for a in e.args))
             return e
 
-        return Format(dims, tuple(LevelSpec(rename(s.coord), s.type) for s in self.levels), self.name)
+        return Format(dims, tuple(LevelSpec(rename(s.coord), s.type) for s in self.levels), self.name, self.values)
+
+    def plain(self) -> Format:
+        """The format without an encoding of its values."""
+        suffix = f" values({self.values})"
+        name = self.name.removesuffix(suffix) if self.name and self.name.endswith(suffix) else None
+        return self if self.values is None else dataclasses.replace(self, values=None, name=name)
+
+    def encoded(self, values: Encoding) -> Format:
+        """The format with its values encoded."""
+        name = f"{self.name} values({values})" if self.name else None
+        return dataclasses.replace(self, values=values, name=name)
 
     def concrete(self, index: DType = I32, pos: DType = I32) -> Format:
         """The format with every open index and position width set to these types."""

@@ -9,7 +9,8 @@ Tokens of every textual form::
     comment  := "#" to the end of the line, where no ":" follows at once; dropped unless asked for
 
     literal  := ["-"] number | ["-"] "inf" | "nan" | "true" | "false" | "complex" "(" literal "," literal ")"
-    format   := "(" names ")" "->" "(" level ("," level)* ")" | NAME ["[" INT, ... "]"]
+    format   := ("(" names ")" "->" "(" level ("," level)* ")" | NAME ["[" INT, ... "]"]) [encoding]
+    encoding := "values" "(" NAME "[" INT "]" ")"
     level    := coord ":" NAME ["[" option ("," option)* "]"] | coord ":" "planned" "[" STRING ("," STRING)* "]"
     option   := WORD | NAME "=" (INT | DTYPE)
 
@@ -26,6 +27,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from sparsec.errors import Span, SparsecError, SyntaxError_
+from sparsec.formats.encoding import BITS, Encoding
 from sparsec.formats.format import DimConst, DimExpr, DimOp, DimSlot, DimVar, Format, LevelSpec
 from sparsec.formats.level import PLANNED, REGISTRY, Level, Planned, make_level
 from sparsec.formats.named import NAMES, PLANNED_FORMATS, named_format
@@ -242,6 +244,24 @@ class Cursor:
 
     def format(self, order: int | None = None) -> Format:
         """A map, or the name of a built-in format (which needs the tensor's ``order``)."""
+        fmt = self._levels(order)
+        if not self.at("values"):
+            return fmt
+        self.expect("values")
+        self.expect("(")
+        with self.located():
+            name = self.name("an encoding")
+            if name not in BITS:
+                raise self.error(f"there is no encoding '{name}'", hint=f"encodings are {', '.join(BITS)}")
+        self.expect("[")
+        group = self.integer()
+        self.expect("]")
+        self.expect(")")
+        if group < 1:
+            raise self.error(f"a group has at least one value, not {group}")
+        return fmt.encoded(Encoding(name, group))
+
+    def _levels(self, order: int | None) -> Format:
         with self.located():
             if self.at("("):
                 return self._map()
@@ -369,7 +389,8 @@ def format_text(fmt: Format) -> str:
     if fmt.name is not None and _is_named(fmt.name, fmt):
         return fmt.name
     levels = ", ".join(f"{_dim_text(s.coord)}: {_level_text(s.type)}" for s in fmt.levels)
-    return f"({', '.join(fmt.dims)}) -> ({levels})"
+    values = "" if fmt.values is None else f" values({fmt.values})"
+    return f"({', '.join(fmt.dims)}) -> ({levels}){values}"
 
 
 def _is_named(name: str, fmt: Format) -> bool:
