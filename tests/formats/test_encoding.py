@@ -45,7 +45,10 @@ def test_codes_are_within_half_a_step(values: str, dtype: str) -> None:
     q.validate()
 
 
-@pytest.mark.parametrize("fmt", ["csr", "csc", "coo", "dense", "csf", "ell[19]"])
+BLOCKS = "(i, j) -> (i/3: dense, j/4: compressed, i%3: dense, j%4: dense)"
+
+
+@pytest.mark.parametrize("fmt", ["csr", "csc", "coo", "dense", "csf", "ell[19]", BLOCKS])
 @pytest.mark.parametrize("values", ["q4[8]", "q8[64]"])
 def test_kernels_decode(values: str, fmt: str) -> None:
     backend = "cpu" if fmt in ("csr", "dense") else "interp"
