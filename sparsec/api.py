@@ -179,18 +179,24 @@ def evaluate(text: str, /, *, sizes: Mapping[str, int] | None = None, **operands
     >>> sp.evaluate("y[i] = A[i, j] * x[j]", A=sp.tensor([[0.0, 2.0], [1.0, 0.0]], format="csr"), x=[3.0, 4.0])
     array([8., 3.])
     """
-    from sparsec.frontends.dsl import parse_statements
-
     if not isinstance(text, str):
         raise TypeError_(f"statements are text, not {type(text).__name__}")
-    given, types = _typed(operands)
-    try:
-        kernel = _cached((text, tuple(types.items())), lambda: Kernel(parse_statements(text, types), open_fills=True))
-    except SparsecError as e:
-        raise e.locate(text) from None
+    kernel, given = statement_kernel(text, operands)
     out = kernel(*(given[t.name] for t in kernel.program.operands), sizes=sizes)
     names = [t.name for t in kernel.program.results]
     return out if len(names) == 1 else dict(zip(names, out, strict=True))
+
+
+def statement_kernel(text: str, operands: Mapping[str, Any]) -> tuple[Kernel, dict[str, Any]]:
+    """The kernel of statements for operands like these, kept for the next ones, and the operands, lists as arrays."""
+    from sparsec.frontends.dsl import parse_statements
+
+    given, types = _typed(operands)
+    try:
+        key = (text, tuple(types.items()))
+        return _cached(key, lambda: Kernel(parse_statements(text, types), open_fills=True)), given
+    except SparsecError as e:
+        raise e.locate(text) from None
 
 
 def einsum(spec: str, /, *operands: Any, format: str | None = None) -> Any:

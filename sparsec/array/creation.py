@@ -20,14 +20,12 @@ from sparsec.tensors import Tensor, from_coo, tensor
 
 def as_dtype(dtype: Any, default: Any = np.float64) -> np.dtype:
     """A NumPy dtype from a name of the language or anything that NumPy takes."""
-    if dtype is None:
-        return np.dtype(default)
     if isinstance(dtype, DType):
         return dtype.np
     if isinstance(dtype, str) and dtype in dtypes.BY_NAME:
         return dtypes.dtype(dtype).np
     try:
-        return from_numpy(dtype).np
+        return from_numpy(default if dtype is None else dtype).np
     except TypeError:
         raise TypeError_(f"{dtype!r:.60} is no dtype", hint="dtypes are " + " ".join(dtypes.BY_NAME)) from None
 
@@ -128,7 +126,8 @@ def arange(start: Any, stop: Any = None, step: Any = 1, dtype: Any = None) -> Te
     """Evenly spaced numbers, a dense vector."""
     if stop is None:
         start, stop = 0, start
-    return dense_result(np.arange(start, stop, step, None if dtype is None else as_dtype(dtype)), True)  # type: ignore[no-any-return]
+    kind: Any = None if dtype is None else as_dtype(dtype)
+    return dense_result(np.arange(start, stop, step, kind), True)  # type: ignore[call-overload, no-any-return]
 
 
 def linspace(start: Any, stop: Any, num: int, dtype: Any = None, endpoint: bool = True) -> Tensor:

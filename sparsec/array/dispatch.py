@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from sparsec.array import creation, elementwise, indexing, joining, products, reductions, searching, shapes
-from sparsec.array.operands import is_sparse
+from sparsec.array.operands import is_sparse, sparse_operand
 from sparsec.array.pointwise import apply
 from sparsec.errors import ShapeError, TypeError_, UnsupportedError
 from sparsec.tensors import Tensor
@@ -34,11 +34,12 @@ def ufunc(function: np.ufunc, method: str, inputs: tuple[Any, ...], options: Map
             _FOLDS[name], inputs[0], options.pop("axis", 0), options.pop("dtype", None), options.pop("keepdims", False)
         )
     elif method == "__call__" and name in ("matmul", "vecdot"):
-        made = products.matmul(*inputs) if name == "matmul" else products.vecdot(*inputs, axis=options.pop("axis", -1))
+        a, b = inputs
+        made = products.matmul(a, b) if name == "matmul" else products.vecdot(a, b, options.pop("axis", -1))
     elif method == "__call__":
         made = apply(function, *inputs, dtype=options.pop("dtype", None))
     elif method == "outer" and len(inputs) == 2:
-        a, b = (shapes.sparse_operand(x) for x in inputs)
+        a, b = (sparse_operand(x) for x in inputs)
         made = apply(function, shapes.expand_dims(a, tuple(range(a.ndim, a.ndim + b.ndim))), b)
     else:
         raise UnsupportedError(f"np.{name}.{method} on a Tensor", hint="A.numpy() gives a dense array")
@@ -80,7 +81,7 @@ def function(called: Callable[..., Any], args: tuple[Any, ...], options: Mapping
     if ours is None:
         name = f"{getattr(called, '__module__', 'numpy')}.{called.__name__}"
         raise UnsupportedError(f"{name} of a Tensor is not there", hint="A.numpy() gives a dense array")
-    options = {k: v for k, v in options.items() if v is not np._NoValue}  # type: ignore[attr-defined]
+    options = {k: v for k, v in options.items() if v is not np._NoValue}
     if options.get("out", 0) is None:
         options.pop("out")
     if "out" in options:

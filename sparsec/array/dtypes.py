@@ -96,8 +96,8 @@ def _limits(info: Any, given: Any) -> Any:
     if info is np.iinfo:
         return IntegerLimits(found.bits, int(found.max), int(found.min), dtype)
     real = np.dtype(found.dtype)
-    numbers = (found.eps, found.max, found.min, found.smallest_normal)
-    return FloatLimits(found.bits, *map(float, numbers), real)  # type: ignore[arg-type]
+    eps, most, least, normal = map(float, (found.eps, found.max, found.min, found.smallest_normal))
+    return FloatLimits(found.bits, eps, most, least, normal, real)
 
 
 class Info:

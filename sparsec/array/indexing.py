@@ -1,7 +1,8 @@
 """Indexing: reading and writing parts of tensors, through coordinates.
 
 The language will have affine and indirect indices; this module is what stands for them until then, and the one to
-replace.  Reading costs a pass over the entries, writing one over the entries and the places written.
+replace.  Reading costs a pass over the entries (of some rows of csr, over theirs), writing one over the entries and the
+places written.
 """
 
 from __future__ import annotations
@@ -11,9 +12,11 @@ from typing import Any
 import numpy as np
 
 from sparsec.array.keys import Selection, selection
-from sparsec.array.operands import axis_of, dense_result, is_sparse, operand, sparse_operand
+from sparsec.array.operands import axis_of, dense_result, is_sparse, listed, operand, sparse_operand
 from sparsec.array.places import check_size, places, ravelled, rebuilt, unravelled
 from sparsec.errors import FormatError, IndexError_, ShapeError, TypeError_, UnsupportedError
+from sparsec.formats.compressed import Compressed
+from sparsec.formats.dense import Dense
 from sparsec.tensors import Tensor
 
 
@@ -27,7 +30,7 @@ def take_index(t: Any, key: Any) -> Any:
     if is_sparse(key) and key.dtype == bool:
         return _masked(t, key)
     s = selection(key, t.shape)
-    coords, values = places(t)
+    coords, values = _near(t, s)
     keep, moved = _sliced(s, coords)
     coords, values = [c[keep] for c in coords], values[keep]
     moved = {d: c[keep] for d, c in moved.items()}
@@ -63,6 +66,37 @@ def _plain_key(k: Any) -> Any:
     if hasattr(k, "__index__"):
         return k.__index__()
     return np.asarray(operand(k, "an index"))
+
+
+def _near(t: Tensor, s: Selection) -> tuple[list[np.ndarray], np.ndarray]:
+    """The entries that may be selected: of csr and csc those of the rows (columns) from the first to the last.
+
+    So ``A[i]`` costs what it gives.
+    """
+    storage = t.storage
+    types = [type(spec.type) for spec in storage.format.levels]
+    if types != [Dense, Compressed]:
+        return places(t)
+    outer, inner = storage.format.order
+    pick, extent = s.picks[outer], t.shape[outer]
+    if isinstance(pick, int):
+        first, last = pick, pick
+    elif isinstance(pick, tuple):
+        start, step, count = pick
+        ends = sorted((start, start + step * (count - 1)))
+        first, last = ends if count else (0, -1)
+    else:
+        first, last = (int(pick.min()), int(pick.max())) if pick.size else (0, -1)
+    if last - first >= extent // 2:
+        return places(t)
+    if last < first:
+        return [np.zeros(0, np.int64)] * 2, storage.values[:0]
+    pos = storage.levels[1]["pos"][first : last + 2].astype(np.int64)
+    inside = slice(int(pos[0]), int(pos[-1]))
+    coords: list[Any] = [None, None]
+    coords[outer] = np.repeat(np.arange(first, last + 1), np.diff(pos))
+    coords[inner] = storage.levels[1]["crd"][inside].astype(np.int64)
+    return coords, storage.values[inside]
 
 
 def _sliced(s: Selection, coords: list[np.ndarray]) -> tuple[np.ndarray, dict[int, np.ndarray]]:
@@ -106,16 +140,14 @@ def _masked(t: Tensor, mask: Tensor) -> Any:
     size = check_size(t.shape)
     coords, values = places(mask)
     odd = values != mask.fill_value
-    listed = np.sort(ravelled([c[odd] for c in coords], t.shape, int(odd.sum())))
+    known = np.sort(ravelled([c[odd] for c in coords], t.shape, int(odd.sum())))
     coords, values = places(t)
     mine = ravelled(coords, t.shape, len(values))
-    before = np.searchsorted(listed, mine)
-    on_list = (
-        (before < len(listed)) & (listed[np.minimum(before, len(listed) - 1)] == mine) if len(listed) else before < 0
-    )
+    before = np.searchsorted(known, mine)
+    on_list = (before < len(known)) & (known[np.minimum(before, len(known) - 1)] == mine) if len(known) else before < 0
     keep = ~on_list if mask.fill_value else on_list
     at = (mine - before if mask.fill_value else before)[keep]
-    return rebuilt([at], values[keep], (size - len(listed) if mask.fill_value else len(listed),), t)
+    return rebuilt([at], values[keep], (size - len(known) if mask.fill_value else len(known),), t)
 
 
 def put_index(t: Tensor, key: Any, value: Any) -> None:
@@ -175,7 +207,7 @@ def take(x: Any, indices: Any, axis: int | None = None) -> Any:
 
         x, axis = reshape(x, (-1,)), 0
         t = sparse_operand(x)
-    key = (slice(None),) * axis_of(axis, t.ndim) + (np.asarray(sparse_operand(indices)),)
+    key = (slice(None),) * axis_of(axis, t.ndim) + (listed(indices),)
     return take_index(x if isinstance(x, Tensor) else t, key)
 
 
@@ -183,7 +215,7 @@ def take_along_axis(x: Any, indices: Any, axis: int = -1) -> Any:
     """The elements that ``indices``, of the same order, names along an axis."""
     t = sparse_operand(x)
     d = axis_of(axis, t.ndim)
-    places = np.asarray(sparse_operand(indices))
+    places = listed(indices)
     if places.ndim != t.ndim:
         raise ShapeError(f"indices of order {places.ndim} for a tensor of order {t.ndim}")
     shape = np.broadcast_shapes(tuple(1 if n == d else e for n, e in enumerate(t.shape)), places.shape)

@@ -46,7 +46,7 @@ class Selection:
     def flat(self, shape: tuple[int, ...]) -> np.ndarray:
         """The place in the flat tensor of every selected element, in the shape of the result."""
         walk = [r for r in self.result]
-        coords = []
+        coords: list[Any] = []
         for d, pick in enumerate(self.picks):
             if isinstance(pick, int):
                 coords.append(np.int64(pick))

@@ -79,6 +79,12 @@ def sparse_operand(x: Any) -> Any:
     return found if isinstance(found, Tensor) else np.asarray(found)
 
 
+def listed(x: Any) -> np.ndarray:
+    """An array of places or counts, which a function goes through one by one: in NumPy, even if it is sparse."""
+    found = operand(x)
+    return found.numpy() if isinstance(found, Tensor) else np.asarray(found)
+
+
 def broadcast_shape(shapes: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
     """NumPy's rule, without its limit on the product; raises ``ShapeError`` naming the dimensions that disagree."""
     order = max(map(len, shapes), default=0)
@@ -121,6 +127,7 @@ __all__ = [
     "dense_result",
     "dtype_of",
     "is_sparse",
+    "listed",
     "operand",
     "operands",
     "shape_of",

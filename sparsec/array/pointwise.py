@@ -7,17 +7,18 @@ Where the language has the operator, two tensors meet in a kernel.  Ufuncs that 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from sparsec.array.broadcasting import Placed, placed, spread
 from sparsec.array.operands import broadcast_shape, closed, dense_result, is_sparse, operands, shape_of
-from sparsec.array.places import format_like, mapped, ravelled, rebuilt, unravelled, usual
-from sparsec.array.statements import access, letters, run, target
+from sparsec.array.places import format_like, mapped, ravelled, rebuilt, unravelled, usual, writable
+from sparsec.array.statements import access, kernel, letters, remember, remembered, run, target
 from sparsec.errors import ShapeError, TypeError_
 from sparsec.ir import ops
-from sparsec.ir.dtypes import DType, from_numpy
+from sparsec.ir.dtypes import BF16, F32, DType, from_numpy
 from sparsec.tensors import Tensor
 
 Function = Callable[..., Any]
@@ -55,6 +56,9 @@ def apply(ufunc: np.ufunc, *given: Any, dtype: Any = None) -> Any:
 
     ``dtype`` is the result's.  Raises ``ShapeError``, ``TypeError_``.
     """
+    key = _look(ufunc, given) if dtype is None else None
+    if key is not None and (known := remembered(key)) is not None:
+        return known(*given)
     xs = operands(given)
     if not any(map(is_sparse, xs)):
         return _each(_numpy(ufunc, xs, dtype), lambda r: dense_result(r, closed(given)))
@@ -64,9 +68,10 @@ def apply(ufunc: np.ufunc, *given: Any, dtype: Any = None) -> Any:
     if len(sparse) == 1 and all(p.sparse or not p.dims for p in parts) and len(sparse[0].dims) == len(shape):
         return _over_values(ufunc, parts, dtype)
     loop = _loop(ufunc, parts, dtype)
-    known = ufunc.__name__ in BINARY and len(parts) == 2 and len(set(loop[:2])) == 1
-    if known and all(usual(p.value.fill_value) for p in sparse):
-        return _kernel(ufunc, parts, shape, loop)
+    named = ufunc.__name__ in BINARY and len(parts) == 2 and len(set(loop[:2])) == 1
+    if named and all(usual(p.value.fill_value) for p in sparse):
+        text = _statement(ufunc, parts, shape, loop)
+        return run(*text) if key is None else remember(key, kernel(*text))(*given)
     if all(p.sparse or not p.dims for p in parts):
         return _aligned(ufunc, parts, shape, dtype)
     return _numpy(ufunc, [_spanning(p, shape) for p in parts], dtype)
@@ -90,7 +95,9 @@ def _numpy(ufunc: np.ufunc, xs: Sequence[Any], dtype: Any = None) -> Any:
 def _loop(ufunc: np.ufunc, parts: Sequence[Placed], dtype: Any) -> tuple[np.dtype, ...]:
     """The dtypes in which NumPy computes; raises ``TypeError_`` where it has no loop for the operands'."""
     given = tuple(p.dtype for p in parts)
-    options = {} if dtype is None else {"signature": (None,) * ufunc.nin + (np.dtype(dtype),) * ufunc.nout}
+    options: dict[str, Any] = (
+        {} if dtype is None else {"signature": (None,) * ufunc.nin + (np.dtype(dtype),) * ufunc.nout}
+    )
     try:
         found: tuple[np.dtype, ...] = ufunc.resolve_dtypes(given + (None,) * ufunc.nout, **options)
     except TypeError as e:
@@ -109,7 +116,11 @@ def _over_values(ufunc: np.ufunc, parts: Sequence[Placed], dtype: Any) -> Any:
     forced = _forced(ufunc, [tensor.fill_value if n == at else None for n in range(len(parts))])
     if ufunc.nout == 1:
         return mapped(tensor, each, forced)
-    return tuple(mapped(tensor, lambda x, n=n: each(x)[n]) for n in range(ufunc.nout))
+    return tuple(mapped(tensor, partial(_nth, each, n)) for n in range(ufunc.nout))
+
+
+def _nth(function: Function, n: int, x: Any) -> Any:
+    return function(x)[n]
 
 
 def _forced(ufunc: np.ufunc, fills: Sequence[Any]) -> Any:
@@ -136,9 +147,31 @@ def absent(ufunc: np.ufunc, parts: Sequence[Placed], loop: Sequence[np.dtype]) -
         return ufunc(*values)[0].item()
 
 
-def _kernel(ufunc: np.ufunc, parts: Sequence[Placed], shape: tuple[int, ...], loop: Sequence[np.dtype]) -> Any:
-    """Two tensors by a kernel."""
+def _look(ufunc: np.ufunc, given: Sequence[Any]) -> Any:
+    """What the kernel on two operands of one shape depends on; None for others, and where sizes decide on formats."""
+    if len(given) != 2 or ufunc.__name__ not in BINARY:
+        return None
+    a, b = given
+    if getattr(a, "shape", ()) != getattr(b, "shape", None) or not a.shape:
+        return None
+    out: list[Any] = [ufunc]
+    for x in given:
+        if type(x) is np.ndarray:
+            out += [x.dtype, x.ndim]
+        elif type(x) is Tensor and writable(x.storage.format) and not x.storage.format.is_dense:
+            out += [x.storage.format, x.storage.dtype, x.storage.fill]
+        else:
+            return None
+    return tuple(out)
+
+
+def _statement(
+    ufunc: np.ufunc, parts: Sequence[Placed], shape: tuple[int, ...], loop: Sequence[np.dtype]
+) -> tuple[str, str, dict[str, Any]]:
+    """The two sides of the statement on two tensors, and these by name."""
     out = from_numpy(loop[-1])
+    if out is F32 and all(p.sparse and p.value.storage.dtype is BF16 for p in parts):
+        out = BF16
     names = [access(n, _indices(p), p.dtype, t) for n, p, t in zip("AB", parts, loop, strict=False)]
     fill = absent(ufunc, parts, loop)
     sparse = [p.value for p in parts if p.sparse]
@@ -147,7 +180,7 @@ def _kernel(ufunc: np.ufunc, parts: Sequence[Placed], shape: tuple[int, ...], lo
         fill = np.full(1, fill, loop[-1])[0].item()
         format = format_like(shape, sum(t.nnz for t in sparse), *sparse)
     left = target("C", letters(len(shape)), out, format, fill)
-    return run(left, BINARY[ufunc.__name__][1].format(*names), _given(parts))
+    return left, BINARY[ufunc.__name__][1].format(*names), _given(parts)
 
 
 def _indices(p: Placed) -> list[str]:

@@ -21,10 +21,11 @@ from sparsec.array.operands import (
 )
 from sparsec.array.places import format_like
 from sparsec.array.reductions import resulting
-from sparsec.array.statements import access, letters, run, target
+from sparsec.array.statements import access, kernel, letters, remember, remembered, run, target
 from sparsec.errors import ShapeError, TypeError_
 from sparsec.formats.format import Format
 from sparsec.ir.dtypes import from_numpy
+from sparsec.tensors import Tensor
 
 
 def matmul(a: Any, b: Any) -> Any:
@@ -32,6 +33,9 @@ def matmul(a: Any, b: Any) -> Any:
 
     Vectors are rows on the left and columns on the right, as in NumPy.  Raises ``ShapeError``.
     """
+    key = _look(a, b)
+    if key is not None and (known := remembered(key)) is not None:
+        return known(a, b)
     x, y = operands((a, b))
     if not shape_of(x) or not shape_of(y):
         raise ShapeError("'@' is for vectors and matrices, not for numbers", hint="write A * x")
@@ -49,7 +53,19 @@ def matmul(a: Any, b: Any) -> Any:
     x, first = _batched(x, batch, over, len(rows) + 1)
     y, second = _batched(y, batch, over, len(columns) + 1)
     shape = (*batch, *left[-2:-1], *right[-1:] * len(columns))
-    return contract((x, [*first, *rows, "k"]), (y, [*second, "k", *columns]), [*over, *rows, *columns], ["k"], shape)
+    sides = (x, [*first, *rows, "k"]), (y, [*second, "k", *columns])
+    text = statement(*sides, [*over, *rows, *columns], ["k"], shape)
+    return run(*text) if key is None else remember(key, kernel(*text))(a, b)
+
+
+def _look(a: Any, b: Any) -> Any:
+    """What the kernel of such a product depends on; None for other operands."""
+    if not (type(a) is Tensor and type(b) is np.ndarray and b.ndim in (1, 2) and len(a.shape) == 2):
+        return None
+    s = a.storage
+    if s.shape[1] != b.shape[0] or s.format.is_dense:
+        return None
+    return "@", s.format, s.dtype, s.fill, b.dtype, b.ndim
 
 
 def _checked(function: Any, *given: Any, **options: Any) -> Any:
@@ -77,6 +93,17 @@ def contract(
     shape: tuple[int, ...],
 ) -> Any:
     """The sum over ``summed`` of the product of two operands, for each of ``kept``; ``shape`` is the result's."""
+    return run(*statement(first, second, kept, summed, shape))
+
+
+def statement(
+    first: tuple[Any, Sequence[str]],
+    second: tuple[Any, Sequence[str]],
+    kept: Sequence[str],
+    summed: Sequence[str],
+    shape: tuple[int, ...],
+) -> tuple[str, str, dict[str, Any]]:
+    """The two sides of such a product, and its operands by name."""
     (x, xi), (y, yi) = first, second
     kind = np.result_type(dtype_of(x), dtype_of(y))
     texts = (access("A", xi, dtype_of(x), kind), access("B", yi, dtype_of(y), kind))
@@ -84,7 +111,7 @@ def contract(
     format, fill = _outcome(x, y, shape, bool(summed))
     left = target("C", kept, from_numpy(kind), format, fill)
     word = "any" if kind.kind == "b" else "sum"
-    return run(left, f"{word}[{', '.join(summed)}]({product})" if summed else product, {"A": x, "B": y})
+    return left, f"{word}[{', '.join(summed)}]({product})" if summed else product, {"A": x, "B": y}
 
 
 def _outcome(x: Any, y: Any, shape: tuple[int, ...], summed: bool) -> tuple[Format | None, Any]:

@@ -83,7 +83,8 @@ def _dtype(name: str, given: np.dtype, wanted: Any) -> np.dtype:
     if name in ("any", "all"):
         return np.dtype(bool)
     if wanted is not None:
-        return np.dtype(wanted)
+        chosen: np.dtype = np.dtype(wanted)
+        return chosen
     if name in ("sum", "prod") and given.kind in "bi" and given.itemsize <= 8:
         return np.dtype(np.int64)
     return np.dtype(np.uint64) if name in ("sum", "prod") and given.kind == "u" else given
@@ -181,7 +182,7 @@ def var(x: Any, axis: Any = None, dtype: Any = None, correction: float = 0, keep
     centre = mean(t, axes)
     squares = _squares(t, axes, centre)
     absent = apply(np.subtract, n, counted(t, axes))
-    around = apply(np.square, apply(np.subtract, wide.type(t.fill_value), centre))
+    around = apply(np.square, apply(np.subtract, np.array(t.fill_value, wide)[()], centre))
     # Not 0 times infinity where every entry is stored.
     rest = select(apply(np.greater, absent, 0), apply(np.multiply, around, cast(absent, wide)), wide.type(0))
     total = apply(np.add, squares, rest)

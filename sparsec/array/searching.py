@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from sparsec.array.operands import axis_of, dense_result, is_sparse, sparse_operand
+from sparsec.array.operands import axis_of, dense_result, is_sparse, listed, sparse_operand
 from sparsec.array.places import check_size, mapped, places, ravelled, rebuilt, unravelled
 from sparsec.array.shapes import on_dense, reshape
 from sparsec.errors import ShapeError, TypeError_
@@ -124,7 +124,7 @@ def nonzero(x: Any) -> tuple[Any, ...]:
     if not is_sparse(t):
         return tuple(dense_result(c, isinstance(x, Tensor)) for c in np.asarray(t).nonzero())
     if t.fill_value != 0:
-        return t.numpy().nonzero()  # as long as the tensor is large, whatever is stored
+        return tuple(t.numpy().nonzero())  # as long as the tensor is large, whatever is stored
     coords, values = places(t.prune())
     order = np.lexsort(coords[::-1])
     return tuple(c[order] for c in coords)
@@ -191,7 +191,7 @@ def argsort(x: Any, axis: int = -1, descending: bool = False, stable: bool = Tru
 def searchsorted(x: Any, values: Any, side: str = "left", sorter: Any = None) -> Any:
     """Where values belong in a sorted vector: a dense result."""
     a, v = (s.numpy() if isinstance(s := sparse_operand(y), Tensor) else s for y in (x, values))
-    order = None if sorter is None else np.asarray(sparse_operand(sorter))
+    order = None if sorter is None else listed(sorter)
     made = np.searchsorted(a, v, side, order)  # type: ignore[call-overload]
     return dense_result(made, isinstance(x, Tensor) and not is_sparse(x))
 

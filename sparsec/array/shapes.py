@@ -13,7 +13,16 @@ from typing import Any
 import numpy as np
 
 from sparsec.array.broadcasting import Placed, spread, without
-from sparsec.array.operands import axes_of, axis_of, broadcast_shape, dense_result, is_sparse, shape_of, sparse_operand
+from sparsec.array.operands import (
+    axes_of,
+    axis_of,
+    broadcast_shape,
+    dense_result,
+    is_sparse,
+    listed,
+    shape_of,
+    sparse_operand,
+)
 from sparsec.array.places import check_size, places, ravelled, rebuilt, unravelled
 from sparsec.errors import ShapeError, TypeError_
 from sparsec.formats.format import Format
@@ -249,7 +258,7 @@ def diagonal(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
 def repeat(x: Any, repeats: Any, axis: int | None = None) -> Any:
     """Each element (or slice along ``axis``) several times; ``repeats`` is a number, or one for each."""
     t = sparse_operand(x)
-    counts = np.asarray(sparse_operand(repeats))
+    counts = listed(repeats)
     if not is_sparse(t):
         return on_dense(np.repeat, x, t, counts, axis)
     if axis is None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sparsec.api import evaluate
+from sparsec.api import evaluate, statement_kernel
 from sparsec.formats.format import Format
 from sparsec.ir.dtypes import DType, from_numpy
+from sparsec.kernel import Kernel
 from sparsec.tensors import label
 
 
@@ -45,4 +46,27 @@ def run(left: str, right: str, given: Mapping[str, Any], sizes: Mapping[str, int
     return evaluate(f"{left} = {right}", sizes=sizes, **given)
 
 
-__all__ = ["access", "letters", "literal", "run", "target"]
+def kernel(left: str, right: str, given: Mapping[str, Any]) -> Kernel:
+    """The statement's kernel, which takes the operands in the order of ``given``."""
+    return statement_kernel(f"{left} = {right}", given)[0]
+
+
+MOST_KERNELS = 512
+_KERNELS: dict[Any, Kernel] = {}
+"""Kernels by what their operands look like: the shortest way for operators that meet the same kinds again."""
+
+
+def remembered(key: Any) -> Kernel | None:
+    """The kernel kept for ``key``."""
+    return _KERNELS.get(key)
+
+
+def remember(key: Any, kernel: Kernel) -> Kernel:
+    """Keep ``kernel`` for ``key``."""
+    if len(_KERNELS) >= MOST_KERNELS:
+        _KERNELS.clear()
+    _KERNELS[key] = kernel
+    return kernel
+
+
+__all__ = ["access", "kernel", "letters", "literal", "remember", "remembered", "run", "target"]

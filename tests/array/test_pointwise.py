@@ -173,6 +173,28 @@ def test_dense_tensors_stay_among_themselves() -> None:
     assert float(a.sum()) == D.sum() and bool(a[0, 1] == 2)
 
 
+def test_bf16_and_complex() -> None:
+    torch = pytest.importorskip("torch")
+    a = sp.tensor(torch.tensor(D, dtype=torch.bfloat16), "csr")
+    for got, want in (
+        (a + a, D + D),
+        (a * 2, D * 2),
+        (-a, -D),
+        (a @ np.ones(4, np.float32), D.sum(1)),
+        (a.sum(0), D.sum(0)),
+    ):
+        np.testing.assert_array_equal(dense(got), want)
+    assert str((a + a).storage.dtype) == str((a * 2).storage.dtype) == "bf16" and np.exp(a).fill_value == 1
+    c = sparse(D * (1 + 2j))
+    for got, want in ((c + c, 2 * D * (1 + 2j)), (c * D, D * D * (1 + 2j)), (c @ c.T, D @ D.T * (1 + 2j) ** 2)):
+        same(got, want)
+    same(np.abs(c), np.abs(D * (1 + 2j)), exact=False)
+    same(c.sum(0), (D * (1 + 2j)).sum(0))
+    same(c.real, D)
+    same(np.vecdot(c, c), np.vecdot(D * (1 + 2j), D * (1 + 2j)))
+    same(c == c, D == D)
+
+
 @given(tensors())
 @settings(deadline=None, max_examples=60)
 def test_values_and_fill(drawn: Any) -> None:
