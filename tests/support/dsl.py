@@ -8,7 +8,7 @@ from typing import Any
 from sparsec.formats.format import Format
 from sparsec.ir import ops
 from sparsec.ir.dtypes import F32, DType
-from sparsec.ir.tensor import Access, Assign, Dim, Expr, Index, Literal, Map, Program, Reduce, TensorDecl
+from sparsec.ir.tensor import Access, Assign, Dim, Expr, Index, Literal, Map, Program, Reduce, Stored, TensorDecl
 
 _NAMES = {"add": "sum", "mul": "prod", "or": "any", "and": "all"}
 
@@ -26,7 +26,8 @@ def text(program: Program, implicit: bool = False) -> str:
         symbol = "=" if s.op == "=" else _update(s.op)
         # An update by another operator than + folds an index of its own by that operator: its sums are written out.
         value = expression(s.value, implicit and s.op in ("=", "add"))
-        lines.append(f"    {_access(s.target)}{note} {symbol} {value}")
+        where = "" if s.where is None else f" where {expression(s.where)}"
+        lines.append(f"    {_access(s.target)}{note} {symbol} {value}{where}")
     return "\n".join([*lines, "}"]) + "\n"
 
 
@@ -41,10 +42,13 @@ def expression(e: Expr, implicit: bool = False) -> str:
         case Access():
             return _access(e)
         case Reduce():
-            if implicit and e.monoid == "add" and all(says_the_same(e.body, v) for v in e.indices):
+            if implicit and e.where is None and e.monoid == "add" and all(says_the_same(e.body, v) for v in e.indices):
                 return f"({expression(e.body, True)})"
             name = _NAMES.get(e.monoid, e.monoid)
-            return f"{name}[{', '.join(e.indices)}]({expression(e.body)})"
+            where = "" if e.where is None else f" where {expression(e.where)}"
+            return f"{name}[{', '.join(e.indices)}]({expression(e.body)}{where})"
+        case Stored():
+            return f"stored({_access(e.access)})"
         case Map():
             return _map(e, implicit)
     raise TypeError(type(e).__name__)

@@ -35,8 +35,10 @@ from sparsec.ir.tensor import (
     Map,
     Program,
     Reduce,
+    Stored,
     TensorDecl,
 )
+from tests.support.conditions import admits_infinity, condition
 from tests.support.updates import updated
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -150,7 +152,10 @@ class Maker:
             body = self.binary("mul", depth, scope + new, t, need)
         else:
             body = self.expr(depth - 1, scope + new, t, need)
-        return Reduce(monoid, tuple(new), body, t)
+        where = None
+        if self.chance(25) and not admits_infinity(monoid, t):
+            where = condition(self, scope + new)
+        return Reduce(monoid, tuple(new), body, t, where)
 
     def unary(self, depth: int, scope: str, t: DType, need: str) -> Expr:
         if t.is_integer:
@@ -263,6 +268,9 @@ def constant(e: Expr, decls: dict[str, TensorDecl]) -> tuple[Any, bool] | None:
     match e:
         case Literal():
             return e.dtype.np.type(e.value), e.fill
+        case Stored():
+            d = decls[e.access.tensor]
+            return (np.bool_(d.format is None or d.format.is_dense), True)
         case Access():
             d = decls[e.tensor]
             return (d.dtype.np.type(d.fill), True) if d.format is not None and not d.format.is_dense else None
@@ -286,10 +294,14 @@ def constant(e: Expr, decls: dict[str, TensorDecl]) -> tuple[Any, bool] | None:
             return value, any(a[1] for a in args if a)
         case Reduce():
             inner = constant(e.body, decls)
+            monoid = ops.MONOIDS[e.monoid]
+            admits = None if e.where is None else constant(e.where, decls)
+            if admits is not None and not admits[0]:
+                return e.dtype.np.type(monoid.identity(e.dtype)), True
             if inner is None:
                 return None
-            monoid = ops.MONOIDS[e.monoid]
-            if monoid.idempotent or inner[0] == monoid.identity(e.dtype):
+            everywhere = e.where is None or admits is not None
+            if (monoid.idempotent and everywhere) or inner[0] == monoid.identity(e.dtype):
                 return inner[0], True
     return None
 
@@ -314,20 +326,27 @@ def programs(draw: st.DrawFn) -> Program:
         scope = "".join(draw(st.permutations(free)))
         need = scope if draw(st.integers(0, 9)) else ""
         value = maker.expr(draw(st.sampled_from([2, 1, 3, 3])), scope, t, need)
+        where = None
+        if maker.chance(25):
+            bound = "".join(value.indices) if isinstance(value, Reduce) and maker.chance(50) else ""
+            if not (bound and admits_infinity(value.monoid, t)):
+                where = condition(maker, free + bound)
         fmt = draw(formats(order))
         known = maker.operands | {d.name: d for d in decls} | _scalars(value)
         fill = fill_of(value, known, t) if not fmt.is_dense else t.np.type(0).item()
+        if where is not None:  # outside is any fill
+            fill = t.np.type(maker.pick(0, 0, fill, 1)).item()
         role = "local" if name == "T" and not maker.chance(30) else "out"  # results may be read by later statements
         made = TensorDecl(name, t, tuple(maker.dim_of[v] for v in free), fmt, fill, role)
         decls.append(made)
         target = Access(name, tuple(Index(v) for v in free), t)
         indices = tuple(IndexDecl(v, d) for v, d in maker.dim_of.items())
-        statements = [Assign(target, "=", value, indices)]
+        statements = [Assign(target, "=", value, indices, where)]
         if name == "R":
             statements, decls[-1] = updated(draw, maker, statements[0], made)
         body += statements
         maker.reads[name] = made
-    values = [s.value for s in body]
+    values = [e for s in body for e in (s.value, s.where) if e is not None]
     scalars = {n: d for v in values for n, d in _scalars(v).items()}
     operands = (*maker.operands.values(), *scalars.values())
     return Program("fuzz", (*operands, decls[-1], *decls[:-1]), tuple(body))

@@ -10,6 +10,7 @@ import numpy as np
 from sparsec.ir import ops
 from sparsec.ir.dtypes import BOOL
 from sparsec.ir.tensor import Assign, Expr, TensorDecl
+from tests.support.conditions import condition
 
 if TYPE_CHECKING:
     from hypothesis import strategies as st
@@ -38,7 +39,8 @@ def updated(draw: st.DrawFn, maker: Maker, first: Assign, made: TensorDecl) -> t
     value = maker.expr(draw(_depths()), scope, made.dtype, scope if maker.chance(80) else "")
     if not _keeps_fill(maker, made, op, value, kind):
         return [first], made
-    update = replace(first, op=op, value=value, indices=_indices(maker))
+    where = condition(maker, scope) if maker.chance(25) and _fill_is_identity(made, op, kind) else None
+    update = replace(first, op=op, value=value, where=where, indices=_indices(maker))
     if kind == "later":
         return [first, update], made
     return [update], replace(made, role="inout") if kind == "passed" else made
@@ -54,6 +56,12 @@ def _indices(maker: Maker) -> tuple[Any, ...]:
     from sparsec.ir.tensor import IndexDecl
 
     return tuple(IndexDecl(v, d) for v, d in maker.dim_of.items())
+
+
+def _fill_is_identity(made: TensorDecl, op: str, kind: str) -> bool:
+    """Whether what a condition leaves out of an update has the fill, where that has to be computed."""
+    assert made.format is not None
+    return kind != "fresh" or made.format.is_dense or ops.MONOIDS[op].identity(made.dtype) == made.fill
 
 
 def _keeps_fill(maker: Maker, made: TensorDecl, op: str, value: Expr, kind: str) -> bool:
