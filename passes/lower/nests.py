@@ -27,6 +27,7 @@ from sparsec.ir.rewrite import walk
 from sparsec.ir.tensor import Access, Index, Literal
 from sparsec.ir.tensor_values import scalar
 from sparsec.passes.lower import parallel
+from sparsec.passes.lower.bounds import Bounds, cut
 from sparsec.passes.lower.coiterate import Cases, Coiteration, Subset, Walker, make_walker, probe
 from sparsec.passes.lower.context import Context, Cursor, Env, Work
 from sparsec.passes.lower.coordinates import Linear, merge, relations
@@ -356,9 +357,27 @@ class Lowerer:
             return lo, add(lo, domain.size)
         return lo, self.b.let("hi", op("min", add(lo, domain.size), self.ctx.domain_size(domain.whole)))
 
-    def clipped(self, f: Forall, env: Env) -> tuple[Expr, Expr, Env]:
+    def cut(self, f: Forall, env: Env, walkers: list[Access]) -> tuple[Bounds, Forall]:
+        """The bounds that conditions right inside a forall set to it, and the forall without these conditions.
+
+        A loop over stored coordinates would have to search its ends: only one coordinate is worth that.
+        """
+        in_order = all(self._next_level(a, env).ordered for a in walkers)
+        if not isinstance(f.domain, loops.Full) or not in_order:
+            return Bounds(), f
+        known = env.indices.keys() - {f.index}
+        found, body = cut(f.body, f.index, lambda e: self.ctx.form(e, env, f.index), known, bool(walkers))
+        if found:
+            self._mark_incomplete(f.body)
+        return found, replace(f, body=body) if found else f
+
+    def clipped(self, f: Forall, env: Env, bounds: Bounds) -> tuple[Expr, Expr, Env]:
         """The range of a forall, cut to where the indices computed right inside it lie in their domains."""
         lo, hi = self.bounds(f.domain, env)
+        for b in bounds.least:
+            lo = self.b.let("lo", op("max", lo, self.ctx.value(b, env)))
+        for b in bounds.ends:
+            hi = self.b.let("hi", op("min", hi, self.ctx.value(b, env)))
         node, names = f.body, set(env.inside)
         while isinstance(node, loops.Let):
             rest = self.ctx.form(node.value, env, f.index).without(f.index)
@@ -387,13 +406,14 @@ class Lowerer:
                 # A level that can only be probed restricts nothing: ``_resolve`` asks it at each coordinate.
                 if not level.full and isinstance(level, CanIterate):
                     walkers.append(access)
+        bounds, f = self.cut(f, env, walkers) if not sweeps else (Bounds(), f)
         with self._following(f, env):
             if sweeps:
                 self.sweep(f, env, sweeps, walkers)
             elif walkers:
-                self.coiterate(f, env, walkers)
+                self.coiterate(f, env, walkers, bounds)
             else:
-                self.plain(f, env)
+                self.plain(f, env, bounds)
 
     @contextmanager
     def _following(self, f: Forall, env: Env) -> Iterator[None]:
@@ -425,12 +445,12 @@ class Lowerer:
                     stack.enter_context(w.coordinate(coord))
             self.stmt(body, env)
 
-    def plain(self, f: Forall, env: Env) -> None:
+    def plain(self, f: Forall, env: Env, bounds: Bounds) -> None:
         """Every coordinate of the domain."""
         if isinstance(f.domain, Chunks) and _wants_whole_chunks(f.body, f.index):
             self._chunked(f, env)
             return
-        lo, hi, env = self.clipped(f, env)
+        lo, hi, env = self.clipped(f, env, bounds)
         if f.parallel is not None and self._can_run_parallel():
             self.parallel(f, env, lo, hi)
             return
@@ -495,21 +515,22 @@ class Lowerer:
             grain = parallel.equal_grain(self.ctx, sub(hi, lo), inner)
         parallel.in_chunks(self.ctx, f.index, lo, hi, grain, body)
 
-    def coiterate(self, f: Forall, env: Env, accesses: list[Access]) -> None:
+    def coiterate(self, f: Forall, env: Env, accesses: list[Access], bounds: Bounds) -> None:
         """Walk the stored entries of ``accesses`` together."""
         cases = Cases(self.ctx, f.body, accesses, self.start, self._at_last_level(accesses, env))
         live = cases.live()
         if not live:
             return
-        lo, hi, inner = self.clipped(f, env)
-        whole = not isinstance(f.domain, Chunk) and inner.inside == env.inside
+        lo, hi, inner = self.clipped(f, env, bounds)
+        whole = not isinstance(f.domain, Chunk) and inner.inside == env.inside and not bounds
         if not all(self._next_level(a, env).ordered for a in accesses):
             kept = self._kept(f, env, accesses, frozenset() in live, whole)
             if not kept:
-                self.plain(f, env)
+                self.plain(f, env, bounds)
                 return
             if kept != accesses:
-                accesses, cases = kept, Cases(self.ctx, f.body, kept, self.start)
+                accesses = kept
+                cases = Cases(self.ctx, f.body, kept, self.start, self._at_last_level(kept, env))
                 live = cases.live()
         env = inner
         walkers = [make_walker(self.ctx, a, env, lo, hi, whole, self.walked(a, env, f.index)) for a in accesses]

@@ -1,0 +1,79 @@
+"""Conditions that bound a loop.
+
+Before::
+
+    forall j in n { if lt(j, i) { if M[i, j] { body } } }
+
+the loop over ``j`` ends at ``i`` and the first condition is not asked.  A condition bounds a loop over ``v`` if it
+compares integers and is linear in ``v`` with a coefficient of 1 or -1, beside what is known where the loop begins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from sparsec.ir.dtypes import I64
+from sparsec.ir.loops import Guard, Stmt
+from sparsec.ir.rewrite import walk
+from sparsec.ir.tensor import Access, Expr, Index, Map
+from sparsec.passes.lower.coordinates import Linear
+from sparsec.passes.lower.guards import guarded
+
+_FLIPPED = {"lt": "gt", "le": "ge", "gt": "lt", "ge": "le", "eq": "eq"}
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """Least coordinates of a loop, and ends that its coordinates stay below."""
+
+    least: tuple[Linear, ...] = ()
+    ends: tuple[Linear, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.least or self.ends)
+
+
+def cut(
+    body: Stmt, index: str, form: Callable[[Expr], Linear], known: set[str], only_equal: bool
+) -> tuple[Bounds, Stmt]:
+    """The bounds that the conditions around ``body`` set to a loop over ``index``, and ``body`` without these.
+
+    ``form`` brings an expression in linear form, ``known`` has the variables with values where the loop begins.
+    ``only_equal``: leave all but those that say what the coordinate is.
+    """
+    least: list[Linear] = []
+    ends: list[Linear] = []
+    kept: list[Expr] = []
+    while isinstance(body, Guard):
+        found = list(_solve(body.condition, index, form, known))
+        if found and not (only_equal and len(found) < 2):
+            least += [bound for bound, is_end in found if not is_end]
+            ends += [bound for bound, is_end in found if is_end]
+        else:
+            kept.append(body.condition)
+        body = body.body
+    return Bounds(tuple(least), tuple(ends)), guarded(kept, body)
+
+
+def _solve(c: Expr, index: str, form: Callable[[Expr], Linear], known: set[str]) -> Iterator[tuple[Linear, bool]]:
+    """The bounds that ``c`` sets, each with whether it is an end."""
+    if not isinstance(c, Map) or c.op not in _FLIPPED or any(a.dtype is not I64 for a in c.args):
+        return
+    if any(isinstance(n, Access) and n.indices for n in walk(c)):
+        return
+    difference = form(Map("sub", c.args, I64))
+    factor = difference.terms.get(Index(index), 0)
+    rest = Linear({a: n for a, n in difference.terms.items() if a != Index(index)}, difference.const)
+    if abs(factor) != 1 or not rest.needs() <= known:
+        return
+    # index + rest op 0, or rest - index op 0
+    op, at = (c.op, rest.times(-1)) if factor == 1 else (_FLIPPED[c.op], rest)
+    after = at.plus(Linear({}, 1))
+    if op in ("gt", "ge", "eq"):
+        yield (after if op == "gt" else at), False
+    if op in ("lt", "le", "eq"):
+        yield (at if op == "lt" else after), True
+
+
+__all__ = ["Bounds", "cut"]
