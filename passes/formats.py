@@ -2,7 +2,7 @@
 
 Until statistics choose, the rules are: an operand is stored as it is given, ``auto`` makes CSR (CSF, for other
 orders) of a sparse one; a result or local is sparse where the algebra of its statement makes it so
-(``sparse_fill``).
+(``sparse_fill``), what a scan block writes is dense.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from sparsec.ir.tensor import (
     Program,
     Reduce,
     Scan,
+    ScanLoop,
     Softmax,
     Stored,
     TensorDecl,
@@ -52,6 +53,7 @@ def choose_formats(program: Program, given: Mapping[str, Format | None], *, open
             is_sparse = given.get(t.name) is not None
             t = replace(t, format=sparse_default(t.ndim) if is_sparse else dense(t.ndim))
         decls[t.name] = t
+    recurrent = {a.target.tensor for s in program.body if isinstance(s, ScanLoop) for a in s.body}
     for s in assigns(program.body):
         name = s.target.tensor
         if name in decls:
@@ -59,7 +61,7 @@ def choose_formats(program: Program, given: Mapping[str, Format | None], *, open
         t = program.tensor(name)
         if t.format is None:
             known = replace(program, tensors=tuple(decls.get(d.name, d) for d in program.tensors))
-            fill = sparse_fill(write_out(known, s), decls, program.monoids)
+            fill = None if name in recurrent else sparse_fill(write_out(known, s), decls, program.monoids)
             hidden = t.role == "local" or open_fills
             t = _with_format(t, fill, hidden and not shows_fill(program, name))
         decls[name] = t

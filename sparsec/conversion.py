@@ -98,8 +98,7 @@ def with_widths(format: Format, shape: tuple[int, ...], wide: bool) -> Format:
         if crd is not None and extent - 1 > np.iinfo(crd.np).max:
             what = f"dimension '{spec.coord}'" if out.is_plain else f"level '{spec.coord}'"
             raise FormatError(
-                f"{what} has extent {extent}, more than index type {crd} of format "
-                f"'{format}' can say",
+                f"{what} has extent {extent}, more than index type {crd} of format '{format}' can say",
                 hint="leave the width open, or declare a wider one",
             )
     return out

@@ -93,9 +93,27 @@ def lattice_points(live: list[Subset]) -> list[Subset]:
     return sorted(points, key=lambda s: -len(s))
 
 
+@dataclass(frozen=True, slots=True)
+class Mirror:
+    """How a loop that runs in reverse sees a level: positions and coordinates counted from the other end.
+
+    Seen so they ascend, and everything that merges ascending coordinates stays as it is.  Each number is the sum of the
+    first and the last position (coordinate).
+    """
+
+    coordinates: Expr
+    positions: Expr
+
+    def coordinate(self, coord: Expr) -> Expr:
+        return sub(self.coordinates, coord)
+
+    def position(self, pos: Expr) -> Expr:
+        return sub(self.positions, pos)
+
+
 @dataclass(slots=True)
 class Walker:
-    """A position moving through the stored entries of one level."""
+    """A position moving through the stored entries of one level, from the last to the first with a ``mirror``."""
 
     access: Access
     level: Level
@@ -107,15 +125,23 @@ class Walker:
     shift: Expr | None = None
     pos: Var | None = None
     segment_end: Expr | None = None
+    mirror: Mirror | None = None
 
     def coordinate(self, b: Builder, pos: Expr) -> Expr:
         """The value of the loop's index at ``pos``: the stored coordinate without what is added to the index."""
         assert isinstance(self.level, CanIterate)
-        stored = self.level.coordinate(b, self.view, pos)
-        return stored if self.shift is None else sub(stored, self.shift)
+        stored = self.level.coordinate(b, self.view, pos if self.mirror is None else self.mirror.position(pos))
+        coord = stored if self.shift is None else sub(stored, self.shift)
+        return coord if self.mirror is None else self.mirror.coordinate(coord)
 
     def cursor(self, pos: Expr) -> Cursor:
-        return Cursor(self.done + 1, pos, None if self.unique else self.segment_end)
+        if self.mirror is None:
+            return Cursor(self.done + 1, pos, None if self.unique else self.segment_end)
+        first = self.mirror.position(pos)
+        if self.unique:
+            return Cursor(self.done + 1, first)
+        assert self.segment_end is not None
+        return Cursor(self.done + 1, add(self.mirror.position(self.segment_end), 1), add(first, 1))
 
     def after(self) -> Expr:
         """The position of the next coordinate, once this one's segment is known."""
@@ -141,11 +167,19 @@ class Walker:
 
 
 def make_walker(
-    ctx: Context, access: Access, env: Env, lo: Expr, hi: Expr, whole: bool, beside: Linear | None = None
+    ctx: Context,
+    access: Access,
+    env: Env,
+    lo: Expr,
+    hi: Expr,
+    whole: bool,
+    beside: Linear | None = None,
+    ends: Expr | None = None,
 ) -> Walker:
     """A walker over the next level of ``access``, restricted to ``lo..hi`` unless the loop is ``whole``.
 
-    ``beside`` is what the level's coordinate has beside the loop's index.
+    ``beside`` is what the level's coordinate has beside the loop's index.  ``ends``, the sum of the first and last
+    coordinate, makes it walk in reverse.
     """
     b = ctx.b
     storage = ctx.storages[access.tensor]
@@ -162,7 +196,8 @@ def make_walker(
         assert level.ordered, f"{view.tensor}.{view.number} cannot be searched"
         lo, hi = (lo, hi) if shift is None else (add(lo, shift), add(hi, shift))
         first, end = search(b, level, view, first, end, lo), search(b, level, view, first, end, hi)
-    return Walker(access, level, view, cursor.done, is_unique(storage, cursor.done), first, end, shift)
+    mirror = None if ends is None else Mirror(ends, b.let("ends", add(first, sub(end, 1))))
+    return Walker(access, level, view, cursor.done, is_unique(storage, cursor.done), first, end, shift, mirror=mirror)
 
 
 def is_unique(storage: Storage, n: int) -> bool:
@@ -198,15 +233,21 @@ Decide = Callable[[list[Walker], Subset, Env], list[Stmt]]
 
 
 class Coiteration:
-    """Emits the loops of one forall over walkers; ``leaf`` emits a case's body at a coordinate."""
+    """Emits the loops of one forall over walkers; ``leaf`` emits a case's body at a coordinate.
 
-    def __init__(self, ctx: Context, forall: Forall, env: Env, cases: Cases, leaf: Leaf) -> None:
+    With ``ends`` the coordinates of its loops are those of ``Mirror``.
+    """
+
+    def __init__(
+        self, ctx: Context, forall: Forall, env: Env, cases: Cases, leaf: Leaf, ends: Expr | None = None
+    ) -> None:
         self.ctx = ctx
         self.b = ctx.b
         self.forall = forall
         self.env = env
         self.cases = cases
         self.leaf = leaf
+        self.ends = ends
 
     def dispatch(self, walkers: list[Walker], flags: dict[Access, Expr], coord: Expr) -> None:
         """Decide which walkers have an entry at ``coord``, one test a walker; emit each live case once; move those on.
@@ -215,7 +256,8 @@ class Coiteration:
         where a computed step would make each coordinate wait for the comparison before it.  A walker without a flag
         is there for certain, and moved by its loop.
         """
-        env = self.env.bind(self.forall.index, coord)
+        here = coord if self.ends is None else self.b.let(self.forall.index, sub(self.ends, coord))
+        env = self.env.bind(self.forall.index, here)
 
         def decide(rest: list[Walker], present: Subset, env: Env) -> list[Stmt]:
             with self.b.collect() as stmts:

@@ -24,7 +24,7 @@ from sparsec.ir import ops
 from sparsec.ir.dtypes import BOOL
 from sparsec.ir.loops import Guard, Stmt
 from sparsec.ir.rewrite import map_children, walk
-from sparsec.ir.tensor import Assign, Expr, Index, Literal, Map, Program, Reduce, Stored
+from sparsec.ir.tensor import Assign, Expr, Index, Literal, Map, Program, Reduce, Scan, Stored
 from sparsec.ir.tensor_values import scalar
 from sparsec.passes.lower.simplify import same_value
 
@@ -123,7 +123,7 @@ def restricted(value: Expr, where: Expr) -> tuple[Expr, Expr]:
 
 def _in_reductions(e: Expr) -> Expr:
     new = map_children(e, _in_reductions)
-    if not isinstance(new, Reduce) or new.where is None:
+    if not isinstance(new, Reduce | Scan) or new.where is None:
         return new
     monoid = ops.MONOIDS.get(new.monoid)
     if monoid is None or monoid.op is None:

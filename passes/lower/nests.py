@@ -272,7 +272,7 @@ class Lowerer:
             return 0
         order: list[str] = []
         node: loops.Stmt = s.producer
-        while isinstance(node, Forall):
+        while isinstance(node, Forall) and not node.reverse:
             order.append(node.index)
             node = node.body
         names = [x.name for x in s.indices]
@@ -281,21 +281,22 @@ class Lowerer:
     def assemble(self, s: Assemble, env: Env) -> None:
         ctx = self.ctx
         decl = ctx.kernel.tensor(s.tensor)
+        outer = self.writer
         self.b.emit(Comment(f"{s.tensor}: {s.method}"))
         if s.method == "update":
             self.starts.pop(s.tensor, None)
             self.writer = ctx.writers[s.tensor] = UpdateWriter(ctx, decl)
             self.stmt(s.body, env)
-            self.writer = None
+            self.writer = outer
             if decl.role != "inout":
                 del ctx.writers[s.tensor]
             return
         self.starts[s.tensor] = decl.fill
         if s.method == "insert":
-            operators = {n.op for n in walk(s.body) if isinstance(n, Accumulate) and n.target.tensor == s.tensor} - {
-                "="
-            }
-            insert = InsertWriter(ctx, decl, min(operators) if operators else None)
+            operators = {n.op for n in walk(s.body) if isinstance(n, Accumulate) and n.target.tensor == s.tensor}
+            insert = InsertWriter(ctx, decl, None if "=" in operators else min(operators, default=None))
+            if any(a.tensor == s.tensor for a in self.reads(s.body)):
+                insert.complete = False  # a recurrence: what it reads too early is the fill
             self.writer = ctx.writers[s.tensor] = insert
             with self.b.collect() as body:
                 self.stmt(s.body, env)
@@ -318,7 +319,7 @@ class Lowerer:
             count.close()
         else:
             raise ScheduleError(f"'{s.tensor}' cannot be assembled by '{s.method}'", hint=", ".join(loops.METHODS))
-        self.writer = None
+        self.writer = outer
         del ctx.writers[s.tensor]
 
     def let(self, s: loops.Let, env: Env) -> None:
@@ -457,12 +458,14 @@ class Lowerer:
         mark = f"vector<{f.vector}>" if f.vector else "unroll" if f.unroll else ""
         if isinstance(f.domain, Chunk):
             trip = i64(f.domain.size) if f.domain.outer in env.full_chunks else self.b.let("trip", sub(hi, lo))
-            with self.b.loop(f.index, i64(0), trip, mark=mark) as local:
+            with self.b.loop(f.index, i64(0), trip, mark=mark) as step:
+                local = self.b.let("place", sub(sub(trip, 1), step)) if f.reverse else step
                 inner = env.bind(f.index, self.b.let(f.index, add(lo, local))).bind(f"{f.index}@local", local)
                 self.leaf(f.index, f.body, inner)
             return
         with self.b.loop(f.index, lo, hi, mark=mark) as var:
-            self.leaf(f.index, f.body, env.bind(f.index, var))
+            coord = self.b.let(f.index, sub(add(lo, sub(hi, 1)), var)) if f.reverse else var
+            self.leaf(f.index, f.body, env.bind(f.index, coord))
 
     def _chunked(self, f: Forall, env: Env) -> None:
         """Whole chunks get a body of constant trip counts, the last one a general body."""
@@ -533,8 +536,9 @@ class Lowerer:
                 cases = Cases(self.ctx, f.body, kept, self.start, self._at_last_level(kept, env))
                 live = cases.live()
         env = inner
-        walkers = [make_walker(self.ctx, a, env, lo, hi, whole, self.walked(a, env, f.index)) for a in accesses]
-        co = Coiteration(self.ctx, f, env, cases, lambda body, inner: self.leaf(f.index, body, inner))
+        ends = self.b.let("ends", add(lo, sub(hi, 1))) if f.reverse else None
+        walkers = [make_walker(self.ctx, a, env, lo, hi, whole, self.walked(a, env, f.index), ends) for a in accesses]
+        co = Coiteration(self.ctx, f, env, cases, lambda body, inner: self.leaf(f.index, body, inner), ends)
         complete = len(live) == 2 ** len(accesses)
         if complete and self._once_is_enough(f, env, cases[frozenset()]):
             self._absent_once(f, env, co, walkers, live, sub(hi, lo))
@@ -578,8 +582,10 @@ class Lowerer:
         return kept if alone else [a for a in kept if a not in loose]
 
     def _needs_order(self, f: Forall, env: Env) -> bool:
-        """Whether the coordinates of a loop must ascend: for the result, or for what it folds."""
+        """Whether the coordinates of a loop must ascend: for the result, or for what it folds or hands on."""
         ctx, w = self.ctx, self.writer
+        if f.ordered:
+            return True
         for n in walk(f.body):
             if not isinstance(n, Accumulate):
                 continue
@@ -642,11 +648,10 @@ class Lowerer:
 
     def _mark_incomplete(self, s: loops.Stmt) -> None:
         """Some places of a dense result may not be written: it must be initialised."""
-        w = self.writer
-        if isinstance(w, InsertWriter) and any(
-            isinstance(n, Accumulate) and n.target.tensor == w.decl.name for n in walk(s)
-        ):
-            w.complete = False
+        for node in walk(s):
+            w = self.ctx.writers.get(node.target.tensor) if isinstance(node, Accumulate) else None
+            if isinstance(w, InsertWriter):
+                w.complete = False
 
     def sweep(self, f: Forall, env: Env, sweeps: list[Access], walkers: list[Access]) -> None:
         """Run over the coordinates that a bitmap workspace remembers."""
@@ -655,6 +660,8 @@ class Lowerer:
                 f"workspace '{sweeps[0].tensor}' must be read alone in its loop over '{f.index}'",
                 hint="consume it into a tensor first",
             )
+        if f.reverse:
+            raise ScheduleError(f"workspace '{sweeps[0].tensor}' cannot be read in reverse over '{f.index}'")
         work = self.ctx.works[sweeps[0].tensor]
         assert isinstance(work, BitmapWork)
         cases = Cases(self.ctx, f.body, sweeps, self.start)

@@ -23,11 +23,12 @@ from sparsec.formats.level import CanIterate, CanLocate, Level
 from sparsec.ir.loops import Chunk, Chunks, Domain, Full
 from sparsec.ir.monoids import definition
 from sparsec.ir.rewrite import walk
-from sparsec.ir.tensor import Access, Expr, Extent, Index, Literal, Map, Program, Reduce, Stored, TensorDecl
+from sparsec.ir.tensor import Access, Expr, Extent, Index, Literal, Map, Program, Reduce, Scan, Stored, TensorDecl
 from sparsec.passes.lower.coordinates import digit_domain
 from sparsec.passes.lower.scatter import can_scatter, takes_any_order
 from sparsec.passes.lower.simplify import absent_value, same_value
 from sparsec.passes.lower.spaces import Space, make_space
+from sparsec.passes.lower.variables import names_in
 
 EXTENT = 10_000.0
 FIBRE = 16.0
@@ -74,13 +75,19 @@ class Query:
     extents: dict[str, Extent]
     free_first: bool  # every reduced variable inside all free ones
     may_convert: bool = True  # a copy that is itself a conversion may not ask for another
+    outermost: tuple[str, ...] = ()  # variables whose loops stand around all others
     gone: dict[int, tuple[Expr, Expr]] = field(default_factory=dict)  # what ``absent`` found, by identity
 
     @property
     def variables(self) -> tuple[str, ...]:
         """The index variables: those that the target uses, then the reduced ones."""
         free = [n.name for e in self.target.indices for n in walk(e) if isinstance(n, Index)]
-        return tuple(dict.fromkeys([*free, *self.reduced]))
+        return tuple(dict.fromkeys([*self.outermost, *free, *self.reduced]))
+
+    @property
+    def in_order(self) -> set[str]:
+        """Variables whose coordinates must come one after the other: those of scans and recurrences."""
+        return {*self.outermost, *(r.index for r in walk(self.value) if isinstance(r, Scan))}
 
     def spaces(self, kept: Sequence[Access]) -> Iterator[Space]:
         """The loops that suit the accesses ``kept``, and those that suit the target, too; none for misfits."""
@@ -137,8 +144,11 @@ def _orders(query: Query, space: Space, kept: Sequence[Access]) -> Iterator[tupl
     """
     import networkx as nx
 
-    if space.computed and any(_is_ordered(query, r) for r in walk(query.value)):
+    in_order = query.in_order
+    if space.computed and (in_order or any(_is_ordered(query, r) for r in walk(query.value))):
         return  # diagonals do not ascend
+    if any(space.own[v] != {v} for v in in_order):
+        return  # nor do blocks, with other loops between
     graph = nx.DiGraph()
     graph.add_nodes_from(space.domains)
     for access in kept:
@@ -157,14 +167,27 @@ def _orders(query: Query, space: Space, kept: Sequence[Access]) -> Iterator[tupl
             yield tuple(order)
 
 
+def has_order(query: Query) -> bool:
+    """Whether any order is left once every operand may be converted: scans may contradict one another."""
+    space = make_space(query.program, (), {v: query.extents[v] for v in query.variables})
+    return next(_orders(query, space, ()), None) is not None
+
+
 def _nesting(query: Query, space: Space) -> Iterator[tuple[str, str]]:
     """Pairs (outer, inner) that the expression's own nesting asks for, whatever the formats.
 
     A reduction runs inside those around it; one that is not the whole right side runs inside all free variables, and
-    so do all with ``free_first``.  One with an ordered monoid runs over its indices in their order.
+    so do all with ``free_first``.  One with an ordered monoid runs over its indices in their order.  A scan's loop runs
+    inside those of the variables that its body uses.
     """
+    everything = space.loops_of(query.variables)
+    for v in query.outermost:
+        yield from ((v, w) for w in sorted(everything - set(query.outermost)))
     free = sorted(space.depends(*query.target.indices))
     for r in walk(query.value):
+        if isinstance(r, Scan):
+            used = space.loops_of(names_in(r) & set(query.variables))
+            yield from ((v, r.index) for v in sorted(used - {r.index}))
         if not isinstance(r, Reduce):
             continue
         mine = sorted(space.loops_of(r.indices))
@@ -237,7 +260,7 @@ def loose_loops(query: Query, space: Space, order: Sequence[str], converted: Seq
         if not loose:
             continue
         alone: Access | None = None
-        if not others:
+        if not others and v not in query.in_order:
             alone = next((a for a in loose if len(loose) == 1 or _decided_by(query, [a])), None)
         if alone is not None:
             walked.add(v)

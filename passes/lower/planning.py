@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 from functools import partial, reduce
+from itertools import takewhile
 
 import numpy as np
 
@@ -47,6 +48,8 @@ from sparsec.ir.tensor import (
     MonoidDef,
     Program,
     Reduce,
+    Scan,
+    ScanLoop,
     Stored,
     TensorDecl,
 )
@@ -76,11 +79,14 @@ from sparsec.passes.lower.order import (
     result_prefix,
 )
 from sparsec.passes.lower.panels import Panel, find_panel
+from sparsec.passes.lower.recurrences import check_independent, may_see_itself, plan_recurrence
+from sparsec.passes.lower.scans import Carry, cannot_ride, carry, carrying, split_scan
 from sparsec.passes.lower.scatter import can_scatter
 from sparsec.passes.lower.simplify import absent_value, same_value, simplify_expr
 from sparsec.passes.lower.spaces import EMPTY, Nesting, make_space
 from sparsec.passes.lower.supported import check_supported
 from sparsec.passes.lower.updates import unfold_updates
+from sparsec.passes.lower.variables import names_in
 
 MAX_CASES = 40.0
 """Bodies that one merge may emit before the planner splits the expression with a temporary."""
@@ -99,9 +105,10 @@ def plan(program: Program) -> Kernel:
     planner = Planner(program)
     nests: list[loops.Stmt] = []
     for s in program.body:
-        assert isinstance(s, Assign)
-        exists = s.target.tensor in planner.made or program.tensor(s.target.tensor).role == "inout"
-        written = write_out(program, s, exists)
+        if isinstance(s, ScanLoop):
+            nests += plan_recurrence(planner, s)
+            continue
+        written = write_out(program, s, planner.exists(s.target.tensor))
         nests += planner.statement(rename_indices(written, [t.name for t in program.tensors]), s.where is not None)
     body = nests[0] if len(nests) == 1 else Sequence(tuple(nests))
     monoids = tuple(planner.monoids.values())
@@ -140,16 +147,20 @@ def rename_indices(s: Assign, tensors: Collection[str]) -> Assign:
 
     free: dict[str, str] = {}
 
+    def renamed(v: str, names: dict[str, str]) -> str:
+        if v not in names and v not in free:
+            free[v] = fresh(v)
+        return names.get(v) or free[v]
+
     def run(e: Expr, names: dict[str, str]) -> Expr:
         if isinstance(e, Index):
-            if e.name not in names and e.name not in free:
-                free[e.name] = fresh(e.name)
-            return Index(names.get(e.name) or free[e.name])
+            return Index(renamed(e.name, names))
         if isinstance(e, Reduce):
             inner = names | {v: fresh(v) for v in e.indices}
             where = None if e.where is None else run(e.where, inner)
             return replace(e, indices=tuple(inner[v] for v in e.indices), body=run(e.body, inner), where=where)
-        return map_children(e, lambda c: run(c, names))
+        new = map_children(e, lambda c: run(c, names))
+        return replace(new, index=renamed(new.index, names)) if isinstance(new, Scan) else new
 
     target = map_children(s.target, lambda e: run(e, {}))
     value = run(s.value, {})
@@ -167,7 +178,12 @@ class Planner:
     monoids: dict[str, MonoidDef] = field(default_factory=dict)  # those with a tuple state, over concrete types
     nesting: Nesting = field(default_factory=lambda: Nesting((), EMPTY))  # of the nest under way
     extents: dict[str, Extent] = field(default_factory=dict)  # of the index variables of the nest under way
+    carries: dict[str, tuple[Carry, ...]] = field(default_factory=dict)  # the scans that its loops carry
     fill: object = None  # of the target of the nest under way
+
+    def exists(self, name: str) -> bool:
+        """Has a tensor values before the statement at hand?"""
+        return name in self.made or self.program.tensor(name).role == "inout"
 
     def local(self, hint: str, like: TensorDecl) -> TensorDecl:
         """Declare a local tensor under a new name."""
@@ -190,11 +206,16 @@ class Planner:
         target = self.program.tensor(s.target.tensor)
         if not partial:
             self.check_fill(target, s, value)
+        # A reduction with a tuple state runs inside the free variables, as one inside an expression does.
+        top = isinstance(value, Reduce) and s.op in ("=", value.monoid) and self.tuple_state(value) is None
+        scan = cannot_ride(self.query(s.target, value, extents, free_first=not top))
+        if scan is not None:
+            first, access = split_scan(self, s, scan, extents)
+            rest = replace(s, value=_replace(value, {scan: access}))
+            return self.statement(first) + self.statement(rest, partial)
         part = self.part_to_split(value)
         if part is not None:
             return self.split_part(s, value, part, extents)
-        # A reduction with a tuple state runs inside the free variables, as one inside an expression does.
-        top = isinstance(value, Reduce) and s.op in ("=", value.monoid) and self.tuple_state(value) is None
         whole = isinstance(value, Reduce) and (top or s.op == "=")
         inner = [] if whole else _outermost_reductions(value)
         query = self.query(s.target, value, extents, free_first=not top)
@@ -210,6 +231,40 @@ class Planner:
         nest = self.nest(s.target, s.op, _replace(value, replaced), choice, extents)
         self.made.add(s.target.tensor)
         return [*nests, nest]
+
+    def at_point(self, s: Assign, step: str, written: tuple[str, ...]) -> tuple[list[loops.Stmt], loops.Stmt]:
+        """A statement of a scan block over ``step``: what goes before the block, and the nest at one point of it."""
+        s = rename_indices(s, [t.name for t in self.program.tensors])
+        extents = {i.name: i.extent for i in s.indices}
+        value = factor(simplify_expr(s.value))
+        query = replace(self.query(s.target, value, extents, free_first=True), outermost=(step,))
+        nests: list[loops.Stmt] = []
+        while (scan := cannot_ride(query)) is not None:
+            check_independent(scan, written, "a scan")
+            first, access = split_scan(self, s, scan, extents)
+            nests += self.statement(first)
+            query = replace(query, value=_replace(query.value, {scan: access}), program=self.program)
+        choice = choose_order(query)
+        conversions, replaced = self.convert(query, choice)
+        self.explain_order(s, choice)
+        self.nesting, self.extents = Nesting(choice.order, choice.space), extents
+        decl = self.program.tensor(s.target.tensor)
+        self.fill = None if self.exists(decl.name) else scalar(decl.fill, decl.dtype).item()
+        value, self.carries = carry(_replace(query.value, replaced), self.carry)
+        depends = choice.space.depends(*s.target.indices)
+        free = [v for v in choice.order[1:] if v in depends]
+        if not may_see_itself(s, step):
+            return nests + conversions, self.foralls(free, self.leaf(s.target, s.op, value))
+        work = self.fresh_work()
+        names = [v for v in space_variables(s.target) if v != step]
+        access = Access(work, tuple(Index(v) for v in names), s.target.dtype)
+        producer = self.foralls(free, self.leaf(access, "=", value))
+        consumer: loops.Stmt = Accumulate(s.target, s.op, access)
+        for v in reversed(names):
+            consumer = Forall(v, Full(extents[v]), consumer)
+        shape = tuple(WorkIndex(v, Full(extents[v])) for v in names)
+        zero = s.target.dtype.np.type(0).item()
+        return nests + conversions, Workspace(work, s.target.dtype, shape, "dense", zero, producer, consumer)
 
     def query(self, target: Access, value: Expr, extents: dict[str, Extent], free_first: bool) -> Query:
         reduced = tuple(v for n in walk(value) if isinstance(n, Reduce) for v in n.indices)
@@ -234,7 +289,7 @@ class Planner:
     def temporary(self, s: Assign, r: Reduce, extents: dict[str, Extent]) -> tuple[TensorDecl, Access]:
         """A local for the value of ``r`` over the free variables it uses."""
         free = [e for e in s.target.indices if isinstance(e, Index)]
-        used = {n.name for n in walk(r) if isinstance(n, Index)}
+        used = names_in(r)
         names = [e.name for e in free if e.name in used]
         dims = tuple(extents[v] for v in names)
         sparse = is_sparse(self.program.tensor(s.target.tensor)) and self.annihilates(r)
@@ -266,15 +321,15 @@ class Planner:
         value = self.absent(r)
         return isinstance(value, Literal) and same_value(value.value, self.nothing(r))
 
-    def tuple_state(self, r: Reduce) -> MonoidDef | None:
-        """A reduction's monoid over its body's type, which the kernel then defines; None for plain ones."""
+    def tuple_state(self, r: Reduce | Scan) -> MonoidDef | None:
+        """The monoid of a reduction or scan over its body's type, which the kernel defines; None for plain ones."""
         general = definition(r.monoid, self.program.monoids)
         if general is None:
             return None
         m = typed(general, r.body.dtype)
         return self.monoids.setdefault(m.name, m)
 
-    def nothing(self, r: Reduce) -> object:
+    def nothing(self, r: Reduce | Scan) -> object:
         """The value of a reduction over no points."""
         m = self.tuple_state(r)
         return ops.MONOIDS[r.monoid].identity(r.dtype) if m is None else nothing(m)
@@ -333,7 +388,7 @@ class Planner:
         def present(e: Expr) -> float:
             if isinstance(e, Access | Stored):
                 return 1.0
-            if isinstance(e, Reduce):
+            if isinstance(e, Reduce | Scan):
                 return present(e.body)
             if not isinstance(e, Map) or not any(a in sparse for a in walk(e)):
                 return 0.0
@@ -347,8 +402,8 @@ class Planner:
 
     def split_part(self, s: Assign, value: Expr, part: Expr, extents: dict[str, Extent]) -> list[loops.Stmt]:
         """``value`` in two statements: ``part`` into a sparse temporary, then the rest."""
-        bound = {v for n in walk(part) if isinstance(n, Reduce) for v in n.indices}
-        names = [n for n in dict.fromkeys(n.name for n in walk(part) if isinstance(n, Index)) if n not in bound]
+        used = names_in(part)
+        names = [v for v in extents if v in used]
         fill = self.absent(part)
         assert isinstance(fill, Literal)
         dims = tuple(extents[v] for v in names)
@@ -410,8 +465,9 @@ class Planner:
             body, monoid = value.body, value.monoid
             summed = space.loops_of(value.indices)
         order = [v for v in choice.order if v in free or v in summed]
+        body, self.carries = carry(body, self.carry)
         if not is_sparse(decl):
-            exists = decl.role == "inout" or target.tensor in self.made
+            exists = self.exists(target.tensor)
             keeps = op != "=" or any(isinstance(n, Access) and n.tensor == target.tensor for n in walk(value))
             method = "update" if exists and keeps else "insert"
             stmt = self.into_dense(target, op, order, free, summed, body, monoid, extents)
@@ -419,11 +475,13 @@ class Planner:
             return Assemble(target.tensor, method, _mark_parallel(stmt) if parallel else stmt)
         query = self.query(target, value, extents, free_first=False)
         loose = loose_loops(query, space, order, ()).walked
-        found, matched = result_prefix(query, space, order, loose)
+        # Loops that run backwards bring no entries in order.
+        ahead = [*takewhile(lambda v: not any(c.scan.reverse for c in self.carries.get(v, ())), order)]
+        found, matched = result_prefix(query, space, ahead, loose)
         prefix = list(found)
         head = order[: len(order) - len(_trailing(order, free))]
         levels = space.level_names(self.program, target)
-        if not prefix and not set(head) & summed and can_scatter(decl, levels, head, loose):
+        if not prefix and not self.carries and not set(head) & summed and can_scatter(decl, levels, head, loose):
             stmt = self.foralls(head, self.fold_tail(target, "=", order[len(head) :], body, monoid))
             if repeatable(stmt):
                 self.notes.append(
@@ -463,7 +521,7 @@ class Planner:
         extents: dict[str, Extent],
     ) -> loops.Stmt:
         last = self.nesting.space.domains[order[-1]] if order else None
-        if isinstance(last, Full) and monoid is not None:
+        if isinstance(last, Full) and monoid is not None and not self.carries:
             conditions, core = strip(body, lambda g: order[-1] not in self.needs(g) and not reduces(g.condition))
             panel = find_panel(self.program, target, order, free, core, monoid, last.extent)
             if panel is not None:
@@ -603,11 +661,30 @@ class Planner:
         return Workspace(work, r.dtype, (), "scalar", self.nothing(r), producer, consumer, monoid)  # type: ignore[arg-type]
 
     def foralls(self, names: list[str], body: loops.Stmt) -> loops.Stmt:
-        return self.nesting.foralls(names, body)
+        """Loops over ``names`` around what computes the result; they carry the scans over them."""
+        for v in reversed(names):
+            if v in self.carries:
+                body = carrying(self.carries[v], Full(self.extents[v]), body, self.update)
+            else:
+                body = self.nesting.foralls([v], body)
+        return body
+
+    def update(self, c: Carry) -> loops.Stmt:
+        """One step of a scan."""
+        step = self.leaf(c.work, c.monoid, c.scan.body)
+        return step if c.scan.where is None else self.guard([*conjuncts(c.scan.where)], step)
+
+    def carry(self, scan: Scan) -> Carry:
+        """The scalar that stands for a scan."""
+        m = self.tuple_state(scan)
+        work = Access(self.fresh_work(), (), scan.dtype)
+        return Carry(work, scan, scan.monoid if m is None else m.name, self.nothing(scan))
 
     def needs(self, found: Split) -> frozenset[str]:
         """The loops on which the condition of a guard depends."""
-        return self.nesting.space.depends(found.condition)
+        works = {n.tensor for n in walk(found.condition) if isinstance(n, Access)}
+        carried = {v for v, cs in self.carries.items() if any(c.work.tensor in works for c in cs)}
+        return self.nesting.space.depends(found.condition) | carried
 
     def is_nothing(self, found: Split, op: str) -> bool:
         """Whether an update ``op=`` with what a guard leaves does nothing: targets begin as their fill."""
@@ -693,7 +770,7 @@ def factor(e: Expr) -> Expr:
     sums: list[Expr] = []
     left = list(new.indices)  # a variable that nothing uses multiplies by its extent: the first sum keeps it
     for n, inside in enumerate(reversed(groups), 1):
-        used = {i.name for f in inside for i in walk(f) if isinstance(i, Index)}
+        used = set[str]().union(*map(names_in, inside))
         indices = tuple(v for v in left if v in used or n == len(groups))
         left = [v for v in left if v not in indices]
         inside = [*kept, *inside] if n == len(groups) else inside
@@ -706,7 +783,7 @@ def _independent(factors: list[Expr], bound: set[str]) -> tuple[list[Expr], list
     outside: list[Expr] = []
     groups: list[tuple[set[str], list[Expr]]] = []
     for f in factors:
-        names = bound & {n.name for n in walk(f) if isinstance(n, Index)}
+        names = bound & names_in(f)
         if not names:
             outside.append(f)
             continue
@@ -742,7 +819,7 @@ def _outermost_reductions(e: Expr) -> list[Reduce]:
     if isinstance(e, Reduce):
         return [e]
     out: list[Reduce] = []
-    for a in e.args if isinstance(e, Map) else ():
+    for a in e.args if isinstance(e, Map) else (e.body,) if isinstance(e, Scan) else ():
         out += [r for r in _outermost_reductions(a) if r not in out]
     return out
 
@@ -787,4 +864,4 @@ def _trailing(order: list[str], free: frozenset[str]) -> list[str]:
 def _mark_parallel(stmt: loops.Stmt) -> loops.Stmt:
     if isinstance(stmt, Guard):
         return replace(stmt, body=_mark_parallel(stmt.body))
-    return replace(stmt, parallel=0) if isinstance(stmt, Forall) else stmt
+    return replace(stmt, parallel=0) if isinstance(stmt, Forall) and not stmt.ordered else stmt

@@ -12,6 +12,7 @@ Rules by name (``Z`` is a literal marked ``fill``: the value of an unstored entr
     if            if true { s }       => s                        (if false: nothing; so is an if of nothing)
     empty_loop    forall of nothing   => nothing
     empty_work    workspace with a producer of nothing => its consumer, reading the initial value
+    unchanged     scalar that ordered iterations read and none changes => its producer, reading the initial value
 """
 
 from __future__ import annotations
@@ -222,7 +223,7 @@ def _prune_workspace(stmt: Workspace, start: Start, tuples: Tuples) -> Stmt | No
         return prune(substitute(stmt.consumer, reads), start, tuples)
     consumer = prune(stmt.consumer, start, tuples)
     if consumer is None:
-        return None
+        return _prune_carried(stmt, producer, start, tuples)
     if producer is stmt.producer and consumer is stmt.consumer:
         return stmt
     return replace(stmt, producer=producer, consumer=consumer)
@@ -233,6 +234,19 @@ def over_nothing(r: Reduce, users: Tuples = ()) -> Literal:
     m = monoids.definition(r.monoid, users)
     value = ops.MONOIDS[r.monoid].identity(r.dtype) if m is None else monoids.nothing(monoids.typed(m, r.body.dtype))
     return Literal(value, r.dtype, fill=True)
+
+
+def _prune_carried(stmt: Workspace, producer: Stmt, start: Start, tuples: Tuples) -> Stmt | None:
+    """A workspace that nobody consumes: needed for what its producer writes elsewhere, if that is anything."""
+    writes = [n for n in walk(producer) if isinstance(n, Accumulate)]
+    if all(n.target.tensor == stmt.name for n in writes):
+        return None
+    if any(n.target.tensor == stmt.name for n in writes):
+        return replace(stmt, producer=producer, consumer=Sequence(()))
+    # What is handed on is a value like any other: it does not annihilate as an unstored entry would.
+    initial = Literal(stmt.init, stmt.dtype)
+    reads = {n: initial for n in walk(producer) if isinstance(n, Access) and n.tensor == stmt.name}
+    return prune(substitute(producer, reads), start, tuples)
 
 
 def absent_value(e: Expr, fills: Mapping[Expr, Expr], users: Tuples = ()) -> Expr:

@@ -8,11 +8,11 @@ from sparsec.errors import FormatError, UnsupportedError
 from sparsec.ir.rewrite import walk
 from sparsec.ir.tensor import (
     Access,
+    Assign,
     Expr,
     Index,
     Program,
     Reduce,
-    Scan,
     ScanLoop,
     Softmax,
     Stmt,
@@ -27,7 +27,10 @@ def check_supported(program: Program) -> None:
     for t in program.tensors:
         _declaration(t)
     for s in program.body:
-        _statement(s)
+        if isinstance(s, ScanLoop):
+            _scan_block(s, program)
+        else:
+            _statement(s)
 
 
 def _no(what: str, node: Expr | Stmt | TensorDecl, hint: str | None = None) -> NoReturn:
@@ -49,26 +52,30 @@ def _declaration(t: TensorDecl) -> None:
             raise
 
 
-def _statement(s: Stmt) -> None:
-    if isinstance(s, ScanLoop):
-        for n in walk(s):
+def _scan_block(s: ScanLoop, program: Program) -> None:
+    for a in s.body:
+        t = program.tensor(a.target.tensor)
+        if t.format is not None and not t.format.is_dense:
+            _no(f"a scan block that writes '{t.name}' in format {t.format}", a, f"make '{t.name}' dense")
+        for n in walk(a):
             if isinstance(n, Softmax):
                 _no("'softmax' in a 'scan' block", n)
-        _no("a 'scan' block", s)
+        _statement(a)
+
+
+def _statement(s: Assign) -> None:
     names = [e.name for e in s.target.indices if isinstance(e, Index)]
     if len(names) < len(s.target.indices):
         _no("a left side with an index that is not a plain variable", s.target)
     if len(set(names)) < len(names):
         _no("a left side that repeats an index", s.target)
     for n in walk(s):
-        if isinstance(n, Access | Reduce | Scan | Softmax | Top | Stored):
+        if isinstance(n, Access | Reduce | Softmax | Top | Stored):
             _expression(n)
 
 
 def _expression(n: Expr) -> None:
     match n:
-        case Scan():
-            _no("'scan'", n)
         case Top():
             _no("'top'", n)
         case Access():

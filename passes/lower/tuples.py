@@ -32,12 +32,15 @@ class TupleWork:
 
     def finish(self, ctx: Context) -> None:
         """Compute the value, once for all that reads it."""
+        self.value = self.so_far(ctx)
+
+    def so_far(self, ctx: Context) -> Expr:
+        """The value of the state as it stands: a scan reads it between two points."""
         names = dict(zip(self.m.states, self.state, strict=True))
-        self.value = ctx.b.let(self.w.name, emit(ctx, self.m.value, names))
+        return ctx.b.let(self.w.name, emit(ctx, self.m.value, names))
 
     def read(self, ctx: Context, access: Access, env: Env) -> Expr:
-        assert self.value is not None, f"{self.w.name} is read while it is produced"
-        return self.value
+        return self.so_far(ctx) if self.value is None else self.value
 
     def update(self, ctx: Context, access: Access, op_name: str, value: TExpr, env: Env) -> None:
         raise AssertionError(f"{self.w.name} folds whole statements")

@@ -100,7 +100,8 @@ class _Unfolding:
                 self.exists.add(t.name)
         for s in self.program.body:
             if isinstance(s, ScanLoop):
-                self.body.append(s)  # a recurrence: its statements run point by point, in place
+                # A recurrence: its statements run point by point, in place.
+                self.body.append(replace(s, body=tuple(self.reading(reduced(a)) for a in s.body)))
                 self.exists |= {a.target.tensor for a in s.body}
             else:
                 self.statement(s)
@@ -125,7 +126,7 @@ class _Unfolding:
         elif _is_sparse(t):
             self.body.append(self.version(t, self.reading(_next_version(s))))
         else:
-            self.in_place(t, self.reading(_reduced(s)))
+            self.in_place(t, self.reading(reduced(s)))
         self.exists.add(name)
 
     def reading(self, s: Assign) -> Assign:
@@ -173,7 +174,7 @@ def _started(s: Assign, t: TensorDecl) -> Assign:
     if s.op == "=":
         return s
     start = Literal(ops.MONOIDS[s.op].identity(t.dtype), t.dtype)
-    s = _reduced(s)
+    s = reduced(s)
     value, where = _without(s.value, t.name, start), None if s.where is None else _without(s.where, t.name, start)
     if where is not None:
         value = guard(where, value, start.value)
@@ -182,7 +183,7 @@ def _started(s: Assign, t: TensorDecl) -> Assign:
 
 def _next_version(s: Assign) -> Assign:
     """A later statement of a sparse tensor as the definition of its next version."""
-    s = _reduced(s)
+    s = reduced(s)
     old = s.target
     if s.op == "=":
         value = s.value
@@ -195,7 +196,7 @@ def _next_version(s: Assign) -> Assign:
     return replace(s, op="=", value=value, where=None)
 
 
-def _reduced(s: Assign) -> Assign:
+def reduced(s: Assign) -> Assign:
     """An update with the indices that only its right side has reduced by its own operator."""
     if s.op == "=":
         return s
@@ -244,4 +245,4 @@ def _is_sparse(t: TensorDecl) -> bool:
     return not t.format.is_dense
 
 
-__all__ = ["before", "continued", "renamed", "unfold_updates", "with_updated"]
+__all__ = ["before", "continued", "reduced", "renamed", "unfold_updates", "with_updated"]

@@ -28,7 +28,7 @@ class InsertWriter:
 
     def __init__(self, ctx: Context, decl: TensorDecl, accumulates: str | None) -> None:
         self.decl = decl
-        self.complete = accumulates is None
+        self.complete = accumulates is None  # is every place written, whatever is absent?
         self.initial = ops.MONOIDS[accumulates].identity(decl.dtype) if accumulates else decl.fill
         self.size = ctx.b.product("size", *(ctx.extent(d) for d in decl.dims))
         if decl.role == "local":

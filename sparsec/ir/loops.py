@@ -18,7 +18,7 @@ Grammar of the textual form (``loops_text.py`` prints and parses it)::
               | "chunks" "(" extent "," INT ")"          the numbers of the chunks of that size
               | "chunk" "(" NAME "," INT "," domain ")"  the coordinates of chunk NAME, the last one cut at the end
               | "span" "(" domain ("," domain)* ")"      the sums of coordinates: 0 .. sum of (ends - 1) + 1
-    mark     := "parallel" ["(" INT ")"] | "vector" "(" INT ")" | "unroll" | "ordered"
+    mark     := "parallel" ["(" INT ")"] | "vector" "(" INT ")" | "unroll" | "ordered" | "reverse"
     kind     := ("scalar" | "dense" | "bitmap" | "list" | "registers") ["." MONOID]    what folds equal coordinates: add
     method   := "insert" | "append" | "count" | "scatter" | "update"
     block    := "{" stmt* "}"
@@ -34,6 +34,13 @@ a forall that reads one runs over just those, ascending.
 
 ``monoid`` defines one with a tuple state over concrete types.  It folds into scalar workspaces alone: an update is
 ``state = combine(state, lift(value, place))``, the place behind ``at`` if it lifts one, a read gives ``value(state)``.
+
+An ordered forall hands on what its iterations leave: inside it results may be read while they are assembled, and a
+scalar workspace while it is produced.  That is a running sum::
+
+    workspace w: f64 scalar init 0.0
+    produce { forall j in n ordered { { w[] add= x[j]  y[j] = w[] } } }
+    consume { }
 """
 
 from __future__ import annotations
@@ -83,7 +90,7 @@ class Forall:
     """Run ``body`` for each coordinate of ``domain``.
 
     ``parallel``: chunk size for dynamic distribution, 0 to let the compiler choose, None for sequential.
-    ``vector``: lanes.  ``ordered``: iterations depend on earlier ones.
+    ``vector``: lanes.  ``ordered``: iterations depend on earlier ones.  ``reverse``: the last coordinate comes first.
     """
 
     index: str
@@ -93,6 +100,7 @@ class Forall:
     vector: int | None = None
     unroll: bool = False
     ordered: bool = False
+    reverse: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +131,7 @@ class Workspace:
 
     ``kind``: "scalar" (no dimensions), "dense" (an array), "bitmap" (an array, and which coordinates were written),
     "list" (coordinates and values appended, then sorted, equal ones folded with ``monoid``), "registers" (a dense array
-    of constant extent, unrolled).
+    of constant extent, unrolled).  A scalar that ordered iterations hand on needs no consumer: an empty sequence.
     """
 
     name: str

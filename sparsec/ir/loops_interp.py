@@ -169,7 +169,8 @@ class _Machine:
                 for child in stmts:
                     self.run(child)
             case Forall(index, domain, body):
-                for coordinate in self.domain(domain):
+                coordinates = self.domain(domain)
+                for coordinate in reversed(coordinates) if s.reverse else coordinates:
                     self.indices[index] = coordinate
                     self.run(body)
                 self.indices.pop(index, None)
@@ -206,11 +207,9 @@ class _Machine:
     def _begin(self, tensor: str, body: Stmt) -> None:
         """Set a result to its fill, or to the identity of the monoid that it is accumulated with."""
         t = self.decls[tensor]
-        init = t.fill
-        for node in walk(body):
-            if isinstance(node, Accumulate) and node.target.tensor == tensor and node.op != "=":
-                init = ops.MONOIDS[node.op].identity(t.dtype)  # type: ignore[assignment]
-        self._create(t, init)
+        operators = {n.op for n in walk(body) if isinstance(n, Accumulate) and n.target.tensor == tensor}
+        accumulates = operators and "=" not in operators
+        self._create(t, ops.MONOIDS[min(operators)].identity(t.dtype) if accumulates else t.fill)
 
     def _run_stored(self, s: ForallStored) -> None:
         slot, t = self.slots[s.access.tensor], self.decls[s.access.tensor]
@@ -233,7 +232,8 @@ class _Machine:
                 shape.append(len(self.domain(w.domain)))
                 offsets.append(0)
         values = np.full(shape, scalar(s.init, s.dtype), held(s.dtype))
-        tracks = s.kind in ("scalar", "bitmap", "list")
+        # What ordered iterations hand on is a value from the start, not one that nobody has written.
+        tracks = s.kind in ("scalar", "bitmap", "list") and not reads(s.producer, s.name)
         pattern = np.full(shape, not tracks)
         self.slots[s.name] = _Slot(values, pattern, scalar(s.init, s.dtype), s.dtype, tracks, tuple(offsets), False)
         if s.monoid in self.monoids:
@@ -321,6 +321,12 @@ class _Machine:
         gone = [absent for _, absent in outcomes]
         constant = [isinstance(a, Literal | Dim) for a in args]
         return result, any(gone) and all(g or c for g, c in zip(gone, constant, strict=True))
+
+
+def reads(s: Stmt, name: str) -> bool:
+    """Whether some expression in ``s`` reads the tensor or workspace ``name``."""
+    nodes = (n for a in walk(s) if isinstance(a, Accumulate) for n in (*walk(a.value), *a.target.indices))
+    return any(isinstance(n, Access) and n.tensor == name for n in nodes)
 
 
 def _same(value: Any, other: object) -> bool:

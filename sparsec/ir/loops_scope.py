@@ -38,7 +38,7 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What encloses a node."""
+    """What encloses a node; ``ordered`` is the depth of the innermost ordered forall around it."""
 
     kernel: Kernel
     progress: Progress
@@ -46,7 +46,7 @@ class Scope:
     bound: Mapping[str, Binding] = field(default_factory=dict)
     works: Mapping[str, Use] = field(default_factory=dict)
     assembling: tuple[Assemble, ...] = ()
-    ordered: bool = False
+    ordered: int | None = None
     writing: bool = False
 
     def at(self, step: str, **changes: Any) -> Scope:

@@ -117,7 +117,7 @@ def _marks(s: Forall) -> str:
         out += f" parallel({s.parallel})" if s.parallel else " parallel"
     if s.vector is not None:
         out += f" vector({s.vector})"
-    return out + " unroll" * s.unroll + " ordered" * s.ordered
+    return out + " unroll" * s.unroll + " ordered" * s.ordered + " reverse" * s.reverse
 
 
 def parse_kernel(text: str, filename: str | None = None) -> Kernel:
@@ -203,7 +203,7 @@ class _Parser:
         c.expect("in")
         domain = self.domain()
         marks: dict[str, int | bool] = {}
-        while c.at("parallel", "vector", "unroll", "ordered"):
+        while c.at("parallel", "vector", "unroll", "ordered", "reverse"):
             mark = c.token.text
             if mark in marks:
                 raise c.error(f"the mark '{mark}' stands there twice")

@@ -5,11 +5,12 @@ bound_once       every index is bound by exactly one forall or tile on the path
 domain           sizes are positive; named extents are dimensions; a chunk's outer index runs over those chunks
 checked          a checked index names a tensor and an extent
 index_value      a computed or checked index is i64
-marks            vector lanes and tile extents are positive; ordered and parallel exclude each other
+marks            vector lanes and tile extents are positive; ordered and parallel exclude each other; reverse is ordered
 stored_loop      a forall over stored entries names the access's own indices
 workspace        the kind fits the dimensions; no name hides another; the initial value fits
 monoid           definitions are sound, of concrete types, and hide no plain monoid
-workspace_use    a workspace is used inside its statement only: written in produce, read in consume
+workspace_use    a workspace is used inside its statement only: written in produce, read in consume; a scalar may be
+                 read where it is written, inside an ordered forall
 access           names exist; as many indices as dimensions; dtypes are those declared; indices are i64
 extents          the domain of an index agrees with every dimension that it addresses
 level_order      foralls follow the level order of every sparse access
@@ -121,7 +122,7 @@ def _visit(s: Stmt, scope: Scope) -> None:
             here = scope.at(f"forall {index}")
             _check(s, here)
             bound = {**scope.bound, index: Binding(domain, scope.depth, s.parallel is not None)}
-            _visit(body, dataclasses.replace(here, bound=bound, ordered=scope.ordered or s.ordered))
+            _visit(body, dataclasses.replace(here, bound=bound, ordered=scope.depth if s.ordered else scope.ordered))
         case ForallStored(indices, access, body):
             here = scope.at(f"forall ({', '.join(indices)})")
             _check(s, here)
@@ -266,6 +267,8 @@ def marks(s: Forall | Tile, scope: Scope) -> Messages:
         yield f"parallel chunks of {s.parallel}"
     if s.ordered and (s.parallel is not None or s.vector is not None):
         yield f"forall '{s.index}' cannot be ordered and {'parallel' if s.parallel is not None else 'vector'} at once"
+    if s.reverse and not s.ordered:
+        yield f"forall '{s.index}' runs in reverse: say that it is ordered"
 
 
 def stored_loop(s: ForallStored, scope: Scope) -> Messages:
@@ -341,7 +344,10 @@ def workspace_use(e: Access | Accumulate, scope: Scope) -> Messages:
         if use.workspace.kind == "list" and e.op not in ("=", use.workspace.monoid):
             yield f"list workspace '{name}' folds with '{use.workspace.monoid}', not '{e.op}'"
     elif use.phase != "consume" and not scope.writing:
-        yield f"workspace '{name}' is read while it is produced"
+        if use.workspace.kind != "scalar":
+            yield f"workspace '{name}' is read while it is produced"
+        elif scope.ordered is None or scope.ordered < use.depth:
+            yield f"workspace '{name}' is read while it is produced, outside of an ordered forall"
 
 
 def access(e: Access, scope: Scope) -> Messages:
@@ -481,8 +487,10 @@ def source(e: Access, scope: Scope) -> Messages:
     if t is None or e.tensor in scope.works or t.role not in ("out", "local") or scope.writing:
         return
     if any(a.tensor == e.tensor and a.method != "update" for a in scope.assembling):
-        if not scope.ordered:
+        if scope.ordered is None:
             yield f"'{e.tensor}' is read while it is assembled, outside of an ordered forall"
+        elif t.format is not None and not t.format.is_dense:
+            yield f"'{e.tensor}' is read while it is assembled, and is not dense"
     elif e.tensor not in scope.progress.assembled:
         yield f"'{e.tensor}' is read before it is assembled"
 

@@ -240,6 +240,43 @@ kernel masked {{
 }}
 """
 
+RUNNING = f"""\
+kernel running {{
+  in A: f64[m, n] {CSR} fill(0.0)
+  out y: f64[m, n] dense fill(0.0)
+  assemble y by insert {{
+    forall i in m parallel {{
+      workspace w: f64 scalar init 0.0 produce {{
+        forall j in n ordered reverse {{
+          w[] add= A[i, j]
+          y[i, j] = w[]
+        }}
+      }} consume {{
+      }}
+    }}
+  }}
+}}
+"""
+
+SOLVE = f"""\
+kernel solve {{
+  in L: f64[n, n] {CSR} fill(0.0)
+  in b: f64[n] dense fill(0.0)
+  out x: f64[n] dense fill(0.0)
+  assemble x by insert {{
+    forall i in n ordered reverse {{
+      workspace w: f64 scalar init 0.0 produce {{
+        forall j in n {{
+          w[] add= mul(L[i, j], x[j])
+        }}
+      }} consume {{
+        x[i] = sub(b[i], w[])
+      }}
+    }}
+  }}
+}}
+"""
+
 NAMES = {
     "spmv": SPMV,
     "spmm_panel": SPMM_PANEL,
@@ -253,4 +290,6 @@ NAMES = {
     "longest": LONGEST,
     "histogram": HISTOGRAM,
     "masked": MASKED,
+    "running": RUNNING,
+    "solve": SOLVE,
 }

@@ -20,8 +20,10 @@ from loop_kernels import (
     HISTOGRAM,
     LONGEST,
     MASKED,
+    RUNNING,
     SDDMM,
     SHORTEST,
+    SOLVE,
     SPGEMM_BITMAP,
     SPMM_PANEL,
     SPMV,
@@ -160,6 +162,22 @@ def test_conditions_leave_the_rest_unstored() -> None:
     i, j = np.indices(A.shape)
     want = mask & (A == 0) & (j < i)
     assert np.array_equal(values["C"], want.astype(float)) and np.array_equal(stored["C"], want)
+
+
+def test_a_scalar_handed_on_in_reverse() -> None:
+    k = parse_kernel(RUNNING)
+    verify(k)
+    values, stored = execute(k, {"A": A})
+    np.testing.assert_allclose(values["y"], A[:, ::-1].cumsum(1)[:, ::-1])
+    assert stored["y"].all(), "what is handed on is a value, also before anything was added"
+
+
+def test_a_recurrence_reads_the_fill_where_nothing_was_written() -> None:
+    k = parse_kernel(SOLVE)
+    verify(k)
+    a = np.triu(sparse(6, 6)) + np.eye(6)
+    x = run(k, {"L": a, "b": np.ones(6)})["x"]
+    np.testing.assert_allclose((np.eye(6) + np.triu(a, 1)) @ x, np.ones(6))
 
 
 @pytest.mark.parametrize("shape", [(0, 0), (0, 3), (3, 0), (1, 1)])

@@ -23,7 +23,9 @@ from loop_kernels import (
     LONGEST,
     MASKED,
     NAMES,
+    RUNNING,
     SHORTEST,
+    SOLVE,
     SPGEMM_BITMAP,
     SPMM_PANEL,
     SPMV,
@@ -76,7 +78,18 @@ BROKEN = [
     # marks
     (SPMM_PANEL, "vector(4)", "vector(0)", "0 vector lanes"),
     (SPMV, "forall i in m parallel", "forall i in m parallel ordered", "cannot be ordered and parallel at once"),
+    (RUNNING, "ordered reverse", "reverse", "forall 'j' runs in reverse: say that it is ordered"),
     # workspaces
+    (RUNNING, "ordered reverse", "", "workspace 'w' is read while it is produced, outside of an ordered forall"),
+    (
+        RUNNING.replace("i in m parallel", "i in m ordered"), "n ordered reverse", "n",
+        "workspace 'w' is read while it is produced, outside of an ordered forall",
+    ),
+    (SOLVE, "n ordered reverse", "n", "'x' is read while it is assembled, outside of an ordered forall"),
+    (
+        SOLVE.replace("out x: f64[n] dense", "out x: f64[n] (i) -> (i: compressed[index=i32, pos=i32])"),
+        "by insert", "by append", "'x' is read while it is assembled, and is not dense",
+    ),
     (
         SPMV.replace("t[]", "x[]"), "workspace t: f64 scalar", "workspace x: f64 scalar",
         "workspace 'x' hides another tensor",
@@ -87,6 +100,7 @@ BROKEN = [
     (SPMV, "init 0.0", "init true", "the initial value True does not fit f64"),
     (SPMV, "y[i] = t[]", "t[] = 1.0:f64", "workspace 't' is written while it is consumed"),
     (SPMV, "mul(A[i, j], x[j])", "mul(A[i, j], t[])", "workspace 't' is read while it is produced"),
+    (SPGEMM_BITMAP, "A[i, j], ", "w[k], ", "workspace 'w' is read while it is produced"),
     (LONGEST, "w[j] max= A", "w[j] min= A", "list workspace 'w' folds with 'max', not 'min'"),
     # loop order, assembly, targets
     (

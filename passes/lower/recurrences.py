@@ -1,0 +1,110 @@
+"""``scan i { ... }``: one ordered loop, its statements at a point of it, results read while they are written.
+
+``scan i { x[i] = (b[i] - sum[j](L[i, j] * x[j] where j < i)) / L[i, i] }`` becomes::
+
+    assemble x by insert {
+      forall i in n ordered {
+        workspace w1: f64 scalar init 0.0
+        produce { forall j in n { if lt(j, i) { w1[] add= mul(L[i, j], x[j]) } } }
+        consume { x[i] = div(sub(b[i], w1[]), L[i, i]) }
+      }
+    }
+
+The loop over the points is outermost whatever it costs, so an operand that stores another order is converted first.  A
+statement is computed where it stands, each place from a fold in a scalar: a place half written could be read.  What it
+reads of a result is what earlier points (and statements) left there, the fill elsewhere; where it could read what it
+writes at this very point, all of that goes into a workspace first.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from sparsec.errors import UnsupportedError
+from sparsec.ir import loops
+from sparsec.ir.loops import Assemble, Forall, Full, Sequence
+from sparsec.ir.rewrite import children, postwalk, walk
+from sparsec.ir.tensor import Access, Assign, Expr, Index, IndexDecl, Literal, Map, Reduce, Scan, ScanLoop, Top
+from sparsec.passes.lower.guards import write_out
+from sparsec.passes.lower.variables import names_in
+
+if TYPE_CHECKING:
+    from sparsec.passes.lower.planning import Planner
+
+
+def plan_recurrence(planner: Planner, s: ScanLoop) -> list[loops.Stmt]:
+    """The nests of a scan block: what can be computed before it, then the loop.
+
+    Raises ``UnsupportedError`` for a part that needs a loop of its own and reads what the block writes.
+    """
+    s = _with_own_name(s, {t.name for t in planner.program.tensors})
+    step = s.index
+    written = tuple(dict.fromkeys(a.target.tensor for a in s.body))
+    nests: list[loops.Stmt] = []
+    points: list[loops.Stmt] = []
+    for a in s.body:
+        a = write_out(planner.program, a, planner.exists(a.target.tensor))
+        before, point = planner.at_point(replace(a, indices=(step, *a.indices)), step.name, written)
+        nests += before
+        points.append(point)
+    body: loops.Stmt = points[0] if len(points) == 1 else Sequence(tuple(points))
+    out: loops.Stmt = Forall(step.name, Full(step.extent), body, ordered=True, reverse=s.reverse)
+    for name in reversed(written):
+        out = Assemble(name, "update" if planner.exists(name) else "insert", out)
+    planner.made.update(written)
+    order = "descending" if s.reverse else "ascending"
+    planner.notes.append(f"{', '.join(written)}: a recurrence over {step.name}, point by point, {order}")
+    return [*nests, out]
+
+
+def check_independent(e: Expr, written: tuple[str, ...], what: str) -> None:
+    """Raise ``UnsupportedError`` if ``e``, which must be computed before the block, reads what that writes."""
+    for n in walk(e):
+        if isinstance(n, Access) and n.tensor in written:
+            raise UnsupportedError(
+                f"{what} that reads '{n.tensor}', which the scan block writes, cannot run yet",
+                span=e.span or n.span,
+                hint="a scan or selection inside a block can use what the block does not write",
+            )
+
+
+def may_see_itself(s: Assign, step: str) -> bool:
+    """Whether a statement of a block over ``step`` may read places that it writes at the same point, but its own."""
+    target = s.target
+    if names_in(target) <= {step}:
+        return False
+    steps = [d for d, e in enumerate(target.indices) if e == Index(step)]
+
+    def sees(e: Expr, alone: bool) -> bool:
+        if isinstance(e, Access) and e.tensor == target.tensor:
+            own = alone and e.indices == target.indices
+            return not own and not any(_another_point(e.indices[d], step) for d in steps)
+        alone = alone and not isinstance(e, Reduce | Scan | Top)
+        return any(sees(c, alone) for c in children(e))
+
+    return sees(s.value, True)
+
+
+def _another_point(e: Expr, step: str) -> bool:
+    """Is ``e`` another coordinate than ``step`` for certain?"""
+    match e:
+        case Map(op=("add" | "sub"), args=(Index(name=v), Literal(value=n))):
+            return v == step and n != 0
+    return False
+
+
+def _with_own_name(s: ScanLoop, tensors: set[str]) -> ScanLoop:
+    """The block with an index that is called like no tensor."""
+    old, declared = s.index.name, {i.name for a in s.body for i in a.indices}
+    if old not in tensors:
+        return s
+    new = next(name for n in range(2, len(tensors | declared) + 3) if (name := f"{old}_{n}") not in tensors | declared)
+
+    def rename(n: object) -> Index | None:
+        return Index(new) if isinstance(n, Index) and n.name == old else None
+
+    return replace(postwalk(s, rename), index=IndexDecl(new, s.index.extent))
+
+
+__all__ = ["check_independent", "plan_recurrence"]

@@ -1,0 +1,25 @@
+"""The index variables of an expression."""
+
+from __future__ import annotations
+
+from sparsec.ir.rewrite import children
+from sparsec.ir.tensor import Expr, Index, Reduce, Scan, Softmax, Top
+
+
+def names_in(e: Expr) -> set[str]:
+    """The index variables that ``e`` uses and does not reduce itself; scans, softmax and selections keep their own."""
+    out: set[str] = set()
+    match e:
+        case Index():
+            return {e.name}
+        case Scan():
+            out = {e.index}
+        case Softmax():
+            out = set(e.indices)
+        case Top():
+            out = {g for g, _ in e.groups}
+    out = out.union(*(names_in(c) for c in children(e)))
+    return out - set(e.indices) if isinstance(e, Reduce) else out
+
+
+__all__ = ["names_in"]

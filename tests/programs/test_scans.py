@@ -1,0 +1,181 @@
+"""Running folds and recurrences over every matrix format, through every stage."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import sparsec as sp
+from sparsec.errors import TypeError_, UnsupportedError
+from tests.programs.cases import MATRIX
+from tests.support.stages import agree, lowered
+
+RESULTS = ("", "csr", "csc", "coo")
+SCANS = [
+    "scan[j](A[i, j])",
+    "scan[i](A[i, j])",
+    "scan[j, exclusive](A[i, j])",
+    "scan[j, reverse](A[i, j])",
+    "scan[i, exclusive, reverse](A[i, j])",
+    "scan.max[j](A[i, j])",
+    "scan.min[i, reverse](A[i, j])",
+    "scan.prod[j](1 + A[i, j])",
+    "A[i, j] * scan[j](A[i, j])",
+    "A[i, j] * scan[i, reverse](A[i, j] * A[i, j])",
+    "scan[j](scan[j, exclusive](A[i, j]))",
+    "scan[i](scan[j](A[i, j]))",
+    "scan[j, reverse](A[i, j]) - scan[j](A[i, j])",
+    "scan[j](A[i, j] * sum[k](A[i, k]))",
+    "scan[j](2.0)",
+    "scan[j](A[i, j] where j > i)",
+    "scan.max[j, reverse](A[i, j] * 2 where A[i, j] > 0 or j == 2)",
+    "scan.logsumexp[j](A[i, j] where j % 2 == 0)",
+    "select(scan[j](A[i, j]) > 1, A[i, j], 0)",
+    "sum[k](A[i, k] where scan[k](A[i, k]) > 1)",
+    "scan.logsumexp[j](A[i, j])",
+    "A[i, j] + scan[j](x[j]) * scan[i](x[i])",
+    "x[i] * scan[j](A[i, j]) + scan[j](A[i, j])",
+]
+
+
+def operands(m: int, n: int, seed: int) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    a = rng.integers(1, 5, (m, n)) * rng.choice([-1.0, 1.0], (m, n))
+    return {"A": np.where(rng.random((m, n)) < 0.4, a, 0.0), "x": rng.integers(-3, 4, m).astype(float)}
+
+
+@pytest.mark.parametrize("expression", SCANS)
+@pytest.mark.parametrize("fmt", MATRIX)
+def test_scans(expression: str, fmt: str) -> None:
+    for n, result in enumerate(RESULTS if fmt == "csr" else ("", "csr")):
+        value = f"{expression} + 0 * x[i]"
+        text = f"kernel f(A: f64[n, n] {fmt}, x: f64[n]) -> y: f64[n, n] {result} {{ y[i, j] = {value} }}"
+        agree(text, operands(6, 6, 1), {"n": 6}, compiled=n == ("csr", "coo", fmt).index(fmt))
+
+
+@pytest.mark.parametrize("statement", [
+    "y[i] = sum[j](scan[j](A[i, j]))",
+    "y[j] = sum[i](scan[j](A[i, j]))",
+    "y[i] = scan[i](sum[j](A[i, j]))",
+    "y[i] = x[i] - sum[j](A[i, j] * scan[j, reverse](x[j]))",
+    "y[i] = max[j](scan[i](A[i, j]))",
+    "y[i] = scan[i](x[i])",
+])  # fmt: skip
+@pytest.mark.parametrize("fmt", MATRIX)
+@pytest.mark.parametrize("n", [0, 1, 5])
+def test_scans_and_reductions(statement: str, fmt: str, n: int) -> None:
+    text = f"kernel f(A: f64[n, n] {fmt}, x: f64[n]) -> y: f64[n] {{ {statement} + 0 * x[i] * A[i, i] }}"
+    text = text.replace("[i] * A[i, i]", "[j] * A[j, j]") if "y[j]" in text else text
+    agree(text, operands(n, n, n), {"n": n}, compiled=n == 5 and fmt == "csr")
+
+
+def test_types_of_scans() -> None:
+    u = np.array([200, 100, 3], np.uint8)
+    assert sp.evaluate("y[i] = scan[i](u[i])", u=u).tolist() == [200, 300, 303]
+    assert sp.evaluate("y[i] = scan.any[i](u[i] < 101)", u=u).tolist() == [False, True, True]
+    assert sp.evaluate("y[i] = scan.count[i](u[i] > 9)", u=u).tolist() == [1, 2, 2]
+    h = np.full(5, 0.1, np.float16)
+    y = sp.evaluate("y[i] = scan[i](h[i])", h=h)
+    assert y.dtype == np.float16 and y.tolist() == h.astype(np.float32).cumsum().astype(np.float16).tolist()
+
+
+def test_a_scan_times_a_sparse_operand_visits_its_entries_alone() -> None:
+    k = sp.compile("kernel f(A: f64[m, n] csr) -> B: f64[m, n] csr { B[i, j] = A[i, j] * scan[j](A[i, j]) }")
+    assert "merge with all" not in k.ir("buffer") and "dense" not in k.ir("loops").replace("i: dense", "")
+    assert "parallel" in k.ir("loops")
+
+
+def test_what_a_scan_hands_on_does_not_annihilate() -> None:
+    x, inf = np.array([0.0, 1.0]), np.array([np.inf, np.inf])
+    got = sp.evaluate("y[i] = scan[i, exclusive](x[i]) * z[i]", x=x, z=inf)
+    assert np.isnan(got[0]) and np.isnan(got[1])
+
+
+def test_opposite_scans_are_parted() -> None:
+    low = lowered("kernel f(x: f64[n]) -> y: f64[n] { y[i] = scan[i](x[i]) - scan[i, reverse](x[i]) }")
+    assert any("a scan over i goes first" in n for n in low.kernel.notes)
+
+
+# recurrences
+
+BLOCKS = [
+    "scan i { x[i] = (b[i] - sum[j](select(j < i, L[i, j] * x[j], 0.0))) / L[i, i] }",
+    "scan i reverse { x[i] = (b[i] - sum[j](select(j > i, L[i, j] * x[j], 0.0))) / L[i, i] }",
+    "scan i { x[i] = (b[i] - sum[j](L[i, j] * x[j] where j < i)) / L[i, i] }",
+    "scan i reverse { x[i] = (b[i] - sum[j](L[i, j] * x[j] where j > i)) / L[i, i] }",
+    "scan i { t += b[i] where b[i] > 0; x[i] = t * t }",
+    "scan i { x[i] = b[i] where sum[j](L[i, j]) > 0 }",
+    "scan i { t[j] += L[i, j] where L[i, j] > 0; x[i] = sum[j](t[j]) }",
+    "scan i { t += b[i]; x[i] = t * t }",
+    "scan i { t max= L[i, j] * b[j]; x[i] = t - 1 }",
+    "scan i reverse { t[j] += L[i, j]; x[i] = sum[j](t[j] * L[i, j]) }",
+    "scan i { x[i] = b[i] + sum[j](x[j]) }",
+    "scan i { x[i] = sum[j](L[i, j] * x[j]) + 1 }",
+    "scan i { t[j] += L[i, j] + L[j, i]; x[i] = t[i] * sum[j](scan[j](t[j])) }",
+    "scan i { x[i] = b[i] * sum[j](scan[j, reverse](L[j, i])) }",
+    "t[i] = b[i]; scan i { t[j] += L[i, j]; x[i] = t[i] }",
+    "scan i { t[j] += L[i, j] + t[i]; x[i] = t[i] }",
+    "scan i { t[i, k] = sum[j](L[i, j] * t[j, k]) + L[i, k]; x[i] = sum[k](t[i, k]) }",
+]
+
+
+@pytest.mark.parametrize("statement", BLOCKS)
+@pytest.mark.parametrize("fmt", MATRIX)
+def test_recurrences(statement: str, fmt: str) -> None:
+    for n in (0, 1, 6):
+        a = operands(n, n, n + 1)
+        a["A"][np.arange(n), np.arange(n)] = 2.0
+        text = f"kernel f(L: f64[n, n] {fmt}, b: f64[n]) -> x: f64[n] {{ {statement} }}"
+        if "b[" not in statement:
+            text = text.replace(", b: f64[n]", "")
+        if "L[" not in statement:
+            text = text.replace(f"L: f64[n, n] {fmt}, ", "")
+        given = {k: v for k, v in (("L", a["A"]), ("b", a["x"])) if f"{k}: f64" in text}
+        agree(text, given, {"n": n}, compiled=n == 6 and fmt in ("csr", "csc"))
+
+
+@pytest.mark.parametrize("fmt", MATRIX)
+@pytest.mark.parametrize("reverse", ["", "reverse"])
+def test_triangular_solves(fmt: str, reverse: str) -> None:
+    rng = np.random.default_rng(3)
+    n = 30
+    a = np.where(rng.random((n, n)) < 0.2, rng.standard_normal((n, n)), 0.0) + 4 * np.eye(n)
+    order = ">" if reverse else "<"
+    text = f"""kernel solve(L: f64[n, n] {fmt}, B: f64[n, p]) -> X: f64[n, p] {{
+        scan i {reverse} {{ X[i, k] = (B[i, k] - sum[j](select(j {order} i, L[i, j] * X[j, k], 0.0))) / L[i, i] }}
+    }}"""
+    b = rng.standard_normal((n, 3))
+    x = sp.compile(text)(sp.tensor(a, format=fmt) if fmt in ("csr", "csc", "coo") else a, b)
+    np.testing.assert_allclose(x, np.linalg.solve(np.triu(a) if reverse else np.tril(a), b), rtol=1e-10)
+
+
+def test_columns_are_converted_and_explain_says_so() -> None:
+    k = sp.compile("kernel f(L: f64[n, n] csc, b: f64[n]) -> x: f64[n] { scan i { x[i] = b[i] - L[i, j] * x[j] } }")
+    assert "'L' is converted" in k.explain() and "a recurrence over i, point by point, ascending" in k.explain()
+
+
+def test_a_point_that_is_not_written_yet_is_refused() -> None:
+    for text in (
+        "scan i { y[i] = y[i] + x[i] }",
+        "scan i { y[i] = y[i + 1] + x[i] }",
+        "scan i reverse { y[i] = y[i - 1] + x[i] }",
+        "scan i { y[i] = z[i] + x[i]; z[i] = y[i] }",
+    ):
+        with pytest.raises(TypeError_, match="not written yet"):
+            sp.evaluate(text, x=np.ones(3))
+
+
+def test_what_cannot_run_yet() -> None:
+    a = sp.tensor(np.eye(3), format="csr")
+    with pytest.raises(UnsupportedError, match="a scan block that writes 'B' in format"):
+        sp.evaluate("scan i { t[i] = 1.0 * i; B[i, j]: csr = A[i, j] * t[i] }", A=a)
+    with pytest.raises(UnsupportedError, match="a scan that reads 't', which the scan block writes"):
+        sp.evaluate("scan i { t[j] += A[i, j]; y[i, j] = scan[j](t[j]) + scan[j, reverse](t[j]) }", A=a)
+
+
+def test_a_scan_with_a_monoid_of_its_own() -> None:
+    text = """
+        ordered monoid last(v) { zero = 0, combine(a, b) = b }
+        kernel f(A: f64[n, n] csr) -> y: f64[n, n] { y[i, j] = scan.last[j, exclusive](A[i, j]) }
+    """
+    agree(text, {"A": operands(5, 5, 7)["A"]}, {"n": 5})
