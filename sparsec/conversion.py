@@ -9,6 +9,7 @@ import numpy as np
 from sparsec.driver import Call, Stopped, compiled
 from sparsec.errors import FormatError
 from sparsec.formats.format import Format
+from sparsec.formats.level import CanSpan
 from sparsec.formats.named import coo
 from sparsec.ir import dtypes
 from sparsec.ir.tensor import Access, Assign, Index, IndexDecl, Program, TensorDecl
@@ -128,9 +129,9 @@ def _copy(storage: Storage, target: Format) -> Storage:
 
 
 def _pads(format: Format) -> bool:
-    """Whether the format stores places without an entry: in a level with gaps, in a full one beneath one that isn't."""
+    """Whether the format stores places without an entry: in a level with gaps or runs, or that is full beneath one."""
     full = [spec.type.full for spec in format.levels]
-    gaps = any(not spec.type.compact for spec in format.levels)
+    gaps = any(not spec.type.compact or isinstance(spec.type, CanSpan) for spec in format.levels)
     return gaps or any(below and not above for above, below in zip(full, full[1:], strict=False))
 
 

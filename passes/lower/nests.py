@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 
 from sparsec.errors import ScheduleError
-from sparsec.formats.level import CanIterate, CanLocate, Level
+from sparsec.formats.level import CanIterate, CanLocate, CanSpan, Level
 from sparsec.ir import loops, ops
 from sparsec.ir.buffer import FALSE, TRUE, Block, Comment, Expr, Function, Module, Tile, Var, i64
 from sparsec.ir.build import add, both, lt, mul, op, sub
@@ -34,6 +34,7 @@ from sparsec.passes.lower.coordinates import Linear, merge, relations
 from sparsec.passes.lower.scatter import ScatterWriter
 from sparsec.passes.lower.simplify import prune, substitute
 from sparsec.passes.lower.sorting import ListWork
+from sparsec.passes.lower.stretches import MOST, over_stretches
 from sparsec.passes.lower.tuples import TupleWork
 from sparsec.passes.lower.workspaces import BitmapWork, StampWork, make_work
 from sparsec.passes.lower.writers import AppendWriter, CountWriter, InsertWriter, SparseWriter, UpdateWriter
@@ -413,8 +414,30 @@ class Lowerer:
                 self.sweep(f, env, sweeps, walkers)
             elif walkers:
                 self.coiterate(f, env, walkers, bounds)
+            elif spans := self._spans(f, env):
+                self.stretches(f, env, spans, bounds)
             else:
                 self.plain(f, env, bounds)
+
+    def _spans(self, f: Forall, env: Env) -> list[Access]:
+        """The accesses whose next level stores runs along ``f``, if the loop can go from run to run."""
+        if not isinstance(f.domain, loops.Full) or isinstance(f.body, loops.Let):
+            return []
+        reads = [a for a in self.sparse_reads(f.body) if self._counts_rows(a, env, f.index)]
+        return [a for a in reads if isinstance(self._next_level(a, env), CanSpan)][:MOST]
+
+    def stretches(self, f: Forall, env: Env, accesses: list[Access], bounds: Bounds) -> None:
+        """Every coordinate, from run to run of ``accesses``."""
+        cases = Cases(self.ctx, f.body, accesses, self.start)
+        live = cases.live()
+        if not live:
+            return
+        if len(live) < 2 ** len(accesses):
+            self._mark_incomplete(f.body)
+        lo, hi, env = self.clipped(f, env, bounds)
+        over_stretches(
+            self.ctx, f.index, (lo, hi), env, accesses, cases, lambda body, inner: self.leaf(f.index, body, inner)
+        )
 
     @contextmanager
     def _following(self, f: Forall, env: Env) -> Iterator[None]:

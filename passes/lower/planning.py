@@ -14,7 +14,7 @@ from sparsec.errors import FormatError
 from sparsec.formats.compressed import Compressed
 from sparsec.formats.coords import Coord
 from sparsec.formats.format import Format
-from sparsec.formats.level import CanAppend, CanInsert, Level
+from sparsec.formats.level import CanAppend, CanInsert, CanIterate, Level
 from sparsec.formats.named import dense, dim_names, from_levels, named_format
 from sparsec.ir import loops, ops
 from sparsec.ir.dtypes import BOOL, I32, I64, DType
@@ -507,6 +507,7 @@ class Planner:
             and all(k.full for k in kinds[:-1])
             and isinstance(kinds[-1], CanAppend)
             and not kinds[-1].branchless
+            and not kinds[-1].needs_values
         )
 
     def into_dense(
@@ -742,7 +743,8 @@ def must_count(level: Level) -> bool:
 
 def copyable(level: Level) -> bool:
     """Whether a level can hold any pattern, in order and without gaps: what a copy is made in."""
-    return isinstance(level, CanAppend) and level.ordered and level.compact and level.room is None
+    plain = isinstance(level, CanAppend) and isinstance(level, CanIterate)
+    return plain and level.ordered and level.compact and level.room is None
 
 
 def factor(e: Expr) -> Expr:

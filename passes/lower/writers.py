@@ -10,10 +10,11 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 
 from sparsec.errors import UnsupportedError
-from sparsec.formats.level import CanAppend, CanInsert, CanIterate
+from sparsec.formats.level import CanAppend, CanInsert, CanIterate, CanSpan
 from sparsec.ir import ops
 from sparsec.ir.buffer import TRUE, Alloc, Buffer, Const, Expr, Origin, Stmt, Var, i64
-from sparsec.ir.build import add, lt, mul, op, sub
+from sparsec.ir.build import add, load, lt, mul, op, sub
+from sparsec.ir.dtypes import DType
 from sparsec.ir.rewrite import walk
 from sparsec.ir.tensor import Access, TensorDecl
 from sparsec.ir.tensor import Expr as TExpr
@@ -163,6 +164,7 @@ class AppendWriter(SparseWriter):
         self.values_room = self.b.var(f"{decl.name}_vals_cap", i64(0))
         self.begins: list[Expr] = []
         self.limits: dict[int, Expr] = {}
+        self.reach = self.b.var(f"{decl.name}_reach", i64(0)) if isinstance(self.levels[-1], CanSpan) else None
         for n, level in enumerate(self.levels):
             if isinstance(level, CanInsert) and not level.spread:
                 raise UnsupportedError(
@@ -217,6 +219,9 @@ class AppendWriter(SparseWriter):
             self._skip_to(n, self.b.let("start", self.start(n, self.positions[-1])))
             self.limits[n] = self.b.let("limit", self.start(n, add(self.positions[-1], 1)))
         self.begins.append(self.b.let("begin", self.made[n]))
+        if isinstance(self.levels[n], CanSpan):
+            assert self.reach is not None
+            self.b.set(self.reach, i64(0))
 
     def _skip_to(self, n: int, position: Expr) -> None:
         """Nothing stands at the positions of level ``n`` that are left before ``position``."""
@@ -324,6 +329,11 @@ class AppendWriter(SparseWriter):
             self._mark(last, self.positions[-1], self.path[-1])
             ctx.b.store(self.values, self.positions[-1], v)
             return
+        if self.reach is not None:
+            with ctx.b.if_(lt(self.reach, self.path[-1])):
+                self._stretch(Const(self.decl.fill, self.decl.dtype), self.path[-1])
+            self._stretch(ctx.b.let("value", v), add(self.path[-1], 1))
+            return
         size = self.sizes[last]
         self._check_room(last, size)
         needed = self.b.let("needed", add(size, 1))
@@ -336,6 +346,23 @@ class AppendWriter(SparseWriter):
         self._reserve_values(needed)
         self.b.store(self.values, size, v)
         self._take(start, needed)
+
+    def _stretch(self, value: Expr, stop: Expr) -> None:
+        """``value`` up to coordinate ``stop``: in the run that is under way if it has that value, else in a new one."""
+        b, last = self.b, len(self.levels) - 1
+        size = self.sizes[last]
+        assert self.reach is not None and isinstance(size, Var)
+        same = b.var("same", lt(self.begins[-1], size))
+        with b.if_(same):
+            b.set(same, _identical(load(self.values, sub(size, 1)), value))
+        with b.if_(op("not", same)):
+            needed = b.let("needed", add(size, 1))
+            self.appender(last).reserve(b, self.views[last], needed)
+            self._reserve_values(needed)
+            b.store(self.values, size, value)
+            self._take(last, needed)
+        self.appender(last).put(b, self.views[last], sub(size, 1), stop)
+        b.set(self.reach, stop)
 
     def close(self) -> None:
         parents: list[Expr] = []
@@ -354,6 +381,15 @@ class AppendWriter(SparseWriter):
         if self.levels[-1].spread:
             self._reserve_values(count)
         self.finish(self.values, parents, sizes, count)
+
+
+def _identical(a: Expr, b: Expr) -> Expr:
+    """Whether two values are the same, zeros with their signs; NaN is not."""
+    same = op("eq", a, b)
+    if not (isinstance(a.type, DType) and a.type.is_float):
+        return same
+    one = Const(1.0, a.type)
+    return op("and", same, op("eq", op("div", one, a), op("div", one, b)))
 
 
 class CountWriter(SparseWriter):

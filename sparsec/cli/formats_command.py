@@ -17,6 +17,7 @@ _WORDS = {
     "dcsc": "columns compressed too",
     "bitmap": "rows dense, a byte for each column that says whether there is an entry",
     "hash": "rows dense, a hash table of the columns of each",
+    "rle": "rows dense, runs of equal values in each",
     "ell": "rows dense, room for w columns in each",
 }
 

@@ -86,10 +86,7 @@ class Compressed(Level, CanIterate, CanLocate, CanAppend):
         b.reserve(v.arrays["crd"], v.capacity["crd"], needed)
 
     def reserve_parents(self, b: Builder, v: LevelView, first: Expr, needed: Expr) -> None:
-        needed = b.let("needed", b.add(needed, 1))
-        b.reserve(v.arrays["pos"], v.capacity["pos"], needed)
-        with b.loop("p", b.add(first, 1), needed) as p:
-            b.store(v.arrays["pos"], p, b.const(0))
+        reserve_segments(b, v, first, needed)
 
     def put(self, b: Builder, v: LevelView, pos: Expr, coord: Expr) -> None:
         b.store(v.arrays["crd"], pos, coord)
@@ -99,13 +96,7 @@ class Compressed(Level, CanIterate, CanLocate, CanAppend):
         b.store(v.arrays["pos"], b.add(parent, 1), count)
 
     def seal(self, b: Builder, v: LevelView, parents: Expr) -> None:
-        pos = v.arrays["pos"]
-        b.store(pos, b.const(0), b.const(0))
-        total = b.var("total", b.const(0))
-        with b.loop("p", b.const(0), parents, note=f"prefix sum {v.tensor}.{v.number}") as p:
-            b.set(total, b.add(total, b.load_index(pos, b.add(p, 1))))
-            b.store(pos, b.add(p, 1), total)
-        check_positions(b, v, total)
+        seal_segments(b, v, parents)
 
     def publish(self, b: Builder, v: LevelView, parents: Expr, size: Expr) -> None:
         publish_segments(b, v, parents, size)
@@ -114,23 +105,7 @@ class Compressed(Level, CanIterate, CanLocate, CanAppend):
 
     def validate(self, arrays: dict[str, np.ndarray], parents: int, extent: int, where: str) -> int:
         pos, crd = arrays["pos"], arrays["crd"]
-        if pos.ndim != 1 or len(pos) != parents + 1:
-            raise FormatError(
-                f"{where}: pos has shape {pos.shape}, expected ({parents + 1},)",
-                hint="pos holds one entry for each parent position, and one more",
-            )
-        if int(pos[0]) != 0:
-            raise FormatError(f"{where}: pos[0] is {int(pos[0])}, expected 0")
-        steps = pos[1:] < pos[:-1]
-        if steps.any():
-            p = int(np.argmax(steps))
-            raise FormatError(
-                f"{where}: pos decreases at {p + 1}: {int(pos[p])} then {int(pos[p + 1])}",
-                hint="pos must be non-decreasing",
-            )
-        size = int(pos[-1])
-        if crd.ndim != 1 or len(crd) < size:
-            raise FormatError(f"{where}: crd has {crd.size} entries, pos ends at {size}")
+        size = check_segments(pos, crd, parents, where)
         check_coordinates(crd[:size], extent, where)
         if not self.is_ordered:
             check_distinct(pos, crd[:size], extent, where)
@@ -163,6 +138,25 @@ def open_segments(b: Builder, v: LevelView, parents: Expr, pos: DType, crd: DTyp
     v.capacity["crd"] = b.var(f"{name}_cap", b.const(0))
 
 
+def reserve_segments(b: Builder, v: LevelView, first: Expr, needed: Expr) -> None:
+    """Room in ``pos`` for ``needed`` parents, those from ``first`` on without children."""
+    needed = b.let("needed", b.add(needed, 1))
+    b.reserve(v.arrays["pos"], v.capacity["pos"], needed)
+    with b.loop("p", b.add(first, 1), needed) as p:
+        b.store(v.arrays["pos"], p, b.const(0))
+
+
+def seal_segments(b: Builder, v: LevelView, parents: Expr) -> None:
+    """Turn the counts in ``pos[1:]`` into positions."""
+    pos = v.arrays["pos"]
+    b.store(pos, b.const(0), b.const(0))
+    total = b.var("total", b.const(0))
+    with b.loop("p", b.const(0), parents, note=f"prefix sum {v.tensor}.{v.number}") as p:
+        b.set(total, b.add(total, b.load_index(pos, b.add(p, 1))))
+        b.store(pos, b.add(p, 1), total)
+    check_positions(b, v, total)
+
+
 def publish_segments(b: Builder, v: LevelView, parents: Expr, size: Expr) -> None:
     """Hand ``pos`` of ``parents`` parents and ``size`` coordinates to the caller."""
     b.publish(f"{v.tensor}_pos{v.number}_out", v.arrays["pos"], b.add(parents, 1))
@@ -181,6 +175,28 @@ def check_index(b: Builder, v: LevelView, index: DType, spare: int = 0) -> None:
     largest = int(np.iinfo(index.np).max) - spare
     if largest < 2**63 - 1:
         b.abort_if(b.lt(b.const(largest), b.sub(v.extent, 1)), "width")
+
+
+def check_segments(pos: np.ndarray, crd: np.ndarray, parents: int, where: str) -> int:
+    """The number of positions; raises ``FormatError`` if ``pos`` does not cut ``crd`` into a segment a parent."""
+    if pos.ndim != 1 or len(pos) != parents + 1:
+        raise FormatError(
+            f"{where}: pos has shape {pos.shape}, expected ({parents + 1},)",
+            hint="pos holds one entry for each parent position, and one more",
+        )
+    if int(pos[0]) != 0:
+        raise FormatError(f"{where}: pos[0] is {int(pos[0])}, expected 0")
+    steps = pos[1:] < pos[:-1]
+    if steps.any():
+        p = int(np.argmax(steps))
+        raise FormatError(
+            f"{where}: pos decreases at {p + 1}: {int(pos[p])} then {int(pos[p + 1])}",
+            hint="pos must be non-decreasing",
+        )
+    size = int(pos[-1])
+    if crd.ndim != 1 or len(crd) < size:
+        raise FormatError(f"{where}: crd has {crd.size} entries, pos ends at {size}")
+    return size
 
 
 def check_distinct(pos: np.ndarray, crd: np.ndarray, extent: int, where: str) -> None:
@@ -214,6 +230,9 @@ __all__ = [
     "check_coordinates",
     "check_index",
     "check_positions",
+    "check_segments",
     "open_segments",
     "publish_segments",
+    "reserve_segments",
+    "seal_segments",
 ]

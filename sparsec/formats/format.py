@@ -14,7 +14,7 @@ from sparsec.errors import FormatError, UnsupportedError
 from sparsec.formats import coords
 from sparsec.formats.coords import Coord, Digit
 from sparsec.formats.encoding import Encoding
-from sparsec.formats.level import CanIterate, Level, Planned
+from sparsec.formats.level import CanIterate, CanSpan, Level, Planned
 from sparsec.ir.dtypes import I32, DType
 
 
@@ -186,6 +186,8 @@ class Format:
         if not any(isinstance(s.type, Planned) for s in self.levels):
             coords.check_invertible(self.coords, self.dims, self.label)
         for above, below in zip(self.levels, self.levels[1:], strict=False):
+            if isinstance(above.type, CanSpan):
+                raise FormatError(f"format '{self.label}': '{above}' can only be the last level")
             if below.type.branchless and not above.type.compact:
                 raise FormatError(f"format '{self.label}': '{above}' leaves gaps, '{below}' cannot stand beneath it")
             if not above.type.unique and not (isinstance(below.type, CanIterate) and below.type.branchless):

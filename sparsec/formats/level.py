@@ -8,6 +8,9 @@ Reading (Chou, Kjolstad, Amarasinghe: Format abstraction for sparse tensor algeb
 
 ``CanIterate``
     ``bounds`` of the positions beneath parent positions lo..hi, and the ``coordinate`` of a position.
+``CanSpan``
+    ``bounds`` likewise, and where the stretch of coordinates that a position stands for ends (``stop``): one run of the
+    looplets of Ahrens, Donenfeld, Kjolstad and Amarasinghe (Looplets, CGO 2023).
 ``CanLocate``
     ``locate`` the position of a coordinate beneath a parent, and whether it is there at all.  ``probe_cost`` says
     whether that is constant time or a search.
@@ -187,6 +190,18 @@ class CanLocate:
         raise NotImplementedError
 
 
+class CanSpan:
+    """A position stands for a stretch of coordinates, from where the one before it ends (0 for a parent's first)."""
+
+    def bounds(self, b: Builder, v: LevelView, lo: Expr, hi: Expr) -> tuple[Expr, Expr]:
+        """Half-open range of positions beneath parent positions ``lo..hi``."""
+        raise NotImplementedError
+
+    def stop(self, b: Builder, v: LevelView, pos: Expr) -> Expr:
+        """The coordinate at which the stretch at ``pos`` ends, i64; after a parent's last one there is nothing."""
+        raise NotImplementedError
+
+
 class CanInsert:
     """Coordinates may be written in any order."""
 
@@ -199,6 +214,7 @@ class CanAppend:
     """Results can be assembled in this level, coordinates in order beneath each parent; in any with ``CanInsert``."""
 
     needs_counts: ClassVar[bool] = True
+    needs_values: ClassVar[bool] = False  # positions hang on values: equal neighbours share one
 
     def open(self, b: Builder, v: LevelView, parents: Expr) -> None:
         """Declare the arrays, with room for ``parents`` parents (0 if they come one by one)."""
@@ -233,7 +249,6 @@ REGISTRY: dict[str, type[Level]] = {}
 PLANNED: dict[str, str] = {
     "range": "bands and triangles",
     "structured": "N:M groups",
-    "runs": "runs of equal values",
     "slots": "a position without a coordinate",
     "sliced": "SELL-C-sigma slices",
 }

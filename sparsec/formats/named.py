@@ -16,6 +16,7 @@ from sparsec.formats.fixed import Fixed
 from sparsec.formats.format import DimVar, Format, LevelSpec
 from sparsec.formats.hashed import Hashed
 from sparsec.formats.level import Level, Planned
+from sparsec.formats.runs import Runs
 from sparsec.formats.singleton import Singleton
 
 _LETTERS = "ijklmnopqrstuvwxyz"
@@ -85,6 +86,11 @@ def hashed(order: int) -> Format:
     return from_levels("hash", (Dense(),) * (order - 1) + (Hashed(),))
 
 
+def rle(order: int) -> Format:
+    """Dense leading levels, runs of equal values in each row."""
+    return from_levels("rle", (Dense(),) * (order - 1) + (Runs(),))
+
+
 def ell(order: int, width: int) -> Format:
     """Dense leading (batch) levels and rows, room for ``width`` columns in each row."""
     return from_levels(f"ell[{width}]", (Dense(),) * (order - 1) + (Fixed(width),))
@@ -101,6 +107,7 @@ FORMATS: dict[str, tuple[int, Callable[[int], Format]]] = {
     "dcsc": (2, dcsc),
     "bitmap": (2, bitmap),
     "hash": (2, hashed),
+    "rle": (1, rle),
 }
 """Name -> (least order of the tensor, maker)."""
 
@@ -118,7 +125,6 @@ PLANNED_FORMATS = (
     "dia",
     "sell",
     "nm",
-    "rle",
     "band",
     "sym",
     "csb",

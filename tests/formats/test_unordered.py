@@ -42,6 +42,12 @@ def test_alone(text: str) -> None:
     assert sp.evaluate(text, A=loose(), x=x).tolist() == meant.tolist()
 
 
+def test_under_a_condition_it_is_still_walked() -> None:
+    k = sp.compile(f"kernel f(A: f64[n, n] {LOOSE}) -> y: f64[n] {{ y[i] = sum[j](A[i, j] where j > i) }}")
+    assert "iterate A.1" in k.ir("buffer")
+    assert k(loose()).tolist() == np.triu(DENSE, 1).sum(1).tolist()
+
+
 def test_a_diagonal_is_looked_for() -> None:
     k = sp.compile(f"kernel f(A: f64[n, n] {LOOSE}) -> d: f64[n] {{ d[i] = A[i, i] }}")
     assert "scan A.1" in k.ir("buffer")

@@ -17,7 +17,8 @@ SPARSE = MATRIX[1:]
 LEVELS = ("(i, j) -> (i: dense, j: fixed[9])", "(i, j) -> (j: fixed[9], i: fixed[9])", "bitmap",
           "(i, j) -> (i: compressed, j: bitmap)", "(i, j) -> (j: bitmap, i: compressed)", "hash",
           "(i, j) -> (j: dense, i: hashed)", "(i, j) -> (i: dense, j: compressed[unordered])",
-          "(i, j) -> (j: compressed[unordered], i: compressed[unordered])")
+          "(i, j) -> (j: compressed[unordered], i: compressed[unordered])", "rle",
+          "(i, j) -> (j: compressed, i: runs)")
 """Level types beside ``dense`` and ``compressed``: ``other_levels`` meets each with the formats above."""
 SSS, DSS = "csf", "(i, j, k) -> (i: dense, j: compressed, k: compressed)"
 SD = "(i, j) -> (i: compressed, j: dense)"

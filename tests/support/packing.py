@@ -42,6 +42,7 @@ def pack(fmt: Format, dense: Array, pattern: Array) -> tuple[list[dict[str, Arra
     arrays: list[dict[str, Any]] = [{} for _ in fmt.levels]
     entries = sorted(tuple(int(c[d]) for d in order) for c in np.argwhere(pattern)) if fmt.ndim else [()]
     nodes: list[Node] = [()]
+    values: list[Any] = []
     for group in chains(fmt):
         first, last = group[0], group[-1]
         level = fmt.levels[first].type
@@ -51,6 +52,10 @@ def pack(fmt: Format, dense: Array, pattern: Array) -> tuple[list[dict[str, Arra
         below: dict[tuple[int, ...], list[tuple[int, ...]]] = {node: [] for node in nodes if node is not None}
         for tail in dict.fromkeys(e[: last + 1] for e in entries):
             below[tail[:first]].append(tail)
+        if level.name == "runs":
+            arrays[first], values = _pack_runs([[] if n is None else below[n] for n in nodes], dense, order)
+            nodes = []
+            continue
         fibres = [[] if node is None else below[node] for node in nodes]
         arrays[first], nodes = PACKERS[level.name](level, fibres, shape[first], first)
         for n in group[1:]:
@@ -59,7 +64,6 @@ def pack(fmt: Format, dense: Array, pattern: Array) -> tuple[list[dict[str, Arra
         types = fmt.levels[n].type.arrays()
         arrays[n] = {role: np.asarray(found[role]).astype(types[role].np) for role in types}
     place = [0] * fmt.ndim
-    values = []
     for node in nodes:
         for d, c in zip(order, node or (), strict=node is not None):
             place[d] = c
@@ -121,6 +125,24 @@ def _shuffled(level: Any, fibres: Fibres, extent: int, depth: int) -> Packed:
 PACKERS = {"compressed": _shuffled, "fixed": _fixed, "bitmap": _bitmap, "hashed": _hashed}
 
 
+def _pack_runs(fibres: Fibres, dense: Array, order: tuple[int, ...]) -> tuple[dict[str, Any], list[Any]]:
+    """Ends and values of the runs of the last level: everything up to the last entry of a fibre."""
+    pos, crd, values = [0], [], []
+    for fibre in fibres:
+        for c in range(fibre[-1][-1] + 1 if fibre else 0):
+            place = [0] * len(order)
+            for d, x in zip(order, (*fibre[0][:-1], c), strict=True):
+                place[d] = x
+            value = dense[tuple(place)]
+            if c and values[-1] == value:
+                crd[-1] = c + 1
+            else:
+                crd.append(c + 1)
+                values.append(value)
+        pos.append(len(values))
+    return {"pos": pos, "crd": crd}, values
+
+
 def unpack(
     fmt: Format, arrays: list[dict[str, Array]], values: Array, shape: tuple[int, ...], fill: Any
 ) -> tuple[Array, Array]:
@@ -133,6 +155,9 @@ def unpack(
         level = fmt.levels[first].type
         if level.full:
             nodes = [None if node is None else (*node, c) for node in nodes for c in range(n)]
+            continue
+        if level.name == "runs":
+            nodes, values = _from_runs(arrays[first], nodes, values, n, f"level {first}")
             continue
         found = UNPACKERS[level.name](level, arrays[first], nodes, n, f"level {first}")
         coords = [arrays[m]["crd"] for m in group[1:]]
@@ -210,6 +235,25 @@ def _from_hashed(level: Any, arrays: dict[str, Array], nodes: list[Node], extent
             assert at == slot and 0 <= c < extent, f"{where}: {c} in {table}"
         out.append([None if c == empty else int(c) for c in table])
     return out
+
+
+def _from_runs(
+    arrays: dict[str, Array], nodes: list[Node], values: Array, extent: int, where: str
+) -> tuple[list[Node], Array]:
+    """Every coordinate that a run covers, with its value; neighbouring runs differ."""
+    pos, crd = arrays["pos"], arrays["crd"].astype(np.int64)
+    assert len(pos) == len(nodes) + 1 and len(crd) == len(values) == pos[-1], f"{where}: {pos}, {crd}, {values}"
+    below: list[Node] = []
+    spread = []
+    for p, node in enumerate(nodes):
+        at = 0
+        for q in range(pos[p], pos[p + 1]):
+            assert at < crd[q] <= extent, f"{where}: runs end at {crd[pos[p] : pos[p + 1]]}"
+            assert q == pos[p] or repr(values[q]) != repr(values[q - 1]) or values[q] != values[q], f"{where}: {values}"
+            below += [None if node is None else (*node, c) for c in range(at, crd[q])]
+            spread += [values[q]] * int(crd[q] - at)
+            at = int(crd[q])
+    return below, np.array(spread, values.dtype)
 
 
 UNPACKERS = {

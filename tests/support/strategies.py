@@ -21,6 +21,7 @@ from sparsec.formats.format import Format
 from sparsec.formats.hashed import Hashed
 from sparsec.formats.level import Level
 from sparsec.formats.named import dense, from_levels, named_format
+from sparsec.formats.runs import Runs
 from sparsec.formats.singleton import Singleton
 from sparsec.ir import ops
 from sparsec.ir.dtypes import BOOL, F32, F64, I16, I32, I64, U8, U32, DType
@@ -57,7 +58,7 @@ def formats(draw: st.DrawFn, order: int) -> Format:
     """Any format of this order that issue 3 runs, widths included."""
     if order == 0:
         return dense(0)
-    kind = draw(st.sampled_from(["dense", "named", "named", "map", "map", "map", "hash"]))
+    kind = draw(st.sampled_from(["dense", "named", "named", "map", "map", "map", "hash", "runs"]))
     if kind == "dense":
         return dense(order)
     if kind == "named":
@@ -67,6 +68,10 @@ def formats(draw: st.DrawFn, order: int) -> Format:
     if kind == "hash":
         turned = tuple(draw(st.permutations(range(order))))
         return from_levels(None, (*(Dense(),) * (order - 1), Hashed()), turned).concrete(index, pos)
+    if kind == "runs":
+        above = tuple(draw(st.sampled_from(LEVELS)) for _ in range(order - 1))
+        turned = tuple(draw(st.permutations(range(order))))
+        return from_levels(None, (*above, Runs()), turned).concrete(index, pos)
     tail = draw(st.integers(2, order)) if order >= 2 and draw(st.booleans()) else 0
     levels: list[Level] = [draw(st.sampled_from(LEVELS)) for _ in range(order - tail)]
     if tail:

@@ -1,0 +1,118 @@
+"""``runs``: for each parent stretches of coordinates, one value each; ``crd`` says where each ends (run lengths)."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+
+from sparsec.errors import FormatError
+from sparsec.formats.compressed import (
+    check_index,
+    check_positions,
+    check_segments,
+    open_segments,
+    publish_segments,
+    reserve_segments,
+    seal_segments,
+)
+from sparsec.formats.level import CanAppend, CanLocate, CanSpan, Level, LevelView, register
+from sparsec.ir.dtypes import I32, DType
+
+if TYPE_CHECKING:
+    from sparsec.ir.buffer import Expr
+    from sparsec.ir.build import Builder
+
+
+@register
+@dataclass(frozen=True, slots=True)
+class Runs(Level, CanSpan, CanLocate, CanAppend):
+    """Position ``q`` stands for the coordinates from the end of the run before it to ``crd[q]``.
+
+    The first run of a parent begins at 0.  What comes after the last one is not stored; a gap before it is a run of the
+    fill.
+    """
+
+    index: DType | None = None
+    pos: DType | None = None
+    name: ClassVar[str] = "runs"
+    probe_cost: ClassVar[str] = "search"
+    needs_values: ClassVar[bool] = True
+
+    def arrays(self) -> dict[str, DType]:
+        return {"pos": self.pos or I32, "crd": self.index or I32}
+
+    def concrete(self, index: DType, pos: DType) -> Level:
+        return dataclasses.replace(self, index=self.index or index, pos=self.pos or pos)
+
+    def size(self, b: Builder, v: LevelView, parents: Expr) -> Expr:
+        return b.load_index(v.arrays["pos"], parents)
+
+    # reading
+
+    def bounds(self, b: Builder, v: LevelView, lo: Expr, hi: Expr) -> tuple[Expr, Expr]:
+        return b.load_index(v.arrays["pos"], lo), b.load_index(v.arrays["pos"], hi)
+
+    def stop(self, b: Builder, v: LevelView, pos: Expr) -> Expr:
+        return b.load_index(v.arrays["crd"], pos)
+
+    def locate(self, b: Builder, v: LevelView, parent: Expr, coord: Expr) -> tuple[Expr, Expr]:
+        first, end = self.bounds(b, v, parent, b.add(parent, 1))
+        end = b.let("end", end)
+        note = f"search {v.tensor}.{v.number}"
+        at = b.bisect(first, end, lambda p: b.op("le", self.stop(b, v, p), coord), note)
+        return at, b.lt(at, end)
+
+    # writing
+
+    def open(self, b: Builder, v: LevelView, parents: Expr) -> None:
+        check_index(b, v, self.arrays()["crd"], spare=1)
+        open_segments(b, v, parents, **self.arrays())
+
+    def reserve(self, b: Builder, v: LevelView, needed: Expr) -> None:
+        b.reserve(v.arrays["crd"], v.capacity["crd"], needed)
+
+    def reserve_parents(self, b: Builder, v: LevelView, first: Expr, needed: Expr) -> None:
+        reserve_segments(b, v, first, needed)
+
+    def put(self, b: Builder, v: LevelView, pos: Expr, coord: Expr) -> None:
+        """The run at ``pos`` ends before ``coord``."""
+        b.store(v.arrays["crd"], pos, coord)
+
+    def link(self, b: Builder, v: LevelView, parent: Expr, count: Expr) -> None:
+        check_positions(b, v, count)
+        b.store(v.arrays["pos"], b.add(parent, 1), count)
+
+    def seal(self, b: Builder, v: LevelView, parents: Expr) -> None:
+        seal_segments(b, v, parents)
+
+    def publish(self, b: Builder, v: LevelView, parents: Expr, size: Expr) -> None:
+        publish_segments(b, v, parents, size)
+
+    # checking
+
+    def validate(self, arrays: dict[str, np.ndarray], parents: int, extent: int, where: str) -> int:
+        pos, crd = arrays["pos"], arrays["crd"]
+        size = check_segments(pos, crd, parents, where)
+        before = np.concatenate([[0], crd[:size]]).astype(np.int64)[:-1]
+        starts = pos[:-1].astype(np.int64)
+        before[starts[starts < size]] = 0
+        ends = crd[:size].astype(np.int64)
+        for bad, what in (
+            (ends <= before, "does not come after where it begins"),
+            (ends > extent, f"is past the extent {extent}"),
+        ):
+            if bad.any():
+                q = int(np.argmax(bad))
+                raise FormatError(
+                    f"{where}: the end {int(ends[q])} of run {q} {what}", hint="crd has the end of each run, ascending"
+                )
+        return size
+
+    def live(self, arrays: dict[str, np.ndarray], parents: np.ndarray, extent: int) -> np.ndarray:
+        return np.repeat(parents, np.diff(arrays["pos"]))
+
+
+__all__ = ["Runs"]
