@@ -20,13 +20,14 @@ from sparsec.errors import BackendError, FormatError, TypeError_, UnsupportedErr
 from sparsec.formats.format import Format
 from sparsec.ir.dtypes import BF16
 from sparsec.ir.tensor import Program, TensorDecl
-from sparsec.ir.tensor_values import from_storage
+from sparsec.ir.tensor_values import from_storage, held, to_storage
 from sparsec.knobs import knobs
 from sparsec.memo import Memo, remember
 from sparsec.passes.lower.expand import expand
+from sparsec.passes.lower.lifetime import pattern_of, values_of
 from sparsec.passes.lower.supported import check_supported
 from sparsec.passes.lower.updates import continued, unfold_updates, with_updated
-from sparsec.results import as_array, check_nan, check_tensor, place, returned, start, torch_of
+from sparsec.results import as_array, check_nan, check_tensor, overlap, patterns, place, returned, start, torch_of
 from sparsec.runtime.entries import dense_storage
 from sparsec.runtime.outside import operand_storage
 from sparsec.runtime.storage import Storage
@@ -75,7 +76,7 @@ class Kernel:
         self._last: Compiled | None = None
         self._memo: Memo | None = None
         self._continued = continued(program)
-        self._unfolded: dict[frozenset[str], tuple[Program, tuple[str, ...]]] = {}
+        self._unfolded: dict[tuple[frozenset[str], str], tuple[Program, tuple[str, ...]]] = {}
         if all(t.format is not None for t in program.operands):
             self._resolve({})
 
@@ -120,26 +121,32 @@ class Kernel:
             )
         return (*operands, *(named[n] for n in names[len(operands) :]))
 
-    def _call(self, operands: tuple[Any, ...], out: Any, sizes: Mapping[str, int] | None) -> Any:
+    def _call(self, operands: tuple[Any, ...], out: Any, sizes: Mapping[str, int] | None, half: str = "both") -> Any:
         named = dict(zip(self._names, operands, strict=True))
-        self._resolve(named)
+        resolved = self._resolve(named)
         given = self._given(out)
-        program, sources = self._unfold(self._continued.intersection(given))
+        known = patterns(resolved, given) if half == "values" else {}
+        started = self._continued.intersection(given).difference(known)
+        program, sources = self._unfold(started, half)
         starts = {n: x for n, x in given.items() if n not in named}
         bounds = self._bind(program, sources, named, starts)
-        dims = extents(program, [b.shape for b in bounds], sizes)
+        # The whole program's dimensions: one that a result alone has may be said though that half of it is not made.
+        dims = extents(self._unfold(started)[0], [b.shape for b in bounds], sizes)
         for wide in (False, True):
-            variant = self._variant(program, bounds, dims, wide)
+            variant = self._variant(program, bounds, dims, wide, known)
             try:
-                result = self._run(variant, bounds, dims, operands, given)
+                result = self._run(variant, bounds, dims, operands, given, known)
             except Stopped as e:
                 if e.reason == "room":
                     raise _no_room(program) from None
+                if e.reason == "pattern":
+                    raise _not_in_pattern(known) from None
                 if e.reason != "width" or self._nest is not None:
                     raise
                 continue
             simple = out is None and sizes is None and self.backend == "cpu" and not _starts(program)
-            self._memo = remember(variant, bounds, dims, operands, self.threads) if simple else None
+            if half == "both":
+                self._memo = remember(variant, bounds, dims, operands, self.threads) if simple else None
             return result
         raise FormatError(
             "a result has more entries than the position type of its format can count", hint="leave its width open"
@@ -166,6 +173,7 @@ class Kernel:
         dims: dict[str, int],
         operands: tuple[Any, ...],
         given: Mapping[str, Any],
+        known: Mapping[str, Storage],
     ) -> Any:
         results = variant.program.results
         roles = [t.role for t in variant.program.operands]
@@ -173,23 +181,35 @@ class Kernel:
         outs: dict[str, np.ndarray] = {}
         for t in results:
             assert t.format is not None
+            taken = [*(a for b in read for a in b.arrays()), *outs.values()]
             if t.format.is_dense:
-                taken = [*(a for b in read for a in b.arrays()), *outs.values()]
                 outs[t.name] = place(t, dims, given.get(t.name), taken)
             elif t.name in given:
                 check_tensor(t, dims, given[t.name])
+            if t.name in known:
+                values = known[t.name].values
+                outs[t.name] = np.empty_like(values) if overlap(values, taken) else values
         for t, b in zip(variant.program.operands, bounds, strict=True):
             if t.role == "inout":
                 assert isinstance(b.keep, np.ndarray) and t.format is not None
                 if outs[t.name] is not b.keep:
                     outs[t.name][...] = b.keep.transpose(t.format.order)
-        call = Call([b.numbers for b in read], [b.arrays() for b in read], dims, outs)
+        numbers, arrays = [b.numbers for b in read], [b.arrays() for b in read]
+        for t in results:
+            if t.name in known:  # its levels are operands, its values a result
+                numbers.append(known[t.name].addresses[:-1])
+                arrays.append(known[t.name].buffers[:-1])
+        call = Call(numbers, arrays, dims, outs)
         made = variant.run(call, self.threads)
         if knobs().checks("nan"):
             check_nan(results, outs, made)
+        for name, storage in known.items():
+            if outs[name] is not storage.values:
+                storage.values[...] = outs.pop(name)
         torch = torch_of(operands)
-        values = [self._result(t, outs, made, given, torch) for t in results]
-        return values[0] if len(values) == 1 else tuple(values)
+        finished = {t.name: self._result(t, outs, made, given, torch) for t in results if t.name not in known}
+        out = [finished[t.name] if t.name in finished else _left(t, dims, given) for t in self.program.results]
+        return out[0] if len(out) == 1 else tuple(out)
 
     def _given(self, out: Any) -> dict[str, Any]:
         """``out`` by the names of results."""
@@ -241,16 +261,21 @@ class Kernel:
             self._resolved = choose_formats(program, given, open_fills=self._open_fills)
         return self._resolved
 
-    def _unfold(self, started: frozenset[str] = frozenset()) -> tuple[Program, tuple[str, ...]]:
+    def _unfold(self, started: frozenset[str] = frozenset(), half: str = "both") -> tuple[Program, tuple[str, ...]]:
         """The program with its updates written out, the results ``started`` from what the caller passes.
 
         With it the names that the caller knows its operands by: one that a sparse update reads has another there.
+        ``half`` is "pattern" or "values" where only that of the sparse results is asked for.
         """
         assert self._resolved is not None
-        if started not in self._unfolded:
+        key = started, half
+        if key not in self._unfolded:
             program = with_updated(self._resolved, started)
-            self._unfolded[started] = unfold_updates(program), tuple(t.name for t in program.operands)
-        return self._unfolded[started]
+            unfolded = unfold_updates(program)
+            if half != "both":
+                unfolded = pattern_of(unfolded) if half == "pattern" else values_of(unfolded)
+            self._unfolded[key] = unfolded, tuple(t.name for t in program.operands)
+        return self._unfolded[key]
 
     def decide(self, example: Mapping[str, Any]) -> None:
         """Choose what ``auto`` leaves open by operands like those to come."""
@@ -265,9 +290,14 @@ class Kernel:
         self._resolve(example)
 
     def _variant(
-        self, program: Program, bounds: Sequence[Bound], dims: Mapping[str, int], wide: bool = False
+        self,
+        program: Program,
+        bounds: Sequence[Bound],
+        dims: Mapping[str, int],
+        wide: bool = False,
+        known: Mapping[str, Storage] | None = None,
     ) -> Compiled:
-        """The program compiled for these layouts."""
+        """The program compiled for these layouts, and those of results whose pattern is known."""
         if self._nest is not None:
             formats: dict[str, Format | None] = {}
         else:
@@ -279,7 +309,11 @@ class Kernel:
             for t in program.tensors:
                 if t.role != "in":
                     assert t.format is not None
-                    formats[t.name] = with_widths(t.format, shape_of(t, dims), wide)
+                    storage = (known or {}).get(t.name)
+                    if storage is None:
+                        formats[t.name] = with_widths(t.format, shape_of(t, dims), wide)
+                    else:
+                        formats[t.name] = storage.format.normal().with_dims(t.format.dims)
         key = (*formats.items(), *(t.role for t in program.tensors), knobs().check)
         found = self._variants.get(key)
         if found is None:
@@ -362,13 +396,44 @@ class Kernel:
         """Milliseconds of each step of the last compilation."""
         return dict(self._compiled().times)
 
-    def assemble(self, *operands: Any, **named: Any) -> Any:
-        """The pattern of the results without their values: comes in a later version."""
-        raise UnsupportedError("'assemble' cannot run yet", hint="call the kernel: it makes pattern and values")
+    def assemble(self, *operands: Any, sizes: Mapping[str, int] | None = None, **named: Any) -> Any:
+        """The results with the patterns that a call would give them, and values equal to the fill, for ``compute``.
 
-    def compute(self, *operands: Any, **named: Any) -> Any:
-        """The values on an assembled pattern: comes in a later version."""
-        raise UnsupportedError("'compute' cannot run yet", hint="call the kernel: it makes pattern and values")
+        Dense results, which have no pattern, are full of their fill.  Raises what a call raises, and ``FormatError``
+        if no result is sparse.
+
+        >>> import sparsec as sp
+        >>> k = sp.compile("kernel f(A: f64[n, n] csr, x: f64[n]) -> B: f64[n, n] csr { B[i, j] = A[i, j] * x[j] }")
+        >>> A = sp.tensor([[0.0, 2.0], [3.0, 0.0]], format="csr")
+        >>> P = k.assemble(A, [1.0, 2.0])
+        >>> k.compute(A, [5.0, 7.0], out=P).coo()[1]
+        array([14., 15.])
+        """
+        return self._half("pattern", operands, None, sizes, named)
+
+    def compute(self, *operands: Any, out: Any, sizes: Mapping[str, int] | None = None, **named: Any) -> Any:
+        """Values on the patterns of ``out``, which has every sparse result (a ``Tensor``; several: a dict by name).
+
+        Values are written into the memory of those tensors, which are returned.  An entry of the pattern that the
+        operands do not give gets the fill; one that they give and the pattern lacks is a ``FormatError``, and the
+        values are then undefined.  Raises what a call raises, and ``FormatError`` for another format or fill.
+        """
+        return self._half("values", operands, out, sizes, named)
+
+    def _half(
+        self, half: str, operands: tuple[Any, ...], out: Any, sizes: Mapping[str, int] | None, named: dict[str, Any]
+    ) -> Any:
+        if named or len(operands) != len(self._names):
+            operands = self._ordered(operands, named)
+        if self._nest is not None:
+            raise UnsupportedError(f"'{self.name}' is a loop nest, whose patterns and values are made together")
+        resolved = self._resolve(dict(zip(self._names, operands, strict=True)))
+        if all(t.format is None or t.format.is_dense for t in resolved.results):
+            raise FormatError(
+                f"{self.name} has no sparse result, and so no pattern to make or to keep",
+                hint="declare one with a format, csr say; a dense result is reused by out=",
+            )
+        return self._call(operands, out, sizes, half)
 
 
 _NOTHING = np.empty(1)
@@ -386,6 +451,22 @@ def _no_room(program: Program) -> FormatError:
         f"result {names} has more entries beneath one parent than its format has room for",
         hint="choose a wider format, or one without such a bound: csr",
     )
+
+
+def _not_in_pattern(known: Mapping[str, Storage]) -> FormatError:
+    """What to say where operands give an entry that the pattern of a result lacks."""
+    names = " or ".join(f"'{name}'" for name in known)
+    return FormatError(
+        f"the operands give an entry that the pattern of {names} lacks",
+        hint="the pattern is of other operands: assemble it anew",
+    )
+
+
+def _left(t: TensorDecl, dims: Mapping[str, int], given: Mapping[str, Any]) -> Any:
+    """A result that the half asked for does not make: what the caller passed, or a dense one full of its fill."""
+    if t.name in given:
+        return given[t.name]
+    return returned(t, to_storage(np.full(shape_of(t, dims), t.fill, held(t.dtype)), t.dtype), None)
 
 
 def _starts(program: Program) -> bool:

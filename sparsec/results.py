@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from sparsec.binding import shape_of
-from sparsec.errors import BackendError, ShapeError, TypeError_
+from sparsec.conversion import fits as formats_fit
+from sparsec.errors import BackendError, FormatError, ShapeError, TypeError_
 from sparsec.ir.dtypes import BF16
-from sparsec.ir.tensor import TensorDecl
+from sparsec.ir.tensor import Program, TensorDecl
 from sparsec.ir.tensor_values import from_storage, held, round_to, to_storage
 from sparsec.runtime.entries import dense_storage
 from sparsec.runtime.outside import dense_array
@@ -77,6 +78,35 @@ def check_tensor(t: TensorDecl, dims: Mapping[str, int], given: Any) -> None:
         )
 
 
+def patterns(program: Program, given: Mapping[str, Any]) -> dict[str, Storage]:
+    """The storage of every sparse result, from the tensors that the caller passes for ``compute``.
+
+    Raises ``TypeError_`` where one is missing or no ``Tensor``, ``FormatError`` for another format or fill.
+    """
+    out: dict[str, Storage] = {}
+    for t in program.results:
+        assert t.format is not None
+        if t.format.is_dense:
+            continue
+        if t.name not in given:
+            raise TypeError_(
+                f"out lacks the sparse result '{t.name}'", hint=f"its pattern: out={{'{t.name}': P}}, with P assembled"
+            )
+        start(t, given[t.name])
+        storage = given[t.name].storage
+        if not formats_fit(storage.format, t.format):
+            raise FormatError(
+                f"out for '{t.name}' is stored as {storage.format.label}, the result as {t.format.label}",
+                hint="take what assemble gives, or convert",
+            )
+        if repr(storage.fill) != repr(t.fill):
+            raise FormatError(f"out for '{t.name}' has fill value {storage.fill}, the result {t.fill}")
+        if not storage.values.flags.writeable:
+            raise TypeError_(f"the values of out for '{t.name}' are read-only")
+        out[t.name] = storage
+    return out
+
+
 def fits(array: np.ndarray, shape: tuple[int, ...], dtype: np.dtype) -> bool:
     """Whether a kernel may write a row-major result into ``array``."""
     flags = array.flags
@@ -133,4 +163,15 @@ def check_nan(results: Sequence[TensorDecl], outs: Mapping[str, np.ndarray], mad
             raise BackendError(f"result '{t.name}' is NaN {place}", hint="SPARSEC_CHECK=nan asked for this check")
 
 
-__all__ = ["as_array", "check_nan", "check_tensor", "fits", "overlap", "place", "returned", "start", "torch_of"]
+__all__ = [
+    "as_array",
+    "check_nan",
+    "check_tensor",
+    "fits",
+    "overlap",
+    "patterns",
+    "place",
+    "returned",
+    "start",
+    "torch_of",
+]

@@ -28,7 +28,7 @@ from sparsec.ir.buffer import (
 from sparsec.ir.build import Builder, add, both, cast, load, lt, mul, op, sub
 from sparsec.ir.dtypes import I64, DType
 from sparsec.ir.loops import Chunk, Chunks, Domain, Full, Kernel, Span
-from sparsec.ir.tensor import Access, Dim, Extent, Index, Literal, Map, Stored, TensorDecl
+from sparsec.ir.tensor import RESULTS, Access, Dim, Extent, Index, Literal, Map, Stored, TensorDecl
 from sparsec.ir.tensor import Expr as TExpr
 from sparsec.passes.lower.coordinates import Linear, Relations, digit_domain, is_indirect, level_expr, linear
 
@@ -122,10 +122,16 @@ class Context:
         self.helpers: dict[str, Function] = {}
         self.setup: list[Stmt] = []  # where workspaces are allocated: once a worker, not once an iteration
         self.publishing: list[Stmt] = []  # results are handed over when the kernel ends
-        self.counting = False
+        self.counting = False  # entries are only counted
+        self.valued = True  # False: the pattern alone is asked for
         self._level_exprs: dict[Access, tuple[TExpr, ...]] = {}
         self.asked: frozenset[str] = frozenset()  # workspaces whose values matter while counting
         self._declare()
+
+    @property
+    def computes(self) -> bool:
+        """Whether the values of what is assembled matter here."""
+        return self.valued and not self.counting
 
     # declarations
 
@@ -134,32 +140,15 @@ class Context:
             for d in t.dims:
                 if isinstance(d, str) and d not in self.dims:
                     self.dims[d] = Var(self.b.fresh(f"dim_{d}"), I64)
-        operands = [t for t in self.kernel.tensors if t.role == "in"]
-        for t in operands:
-            views = self.views(t)
-            for level, view in zip(self.levels(t), views, strict=True):
-                for role in level.scalars():
-                    var = Var(self.b.fresh(f"{t.name}_{role}{view.number}"), I64)
-                    view.scalars[role] = var
-                    self.params.append(ScalarParam(var))
-                for role, dtype in level.arrays().items():
-                    name = self.b.fresh(f"{t.name}_{role}{view.number}")
-                    view.arrays[role] = Buffer(name, dtype, Origin(t.name, view.number, role))
-                    self.params.append(BufferParam(view.arrays[role], "in"))
-            codes: dict[str, Buffer] = {}
-            if t.format is not None and t.format.values is not None:
-                for role, dtype in t.format.values.arrays(t.dtype).items():
-                    codes[role] = Buffer(self.b.fresh(f"{t.name}_{role}"), dtype, Origin(t.name, -1, role))
-            values = codes.get("vals") or Buffer(self.b.fresh(f"{t.name}_vals"), t.dtype, Origin(t.name, -1, "vals"))
-            self.params += [BufferParam(b, "in") for b in codes.values() or (values,)]
-            self.storages[t.name] = Storage(t, self.levels(t), self.coords(t), views, values, codes=codes)
         for t in self.kernel.tensors:
-            if t.role not in ("out", "inout"):
+            if t.role == "in":
+                self.storages[t.name] = self._given(t, self._pattern_params(t), "in")
+        patterns = {t.name: self._pattern_params(t) for t in self.kernel.tensors if t.role == "values"}
+        for t in self.kernel.tensors:
+            if t.role not in RESULTS:
                 continue
-            if self.format_is_dense(t):
-                values = Buffer(self.b.fresh(f"{t.name}_vals"), t.dtype, Origin(t.name, -1, "vals"))
-                self.params.append(BufferParam(values, "out"))
-                self.storages[t.name] = Storage(t, self.levels(t), self.coords(t), self.views(t), values)
+            if self.format_is_dense(t) or t.name in patterns:
+                self.storages[t.name] = self._given(t, patterns.get(t.name, self.views(t)), "out")
                 continue
             if t.role == "inout":
                 hint = "read it as an operand, and assemble a result of another name"
@@ -173,6 +162,30 @@ class Context:
             origin = Origin(t.name, -1, "vals")
             self.params.append(BufferParam(Buffer(self.b.fresh(f"{t.name}_vals_out"), t.dtype, origin), "result"))
         self.params += [ScalarParam(v) for v in self.dims.values() if isinstance(v, Var)]
+
+    def _pattern_params(self, t: TensorDecl) -> tuple[LevelView, ...]:
+        """Parameters for the numbers and arrays of every level."""
+        views = self.views(t)
+        for level, view in zip(self.levels(t), views, strict=True):
+            for role in level.scalars():
+                var = Var(self.b.fresh(f"{t.name}_{role}{view.number}"), I64)
+                view.scalars[role] = var
+                self.params.append(ScalarParam(var))
+            for role, dtype in level.arrays().items():
+                name = self.b.fresh(f"{t.name}_{role}{view.number}")
+                view.arrays[role] = Buffer(name, dtype, Origin(t.name, view.number, role))
+                self.params.append(BufferParam(view.arrays[role], "in"))
+        return views
+
+    def _given(self, t: TensorDecl, views: tuple[LevelView, ...], mode: str) -> Storage:
+        """A tensor whose values are a parameter."""
+        codes: dict[str, Buffer] = {}
+        if t.format is not None and t.format.values is not None:
+            for role, dtype in t.format.values.arrays(t.dtype).items():
+                codes[role] = Buffer(self.b.fresh(f"{t.name}_{role}"), dtype, Origin(t.name, -1, role))
+        values = codes.get("vals") or Buffer(self.b.fresh(f"{t.name}_vals"), t.dtype, Origin(t.name, -1, "vals"))
+        self.params += [BufferParam(b, mode) for b in codes.values() or (values,)]
+        return Storage(t, self.levels(t), self.coords(t), views, values, codes=codes)
 
     def levels(self, t: TensorDecl) -> tuple[Level, ...]:
         assert t.format is not None

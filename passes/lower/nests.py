@@ -31,6 +31,7 @@ from sparsec.passes.lower.bounds import Bounds, cut
 from sparsec.passes.lower.coiterate import Cases, Coiteration, Subset, Walker, make_walker, probe
 from sparsec.passes.lower.context import Context, Cursor, Env, Work
 from sparsec.passes.lower.coordinates import Linear, merge, relations
+from sparsec.passes.lower.known import FillWriter
 from sparsec.passes.lower.scatter import ScatterWriter
 from sparsec.passes.lower.simplify import prune, substitute
 from sparsec.passes.lower.sorting import ListWork
@@ -293,6 +294,8 @@ class Lowerer:
                 del ctx.writers[s.tensor]
             return
         self.starts[s.tensor] = decl.fill
+        ctx.valued = decl.role != "pattern"
+        ctx.asked = asked = frozenset() if ctx.valued else _asked(s.body)
         if s.method == "insert":
             operators = {n.op for n in walk(s.body) if isinstance(n, Accumulate) and n.target.tensor == s.tensor}
             insert = InsertWriter(ctx, decl, None if "=" in operators else min(operators, default=None))
@@ -314,12 +317,16 @@ class Lowerer:
             if count.needs_counts:
                 ctx.counting, ctx.asked = True, _asked(s.body)
                 self.stmt(s.body, env)
-                ctx.counting, ctx.asked = False, frozenset()
+                ctx.counting, ctx.asked = False, asked
             count.start_filling()
             self.stmt(s.body, env)
             count.close()
+        elif s.method == "fill":
+            self.writer = ctx.writers[s.tensor] = FillWriter(ctx, decl)
+            self.stmt(s.body, env)
         else:
             raise ScheduleError(f"'{s.tensor}' cannot be assembled by '{s.method}'", hint=", ".join(loops.METHODS))
+        ctx.valued, ctx.asked = True, frozenset()
         self.writer = outer
         del ctx.writers[s.tensor]
 

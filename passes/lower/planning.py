@@ -481,8 +481,12 @@ class Planner:
         prefix = list(found)
         head = order[: len(order) - len(_trailing(order, free))]
         levels = space.level_names(self.program, target)
+        known = decl.role == "values"
         if not prefix and not self.carries and not set(head) & summed and can_scatter(decl, levels, head, loose):
             stmt = self.foralls(head, self.fold_tail(target, "=", order[len(head) :], body, monoid))
+            if known:
+                self.notes.append(f"{target.tensor}: filled, each entry where its pattern has it")
+                return Assemble(target.tensor, "fill", stmt)
             if repeatable(stmt):
                 self.notes.append(
                     f"{target.tensor}: assembled by scatter: the loops bring each parent's entries in order"
@@ -493,8 +497,9 @@ class Planner:
         rows = matched >= len(levels) - 1
         counted = rows or must_count(decl.format.levels[-1].type)
         countable = counted and self.countable(decl) and repeatable(stmt)
-        method = "count" if countable else "append"
-        self.notes.append(f"{target.tensor}: assembled by {method}{how}")
+        method = "fill" if known else "count" if countable else "append"
+        done = "filled, its pattern being there" if known else f"assembled by {method}"
+        self.notes.append(f"{target.tensor}: {done}{how}")
         parallel = countable and rows and len(levels) > 1
         return Assemble(target.tensor, method, _mark_parallel(stmt) if parallel else stmt)
 

@@ -1,8 +1,9 @@
 """The argument block of a lowered program: which number stands in which slot.
 
 The order is that of the entry's parameters: for each operand its levels' numbers and arrays and its values (encoded
-ones: their codes, scales and zero points); for each result its values (dense: the caller's storage, which an update in
-place reads too) or its arrays (sparse: published by the kernel); then the named dimensions.
+ones: their codes, scales and zero points); for each result of a given pattern its levels' numbers and arrays; for each
+result its values (dense: the caller's storage, which an update in place reads too) or its arrays (sparse: published by
+the kernel); then the named dimensions.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sparsec.ir.dtypes import DType
-from sparsec.ir.tensor import Program, TensorDecl
+from sparsec.ir.tensor import RESULTS, Program, TensorDecl
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,10 @@ def signature(program: Program) -> tuple[Slot, ...]:
         if t.role == "in":
             out += _operand(t)
     for t in program.tensors:
-        if t.role in ("out", "inout"):
+        if t.role == "values":
+            out += _operand(t)[:-1]
+    for t in program.tensors:
+        if t.role in RESULTS:
             out += _result(t)
     dims = dict.fromkeys(d for t in program.tensors for d in t.dims if isinstance(d, str))
     return (*out, *(Slot("dim", d) for d in dims))
@@ -54,7 +58,7 @@ def _operand(t: TensorDecl) -> list[Slot]:
 
 def _result(t: TensorDecl) -> list[Slot]:
     assert t.format is not None
-    if t.format.is_dense:
+    if t.format.is_dense or t.role == "values":
         return [Slot("out", t.name, dtype=t.dtype)]
     arrays = [
         Slot("result", t.name, n, role, dtype)

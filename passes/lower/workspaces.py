@@ -101,7 +101,7 @@ class BitmapWork:
             raise ScheduleError(f"bitmap workspace '{w.name}' must have one dimension, not {len(w.indices)}")
         self.w = w
         b = ctx.b
-        self.valued = not ctx.counting or w.name in ctx.asked
+        self.valued = ctx.computes or w.name in ctx.asked
         self.extent = ctx.domain_size(w.indices[0].domain)
         self.initial = Const(w.init, w.dtype)
         self.values = Buffer(b.fresh(w.name), w.dtype, Origin(w.name, -1, "workspace"))

@@ -137,6 +137,10 @@ class SparseWriter:
         assert isinstance(level, CanIterate)
         return level.bounds(self.b, self.views[n], parent, parent)[0]
 
+    def value(self, e: TExpr, env: Env) -> Expr:
+        """The value of an entry; the fill, where the pattern alone is asked for."""
+        return self.ctx.expr(e, env) if self.ctx.valued else Const(self.decl.fill, self.decl.dtype)
+
     def finish(self, values: Buffer, parents: list[Expr], sizes: list[Expr], length: Expr) -> None:
         """Make the tensor readable; a result is published when the kernel ends, for later statements may read it."""
         if self.decl.role != "local":
@@ -323,7 +327,7 @@ class AppendWriter(SparseWriter):
 
     def update(self, ctx: Context, access: Access, op_name: str, value: TExpr, env: Env) -> None:
         assert op_name == "=", "sparse results are assigned, not accumulated into"
-        v = ctx.expr(value, env)
+        v = self.value(value, env)
         last = len(self.levels) - 1
         if self.levels[last].spread:
             self._mark(last, self.positions[-1], self.path[-1])
@@ -473,7 +477,7 @@ class CountWriter(SparseWriter):
 
     def place(self, at: Expr, coord: Expr, value: TExpr, env: Env) -> None:
         """An entry at position ``at`` of the last level."""
-        v = self.ctx.expr(value, env)
+        v = self.value(value, env)
         self.appender(self.last).put(self.b, self.views[self.last], at, coord)
         self.b.store(self.values, at, v)
 

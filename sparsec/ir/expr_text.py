@@ -29,7 +29,7 @@ from sparsec.ir.tensor import (
 )
 from sparsec.ir.text import Cursor, format_text, literal_text
 
-ROLES = ("in", "out", "inout", "local")
+ROLES = ("in", "out", "inout", "local", "pattern", "values")
 NOT_AN_INDEX = ("inf", "nan", "true", "false")
 """Names that stand for a literal, so that no index variable can be called so."""
 

@@ -20,7 +20,7 @@ Grammar of the textual form (``loops_text.py`` prints and parses it)::
               | "span" "(" domain ("," domain)* ")"      the sums of coordinates: 0 .. sum of (ends - 1) + 1
     mark     := "parallel" ["(" INT ")"] | "vector" "(" INT ")" | "unroll" | "ordered" | "reverse"
     kind     := ("scalar" | "dense" | "bitmap" | "list" | "registers") ["." MONOID]    what folds equal coordinates: add
-    method   := "insert" | "append" | "count" | "scatter" | "update"
+    method   := "insert" | "append" | "count" | "scatter" | "update" | "fill"
     block    := "{" stmt* "}"
     expr     := the expressions of tensor IR without reduce, scan, softmax, top
 
@@ -154,7 +154,7 @@ class Accumulate:
     place: Expr | None = None
 
 
-METHODS = ("insert", "append", "count", "scatter", "update")
+METHODS = ("insert", "append", "count", "scatter", "update", "fill")
 """The ways to assemble."""
 
 
@@ -165,7 +165,8 @@ class Assemble:
     ``method``: "insert" (dense storage), "append" (in order, growing), "count" (run once to count, then once to fill:
     rows in parallel), "scatter" (likewise, in one thread: loops over all levels, the last one's outermost, so that each
     parent's entries come in order), "update" (in place, dense storage that has values: what the caller passed, or an
-    earlier statement made).
+    earlier statement made), "fill" (a sparse tensor of role "values": each entry goes to its place in the pattern that
+    the caller passes, by a nest like any of the others).
     """
 
     tensor: str

@@ -44,7 +44,7 @@ from sparsec.ir.loops import (
     Workspace,
 )
 from sparsec.ir.rewrite import walk
-from sparsec.ir.tensor import Access, Dim, Expr, Extent, Index, Literal, Map, MonoidDef, Stored, TensorDecl
+from sparsec.ir.tensor import RESULTS, Access, Dim, Expr, Extent, Index, Literal, Map, MonoidDef, Stored, TensorDecl
 from sparsec.ir.tensor_values import from_storage, held, scalar, to_storage
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -78,7 +78,7 @@ def execute(
     """As ``run``, and also the patterns of the results."""
     machine = _Machine(kernel, arrays, dict(dims or {}), stored or {})
     machine.run(kernel.body)
-    results = [t.name for t in kernel.tensors if t.role in ("out", "inout")]
+    results = [t.name for t in kernel.tensors if t.role in RESULTS]
     slots = {n: machine.slots[n] for n in results}
     return {n: to_storage(s.values, s.dtype) for n, s in slots.items()}, {n: s.stored for n, s in slots.items()}
 
@@ -115,7 +115,7 @@ class _Machine:
             values = from_storage(arrays[t.name], t.dtype)
             self.slots[t.name] = self._slot(t, values, self._pattern(t, values, stored.get(t.name)))
         for t in kernel.tensors:
-            if t.role in ("out", "local"):
+            if t.role not in ("in", "inout"):
                 self._create(t, t.fill)
 
     def _bind_dims(self, t: TensorDecl, values: Array) -> None:

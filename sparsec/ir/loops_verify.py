@@ -382,7 +382,7 @@ def level_order(e: Access, scope: Scope) -> Messages:
     decl = scope.decl(e.tensor)
     if decl is None or decl.format is None or e.tensor in scope.works or decl.format.is_dense:
         return
-    if any(a.tensor == e.tensor and a.method == "scatter" for a in scope.assembling):
+    if any(a.tensor == e.tensor and a.method in ("scatter", "fill") for a in scope.assembling):
         return
     above: list[Index] = []
     for coord, spec in zip(decl.format.coords, decl.format.levels, strict=True):
@@ -406,6 +406,8 @@ def assembly(s: Assemble, scope: Scope) -> Messages:
         yield f"operand '{s.tensor}' cannot be assembled"
     if s.method not in METHODS:
         yield f"'{s.method}' is no way to assemble; there are {', '.join(METHODS)}"
+    if (s.method == "fill") != (t.role == "values"):
+        yield f"'{s.tensor}' of role {t.role} is assembled by {s.method}: 'fill' is for role values"
     if s.method == "update":
         yield from _updated_in_place(s, t, scope)
         return
@@ -414,6 +416,10 @@ def assembly(s: Assemble, scope: Scope) -> Messages:
     if scope.bound:
         yield f"'{s.tensor}' is assembled inside a loop"
     levels = t.format.levels if t.format is not None else ()
+    if s.method == "fill":
+        if not any(isinstance(spec.type, CanAppend) for spec in levels):
+            yield f"'{s.tensor}' is dense, and has no pattern to fill"
+        return
     if s.method == "insert":
         for spec in levels:
             if not (isinstance(spec.type, CanInsert) and spec.type.full):
@@ -476,7 +482,7 @@ def target(s: Accumulate, scope: Scope) -> Messages:
     if t.role == "in":
         yield f"operand '{name}' is written"
     current = any(a.tensor == name for a in scope.assembling)
-    if t.role in ("out", "local") and not current:
+    if t.role not in ("in", "inout") and not current:
         yield f"'{name}' is written outside of its assembly"
     if t.format is not None and not t.format.is_dense and not all(isinstance(i, Index) for i in s.target.indices):
         yield f"the indices of sparse '{name}' must be plain index variables to write it"
@@ -484,7 +490,7 @@ def target(s: Accumulate, scope: Scope) -> Messages:
 
 def source(e: Access, scope: Scope) -> Messages:
     t = scope.decl(e.tensor)
-    if t is None or e.tensor in scope.works or t.role not in ("out", "local") or scope.writing:
+    if t is None or e.tensor in scope.works or t.role in ("in", "inout") or scope.writing:
         return
     if any(a.tensor == e.tensor and a.method != "update" for a in scope.assembling):
         if scope.ordered is None:
@@ -519,7 +525,7 @@ def no_reductions(e: Reduce | Scan | Softmax | Top, scope: Scope) -> Messages:
 def complete(k: Kernel, scope: Scope) -> Messages:
     yield from is_name(k.name)
     for t in k.tensors:
-        if t.role == "out" and t.name not in scope.progress.assembled:
+        if t.role not in ("in", "inout", "local") and t.name not in scope.progress.assembled:
             yield f"result '{t.name}' is never assembled"
 
 

@@ -4,7 +4,7 @@ Grammar of the textual form (``tensor_text.py`` prints and parses it)::
 
     program  := "program" NAME "{" monoid* decl* stmt* "}"
     decl     := role NAME ":" DTYPE ["[" extent ("," extent)* "]"] [format] ["fill" "(" literal ")"]
-    role     := "in" | "out" | "inout" | "local"
+    role     := "in" | "out" | "inout" | "local" | "pattern" | "values"
     extent   := INT | NAME                              a number, or a dimension's name
     stmt     := assign | "scan" index ["reverse"] "{" assign* "}"
     assign   := access op expr ["where" expr] ["for" index ("," index)*]
@@ -236,9 +236,16 @@ def assigns(body: tuple[Stmt, ...]) -> Iterator[Assign]:
             yield from s.body
 
 
+RESULTS = ("out", "inout", "pattern", "values")
+"""The roles of tensors that the caller gets."""
+
+
 @dataclass(frozen=True, slots=True)
 class TensorDecl:
     """A tensor of the program; ``role`` is "in", "out", "inout" or "local".
+
+    Two roles stand for "out" of a sparse result where one half of it is asked for: "pattern", whose values are the
+    fill, and "values", which go into a pattern that the caller passes.
 
     ``format is None`` on an operand means "auto", on a local "the compiler chooses"; ``fill`` is a Python scalar.
     """
@@ -313,4 +320,4 @@ class Program:
 
     @property
     def results(self) -> tuple[TensorDecl, ...]:
-        return tuple(t for t in self.tensors if t.role in ("out", "inout"))
+        return tuple(t for t in self.tensors if t.role in RESULTS)

@@ -144,7 +144,7 @@ def bind_sizes(program: Program, arrays: Mapping[str, Any], sizes: Mapping[str, 
         if extent < 0:
             raise ShapeError(f"the extent of dimension '{name}' is {extent}")
     for t in program.tensors:
-        if t.role == "local" or (t.role == "out" and t.name not in arrays):
+        if t.role not in ("in", "inout") and (t.role == "local" or t.name not in arrays):
             continue
         if t.name not in arrays:
             raise TypeError_(f"kernel '{program.name}': operand '{t.name}' is missing")

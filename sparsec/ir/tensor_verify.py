@@ -187,7 +187,7 @@ def _indices(e: Binder) -> tuple[str, ...]:
 def program(p: Program, scope: Scope) -> Messages:
     yield from is_name(p.name)
     for t in p.results:
-        if t.role == "out" and t.name not in scope.progress.written:
+        if t.role != "inout" and t.name not in scope.progress.written:
             yield f"result '{t.name}' is never written"
 
 

@@ -224,8 +224,6 @@ def test_auto_is_decided_once() -> None:
         (lambda k, a, x: k.code("cuda"), sp.UnsupportedError, "'cuda' source cannot be made yet"),
         (lambda k, a, x: k.code("fortran"), sp.BackendError, "there is no source 'fortran'"),
         (lambda k, a, x: k.ir("ast"), sp.BackendError, "there is no IR 'ast'"),
-        (lambda k, a, x: k.assemble(a, x), sp.UnsupportedError, "'assemble'"),
-        (lambda k, a, x: k.compute(a, x), sp.UnsupportedError, "'compute'"),
         (lambda k, a, x: sp.grad(k, wrt="A"), sp.UnsupportedError, "'grad'"),
         (lambda k, a, x: sp.profile(), sp.UnsupportedError, "'profile'"),
         (lambda k, a, x: k.prepare(Q=a), sp.TypeError_, "no operand 'Q'"),

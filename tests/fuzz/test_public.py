@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from sparsec.ir.dtypes import I32
@@ -13,7 +14,7 @@ from tests.support.strategies import Data
 
 pytest.importorskip("sparsec.api")
 import sparsec as sp
-from tests.support.public import call
+from tests.support.public import call, result, run
 
 
 def front_door(program: Program, sets: list[Data]) -> None:
@@ -31,6 +32,35 @@ def front_door(program: Program, sets: list[Data]) -> None:
         check(call(kernel, program, d), want, bound, "public")
 
 
+def halves(program: Program, sets: list[Data]) -> None:
+    """Patterns alone are those of a call; values on them, and on those of other operands of the same patterns."""
+    sparse = [t.name for t in program.results if t.format is not None and not t.format.is_dense]
+    if not sparse or any(t.dtype is I32 or t.role == "inout" for t in program.results):
+        return
+    try:
+        kernel = sp.compile(text(program))
+    except sp.ShapeError as e:
+        assert "nothing says the extent" in e.message
+        return
+    for d in sets:
+        whole = run(kernel, program, d)
+        made = run(kernel.assemble, program, d)
+        for name in sparse:
+            made[name].validate()
+            for a, b in zip(made[name].levels, whole[name].levels, strict=True):
+                assert all(np.array_equal(a[role], b[role]) for role in b), f"'{name}' has another pattern"
+        again = run(kernel.compute, program, d, out={name: made[name] for name in sparse})
+        assert all(again[name] is made[name] for name in sparse)
+        want, bound = expected(program, d)
+        check({t.name: result(t, again[t.name]) for t in program.results}, want, bound, "halves")
+
+
+def test_halves(report: list[str]) -> None:
+    campaign = Campaign(halves, examples=60, seed=20243)
+    campaign.run()
+    report.append(campaign.summary("halves"))
+
+
 def test_front_door(report: list[str]) -> None:
     campaign = Campaign(front_door, examples=100, seed=20242)
     campaign.run()
@@ -38,10 +68,11 @@ def test_front_door(report: list[str]) -> None:
 
 
 @pytest.mark.fuzz
-def test_many(report: list[str]) -> None:
+@pytest.mark.parametrize("which", [front_door, halves])
+def test_many(which: object, report: list[str]) -> None:
     examples, seed = long_run()
-    campaign = Campaign(front_door, examples, seed)
+    campaign = Campaign(which, examples, seed)  # type: ignore[arg-type]
     try:
         campaign.run()
     finally:
-        report.append(campaign.summary("front door"))
+        report.append(campaign.summary(which.__name__.replace("_", " ")))  # type: ignore[attr-defined]

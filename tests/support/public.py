@@ -40,18 +40,24 @@ def bf16(t: TensorDecl, array: Array, pattern: Array) -> Any:
 
 def call(kernel: Any, program: Program, data: Data) -> dict[str, Array]:
     """Run a compiled kernel; sparse results are validated, checked for duplicates, and made dense."""
+    got = run(kernel, program, data)
+    return {t.name: result(t, got[t.name]) for t in program.results}
+
+
+def run(entry: Any, program: Program, data: Data, **options: Any) -> dict[str, Any]:
+    """Call a kernel, or a half of one, with operands as a user would pass them; its results by name."""
     operands = {t.name: operand(t, data.arrays[t.name], data.stored[t.name]) for t in program.operands}
     known = {d for t in program.operands for d in t.dims}
     sizes = {str(d): data.dims[str(d)] for t in program.results for d in t.dims if d not in known}
-    options: dict[str, Any] = {"sizes": sizes} if sizes else {}
+    options |= {"sizes": sizes} if sizes else {}
     results = program.results
     # A copy, or a view with steps, which the kernel cannot write into as it stands.
     out = {t.name: _out(t, operands.pop(t.name)) for t in results if t.role == "inout"}
-    got = kernel(**operands, **options, **({"out": out} if out else {}))
+    got = entry(**operands, **options, **({"out": out} if out else {}))
     values = got if len(results) > 1 else (got,)
     for t, v in zip(results, values, strict=True):
         assert t.name not in out or v is out[t.name], f"'{t.name}' is not what the caller passed"
-    return {t.name: result(t, v) for t, v in zip(results, values, strict=True)}
+    return dict(zip((t.name for t in results), values, strict=True))
 
 
 def _out(t: TensorDecl, passed: Any) -> Any:
