@@ -10,7 +10,13 @@ import pytest
 import sparsec as sp
 
 RNG = np.random.default_rng(7)
-FORMATS = ["csr", "csc", "dcsr", "dcsc", "coo", "ell[7]", "bitmap", "(i, j) -> (i: compressed, j: dense)"]
+MAPS = [
+    "(i, j) -> (i: compressed, j: dense)",
+    "(i, j) -> (i/2: dense, j/3: compressed, i%2: dense, j%3: dense)",
+    "(i, j) -> (j - i: compressed, i: dense)",
+]
+LISTS = ["csr", "csc", "dcsr", "dcsc", "coo", "ell[7]", "bitmap"]
+FORMATS = [*LISTS, *MAPS]
 
 
 def sparse(*shape: int, density: float = 0.4) -> np.ndarray:
@@ -60,7 +66,7 @@ def test_nests_of_all_kinds(name: str, fmt: str) -> None:
     assert P.numpy().tolist() == meaning(A, B, C).tolist()
 
 
-@pytest.mark.parametrize("fmt", FORMATS[:-1])
+@pytest.mark.parametrize("fmt", LISTS)
 def test_an_entry_that_the_pattern_lacks_is_an_error(fmt: str) -> None:
     k = sp.compile(PRODUCT.format(fmt))
     P = k.assemble(A * 0, B)
