@@ -436,9 +436,9 @@ class Planner:
                 fmt = reordered(t.format, order, widest(self.program))
                 done[key] = self.local(f"{t.name}_{''.join(map(str, order))}", replace(t, format=fmt))
                 why = f"the loop order {', '.join(choice.order)} reads it across its levels"
-                if t.format.is_plain and order == t.format.order:
-                    loose = next(s for s in t.format.levels if not s.type.ordered)
-                    why = f"its level '{loose}' has no order, which the loops need"
+                loose = [s for s in t.format.levels if not s.type.ordered]
+                if loose and t.format.is_plain and order == t.format.order:
+                    why = f"its level '{loose[0]}' has no order, which the loops need"
                 self.notes.append(f"'{t.name}' is converted to {fmt}: {why}")
                 names = dim_names(t.ndim)
                 copy = Assign(
