@@ -283,7 +283,7 @@ class Lowerer:
     def assemble(self, s: Assemble, env: Env) -> None:
         ctx = self.ctx
         decl = ctx.kernel.tensor(s.tensor)
-        outer = self.writer
+        outer, around = self.writer, (ctx.valued, ctx.asked)
         self.b.emit(Comment(f"{s.tensor}: {s.method}"))
         if s.method == "update":
             self.starts.pop(s.tensor, None)
@@ -326,7 +326,7 @@ class Lowerer:
             self.stmt(s.body, env)
         else:
             raise ScheduleError(f"'{s.tensor}' cannot be assembled by '{s.method}'", hint=", ".join(loops.METHODS))
-        ctx.valued, ctx.asked = True, frozenset()
+        ctx.valued, ctx.asked = around
         self.writer = outer
         del ctx.writers[s.tensor]
 
