@@ -428,7 +428,7 @@ class Lowerer:
 
     def _spans(self, f: Forall, env: Env) -> list[Access]:
         """The accesses whose next level stores runs along ``f``, if the loop can go from run to run."""
-        if not isinstance(f.domain, loops.Full) or isinstance(f.body, loops.Let):
+        if not isinstance(f.domain, loops.Full) or isinstance(f.body, loops.Let) or f.reverse:
             return []
         reads = [a for a in self.sparse_reads(f.body) if self._counts_rows(a, env, f.index)]
         return [a for a in reads if isinstance(self._next_level(a, env), CanSpan)][:MOST]

@@ -103,6 +103,13 @@ def test_conditions_bound_the_runs() -> None:
     assert k(rle(a)).tolist() == [row[30 * i + 5 : 180].sum() for i, row in enumerate(a)]
 
 
+@pytest.mark.parametrize("how", ["", ", reverse"])
+def test_scans_go_along(how: str) -> None:
+    made = sp.evaluate(f"C[i, j] = scan[j{how}](A[i, j])", A=rle())
+    want = np.cumsum(DENSE, 1) if not how else np.cumsum(DENSE[:, ::-1], 1)[:, ::-1]
+    assert made.tolist() == want.tolist()
+
+
 def test_another_fill() -> None:
     a = np.full((2, 5), 3.0)
     a[1, 2] = 4
