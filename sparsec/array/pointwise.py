@@ -151,8 +151,8 @@ def _look(ufunc: np.ufunc, given: Sequence[Any]) -> Any:
     """What the kernel on two operands of one shape depends on; None for others, and where sizes decide on formats."""
     if len(given) != 2 or ufunc.__name__ not in BINARY:
         return None
-    a, b = given
-    if getattr(a, "shape", ()) != getattr(b, "shape", None) or not a.shape:
+    shape = getattr(given[0], "shape", ())
+    if not shape or getattr(given[1], "shape", ()) != shape:
         return None
     out: list[Any] = [ufunc]
     for x in given:

@@ -199,3 +199,19 @@ def test_pickles_keep_everything() -> None:
     a = pickle.loads(pickle.dumps(sparse(D) + 1))
     assert a.fill_value == 1 and a.format == "csr"
     same(a @ np.ones(4), (D + 1).sum(1))
+
+
+# formats
+
+
+@pytest.mark.parametrize("fmt", ["bitmap", "ell[4]", "hash", "dcsr"])
+def test_every_format_is_a_citizen(fmt: str) -> None:
+    a = sp.tensor(D, fmt)
+    x = np.arange(4.0)
+    for got, want in (
+        (a @ x, D @ x), (a + 1, D + 1), ((a + 1).sum(), (D + 1).sum()), ((a + 1).sum(1), (D + 1).sum(1)),
+        (a.max(0), D.max(0)), (a.T, D.T), (a[1:, ::2], D[1:, ::2]), (np.hypot(a, a), np.hypot(D, D)),
+        (np.concatenate([a, a]), np.concatenate([D, D])), (a.mean(1), D.mean(1)),
+    ):  # fmt: skip
+        same(got, want, exact=False)
+    assert (a * 2).format == a.format and (a * 2).nnz == 5 and (a + a).storage.fill == 0
