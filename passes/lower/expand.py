@@ -8,7 +8,7 @@
 
 So a fibre with no point above -inf is 0, and nothing here knows of sparsity: where ``e`` is an unstored -inf, so is
 ``e - m`` (``ops.forced``), its exponential is 0, and the result keeps the pattern of ``e``.  A condition of the softmax
-goes to both reductions and chooses 0 outside.  What takes a loop of its own to compute (a reduction, a scan) is given a
+goes to both reductions, and outside of it there is no weight.  What takes a loop of its own to compute (a reduction, a scan) is given a
 local too, so that it is computed once.
 """
 
@@ -33,6 +33,7 @@ from sparsec.ir.tensor import (
     TensorDecl,
     Top,
 )
+from sparsec.passes.lower.guards import guard
 
 
 def expand(program: Program) -> Program:
@@ -74,7 +75,7 @@ class _Expansion:
         total = self.local(Reduce("add", e.indices, weight, e.dtype, where), s, "sum")
         nothing = Map("eq", (greatest, low), BOOL)
         out = Map("select", (nothing, zero, Map("div", (weight, total), e.dtype)), e.dtype)
-        return out if where is None else Map("select", (where, out, zero), e.dtype)
+        return out if where is None else guard(where, out, 0.0)
 
     def once(self, e: Expr, s: Assign, hint: str) -> Expr:
         """``e``, by way of a local if it needs loops of its own."""

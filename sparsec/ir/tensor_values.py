@@ -96,7 +96,8 @@ def logsumexp(body: Array, mask: Array | None, axes: tuple[int, ...]) -> Array:
 def first_best(monoid: str, body: Array, mask: Array | None, axes: tuple[int, ...]) -> Array:
     last = tuple(range(body.ndim - len(axes), body.ndim))
     kept = [a for a in range(body.ndim) if a not in axes]
-    moved = np.moveaxis(body, axes, last).reshape(*(body.shape[a] for a in kept), -1)
+    several = int(np.prod([body.shape[a] for a in axes], dtype=np.int64))
+    moved = np.moveaxis(body, axes, last).reshape(*(body.shape[a] for a in kept), several)
     allowed = np.ones(body.shape, bool) if mask is None else mask
     allowed = np.moveaxis(allowed, axes, last).reshape(moved.shape)
     shape = tuple(1 if a in axes else n for a, n in enumerate(body.shape))

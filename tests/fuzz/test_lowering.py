@@ -42,7 +42,7 @@ def stages(program: Program, sets: list[Data]) -> None:
             # The buffer IR stores what the loops do, and more only where presence hangs on data or on empty ranges.
             least, stored = expand(t.format, slow[t.name][1]), got[t.name][1]
             assert not (least & ~stored).any(), f"'{t.name}' lacks entries at {np.argwhere(least & ~stored).tolist()}"
-            if "select" not in repr(program) and not repeats_an_index(program) and not folds(low.kernel):
+            if "select" not in repr(low.kernel) and not repeats_an_index(program) and not folds(low.kernel):
                 assert (least == stored).all(), f"'{t.name}' stores more: {np.argwhere(~least & stored).tolist()}"
 
 

@@ -8,7 +8,21 @@ from typing import Any
 from sparsec.formats.format import Format
 from sparsec.ir import ops
 from sparsec.ir.dtypes import F32, DType
-from sparsec.ir.tensor import Access, Assign, Dim, Expr, Index, Literal, Map, Program, Reduce, Stored, TensorDecl
+from sparsec.ir.tensor import (
+    Access,
+    Assign,
+    Dim,
+    Expr,
+    Index,
+    Literal,
+    Map,
+    Program,
+    Reduce,
+    Softmax,
+    Stored,
+    TensorDecl,
+)
+from tests.support import tuples
 
 _NAMES = {"add": "sum", "mul": "prod", "or": "any", "and": "all"}
 
@@ -18,7 +32,7 @@ def text(program: Program, implicit: bool = False) -> str:
     operands = ", ".join(f"{t.name}: {_type(t)}" for t in program.operands if t.role == "in")
     results = ", ".join(f"{t.name}: {_type(t)}" for t in program.results)
     decls = {t.name: t for t in program.tensors}
-    lines = [f"kernel {program.name}({operands}) -> {results} {{"]
+    lines = [f"{tuples.text(program)}kernel {program.name}({operands}) -> {results} {{"]
     for s in program.body:
         assert isinstance(s, Assign)
         t = decls[s.target.tensor]
@@ -45,13 +59,18 @@ def expression(e: Expr, implicit: bool = False) -> str:
             if implicit and e.where is None and e.monoid == "add" and all(says_the_same(e.body, v) for v in e.indices):
                 return f"({expression(e.body, True)})"
             name = _NAMES.get(e.monoid, e.monoid)
-            where = "" if e.where is None else f" where {expression(e.where)}"
-            return f"{name}[{', '.join(e.indices)}]({expression(e.body)}{where})"
+            return f"{name}[{', '.join(e.indices)}]({expression(e.body)}{_where(e.where)})"
         case Stored():
             return f"stored({_access(e.access)})"
+        case Softmax():
+            return f"softmax[{', '.join(e.indices)}]({expression(e.body)}{_where(e.where)})"
         case Map():
             return _map(e, implicit)
     raise TypeError(type(e).__name__)
+
+
+def _where(e: Expr | None) -> str:
+    return "" if e is None else f" where {expression(e)}"
 
 
 def _map(e: Map, implicit: bool) -> str:

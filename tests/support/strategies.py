@@ -39,6 +39,7 @@ from sparsec.ir.tensor import (
     Stored,
     TensorDecl,
 )
+from tests.support import tuples
 from tests.support.conditions import admits_infinity, condition
 from tests.support.updates import updated
 
@@ -110,7 +111,7 @@ class Maker:
         if t is BOOL:
             return self.of_bools(depth, scope, need)
         kind = self.pick(
-            "mul", "add", "reduce", "mul", "sub", "reduce", "mul", "add", "min", "unary", "other", "leaf"
+            "mul", "add", "reduce", "mul", "sub", "reduce", "mul", "add", "min", "unary", "other", "leaf", "tuple"
         )
         match kind:
             case "leaf":
@@ -123,6 +124,8 @@ class Maker:
                 return self.reduction(self.pick("add", "add", "add", "add", "mul", "min", "max"), depth, scope, t, need)
             case "unary":
                 return self.unary(depth, scope, t, need)
+            case "tuple":
+                return tuples.tuple_reduction(self, depth, scope, t, need)
         return self.other(depth, scope, t, need)
 
     def binary(self, op: str, depth: int, scope: str, t: DType, need: str) -> Expr:
@@ -299,12 +302,14 @@ def constant(e: Expr, decls: dict[str, TensorDecl]) -> tuple[Any, bool] | None:
             return value, any(a[1] for a in args if a)
         case Reduce():
             inner = constant(e.body, decls)
-            monoid = ops.MONOIDS[e.monoid]
             admits = None if e.where is None else constant(e.where, decls)
             if admits is not None and not admits[0]:
-                return e.dtype.np.type(monoid.identity(e.dtype)), True
+                return e.dtype.np.type(tuples.over_nothing(e)), True
             if inner is None:
                 return None
+            if tuples.has_state(e):
+                return tuples.skipped(e, inner[0])
+            monoid = ops.MONOIDS[e.monoid]
             everywhere = e.where is None or admits is not None
             if (monoid.idempotent and everywhere) or inner[0] == monoid.identity(e.dtype):
                 return inner[0], True
@@ -354,7 +359,7 @@ def programs(draw: st.DrawFn) -> Program:
     values = [e for s in body for e in (s.value, s.where) if e is not None]
     scalars = {n: d for v in values for n, d in _scalars(v).items()}
     operands = (*maker.operands.values(), *scalars.values())
-    return Program("fuzz", (*operands, decls[-1], *decls[:-1]), tuple(body))
+    return tuples.used(Program("fuzz", (*operands, decls[-1], *decls[:-1]), tuple(body)))
 
 
 def _scalars(e: Expr) -> dict[str, TensorDecl]:
@@ -405,7 +410,7 @@ def never_empty(program: Program) -> set[str]:
         assert isinstance(s, Assign)
         extents = {i.name: str(i.extent) for i in s.indices}
         for n in walk(s.value):
-            if isinstance(n, Reduce) and n.monoid in ("min", "max") and n.dtype.is_float:
+            if isinstance(n, Reduce) and n.monoid in ("min", "max", "logsumexp") and n.dtype.is_float:
                 out |= {extents[v] for v in n.indices}
     return out
 
