@@ -10,8 +10,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from sparsec.formats.compressed import Compressed
+from sparsec.formats.dense import Dense
 from sparsec.formats.format import Format
-from sparsec.formats.named import dense, named_format
+from sparsec.formats.named import dense, from_levels, named_format
 from sparsec.ir.rewrite import walk
 from sparsec.ir.tensor import (
     Access,
@@ -61,19 +63,53 @@ def choose_formats(program: Program, given: Mapping[str, Format | None], *, open
         t = program.tensor(name)
         if t.format is None:
             known = replace(program, tensors=tuple(decls.get(d.name, d) for d in program.tensors))
-            fill = None if name in recurrent else sparse_fill(write_out(known, s), decls, program.monoids)
+            written = write_out(known, s)
             hidden = t.role == "local" or open_fills
-            t = _with_format(t, fill, hidden and not shows_fill(program, name))
+            batch = batch_dims(written, decls) if t.role == "local" else 0
+            fill = None if name in recurrent else sparse_fill(written, decls, program.monoids, batch)
+            t = _with_format(t, fill, hidden and not shows_fill(program, name), batch)
         decls[name] = t
     return replace(program, tensors=tuple(decls.get(t.name, t) for t in program.tensors))
 
 
-def _with_format(t: TensorDecl, fill: Literal | None, open_fill: bool) -> TensorDecl:
+def _with_format(t: TensorDecl, fill: Literal | None, open_fill: bool, batch: int) -> TensorDecl:
     if fill is not None:
         value = scalar(fill.value, t.dtype).item()
         if open_fill or same_value(value, t.fill):
-            return replace(t, format=sparse_default(t.ndim), fill=value)
+            return replace(t, format=batched(batch, t.ndim) if batch else sparse_default(t.ndim), fill=value)
     return replace(t, format=dense(t.ndim))
+
+
+def batched(batch: int, order: int) -> Format:
+    """Dense levels for ``batch`` dimensions, sparse ones beneath: csr in two dimensions."""
+    rest = (Dense(), Compressed()) if order - batch == 2 else (Compressed(),) * (order - batch)
+    return from_levels(None, ((Dense(),) * batch) + rest)
+
+
+def batch_dims(s: Assign, decls: Mapping[str, TensorDecl]) -> int:
+    """How many first dimensions of a result of order 3 or more no sparse operand leaves out coordinates of.
+
+    They are the batch of an attention's scores, whose mask is one matrix: dense levels above the pattern.
+    """
+    order = len(s.target.indices)
+    reads = [n for n in walk(s.value) if isinstance(n, Access) and n.tensor in decls and _is_sparse(decls[n.tensor])]
+    lacking = set().union(*(_lacking(a, decls[a.tensor]) for a in reads))
+    first = (n for n, i in enumerate(s.target.indices) if isinstance(i, Index) and i.name in lacking)
+    # The two last stay a matrix: csr, which stores all rows as well.
+    return max(0, min(next(first, 0), order - 2))
+
+
+def _complete(a: Access, t: TensorDecl) -> set[str]:
+    """The index variables of which an operand has all coordinates."""
+    return {i.name for i in a.indices if isinstance(i, Index)} - _lacking(a, t)
+
+
+def _lacking(a: Access, t: TensorDecl) -> set[str]:
+    """The index variables along which an operand lacks coordinates."""
+    assert t.format is not None
+    levels = zip(t.format.levels, t.format.order, strict=True)
+    places = [a.indices[d] for spec, d in levels if not spec.type.full]
+    return {i.name for i in places if isinstance(i, Index)}
 
 
 def shows_fill(program: Program, name: str) -> bool:
@@ -90,11 +126,14 @@ def _plain(access: Access) -> bool:
     return all(isinstance(i, Index) for i in access.indices)
 
 
-def sparse_fill(s: Assign, decls: Mapping[str, TensorDecl], monoids: tuple[MonoidDef, ...] = ()) -> Literal | None:
+def sparse_fill(
+    s: Assign, decls: Mapping[str, TensorDecl], monoids: tuple[MonoidDef, ...] = (), batch: int = 0
+) -> Literal | None:
     """What the statement gives where no sparse operand has an entry, if its result is better stored sparsely.
 
-    It is where that is one constant and every index of the result runs over a sparse level in each of the statement's
-    terms; a vector that is summed out of a sparse matrix fills up, and is dense.
+    It is where that is one constant and every index of the result behind the first ``batch`` runs over a sparse operand
+    in each of the statement's terms.  A vector that is summed out of a sparse matrix fills up, and is dense, and so is
+    what an operand has a dense level for in every dimension.
     """
     fills: dict[Expr, Expr] = {}
     for n in walk(s.value):
@@ -103,11 +142,14 @@ def sparse_fill(s: Assign, decls: Mapping[str, TensorDecl], monoids: tuple[Monoi
     if not fills or s.op != "=":
         return None
     value = absent_value(s.value, fills, monoids)
-    free = {e.name for e in s.target.indices if isinstance(e, Index)}
+    free = {e.name for e in s.target.indices[batch:] if isinstance(e, Index)}
     if not isinstance(value, Literal) or not free <= _covered(s.value, fills):
         return None
     summed = any(isinstance(n, Reduce | Scan | Softmax) and any(a in fills for a in walk(n)) for n in walk(s.value))
-    return None if summed and len(free) == 1 else value
+    names = {i.name for i in s.target.indices if isinstance(i, Index)}
+    reads = [a for a in fills if isinstance(a, Access)]
+    fills_up = len(names) == 1 or any(names <= _complete(a, decls[a.tensor]) for a in reads)
+    return None if summed and fills_up else value
 
 
 def _is_sparse(t: TensorDecl) -> bool:

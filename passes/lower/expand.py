@@ -8,8 +8,8 @@
 
 So a fibre with no point above -inf is 0, and nothing here knows of sparsity: where ``e`` is an unstored -inf, so is
 ``e - m`` (``ops.forced``), its exponential is 0, and the result keeps the pattern of ``e``.  A condition of the softmax
-goes to both reductions, and outside of it there is no weight.  What takes a loop of its own to compute (a reduction, a scan) is given a
-local too, so that it is computed once.
+goes to both reductions, and outside of it there is no weight.  What takes a loop of its own to compute (a reduction, a
+scan) is given a local too, so that it is computed once.
 """
 
 from __future__ import annotations
@@ -67,9 +67,11 @@ class _Expansion:
 
     def softmax(self, e: Softmax, s: Assign) -> Expr:
         """The quotient; what it needs is computed before ``s``."""
-        body = self.once(e.body, s, "x")
-        where = None if e.where is None else self.once(e.where, s, "c")
         low, zero = Literal(-float("inf"), e.dtype), Literal(0.0, e.dtype)
+        where, body = None if e.where is None else self.once(e.where, s, "c"), e.body
+        if needs_loops(body):
+            # Where the condition fails nothing is computed, and nothing stored.
+            body = self.local(body if where is None else guard(where, body, low.value), s, "x")
         greatest = self.local(Reduce("max", e.indices, body, e.dtype, where), s, "max")
         weight = Map("exp", (Map("sub", (body, greatest), e.dtype),), e.dtype)
         total = self.local(Reduce("add", e.indices, weight, e.dtype, where), s, "sum")
@@ -79,7 +81,7 @@ class _Expansion:
 
     def once(self, e: Expr, s: Assign, hint: str) -> Expr:
         """``e``, by way of a local if it needs loops of its own."""
-        return self.local(e, s, hint) if any(isinstance(n, Reduce | Scan | Top) for n in walk(e)) else e
+        return self.local(e, s, hint) if needs_loops(e) else e
 
     def local(self, e: Expr, s: Assign, hint: str) -> Access:
         """A local over the index variables that ``e`` depends on, defined as ``e``."""
@@ -102,6 +104,11 @@ class _Expansion:
             n += 1
             name = f"{hint}{n}"
         return name
+
+
+def needs_loops(e: Expr) -> bool:
+    """Whether computing ``e`` at a point takes a loop."""
+    return any(isinstance(n, Reduce | Scan | Top) for n in walk(e))
 
 
 def depends_on(e: Expr) -> set[str]:

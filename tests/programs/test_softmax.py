@@ -69,6 +69,45 @@ def test_inside_expressions(fmt: str) -> None:
     stages(a, "r: f64[m]", "r[i] = max[j](softmax[j](softmax[i](A[i, j])))")
 
 
+@pytest.mark.parametrize("mask", ["", "csr", "csc", "coo"])
+def test_conditions(mask: str) -> None:
+    operands = f"A: f64[m, n], M: bool[m, n] {mask}, x: f64[n]"
+    stages(operands, "P: f64[m, n] csr", "P[i, j] = softmax[j](A[i, j] where M[i, j])")
+    stages(operands, "P: f64[m, n]", "P[i, j] = softmax[j](A[i, j] where j <= i) where M[i, j]")
+    stages(operands, "P: f64[m, n]", "P[i, j] = softmax[j](sum[l](A[i, l] * x[l]) + x[j] where M[i, j])")
+    stages(operands, "r: i64[m]", "r[i] = argmax[j](A[i, j] where M[i, j])")
+    stages(operands, "r: f64[m]", "r[i] = logsumexp[j](A[i, j] where M[i, j] and j < 3)")
+
+
+MASKED = (
+    "S[h, i, j]: fill(-inf) = scale * Q[h, i, c] * K[h, j, c] where M[i, j]\nP[h, i, j] = softmax[j](S[h, i, j])",
+    "P[h, i, j] = softmax[j](scale * sum[c](Q[h, i, c] * K[h, j, c]) where M[i, j])",
+)
+
+
+@pytest.mark.parametrize("mask", ["csr", "dcsr", "bitmap"])
+@pytest.mark.parametrize("scores", MASKED)
+def test_masked_attention_is_as_sparse_as_its_mask(mask: str, scores: str) -> None:
+    k = sp.compile(f"""
+        kernel attention(Q: f32[h, n, d], K: f32[h, n, d], V: f32[h, n, d], M: bool[n, n] {mask}, scale: f32)
+                         -> O: f32[h, n, d] {{
+            {scores}
+            O[h, i, c] = P[h, i, j] * V[h, j, c]
+        }}""")
+    rng = np.random.default_rng(0)
+    q, key, v = (rng.standard_normal((2, 8, 3)).astype(np.float32) for _ in range(3))
+    m = rng.random((8, 8)) < 0.3
+    m[2] = False
+    got = k(q, key, v, sp.tensor(m, format=mask), np.float32(0.5))
+    s = np.where(m, np.float32(0.5) * np.einsum("hic,hjc->hij", q, key), -np.inf)
+    w = np.exp(s - np.where(m.any(axis=1), s.max(axis=2), 0)[..., None])
+    want = np.einsum("hij,hjc->hic", w / np.maximum(w.sum(axis=2, keepdims=True), 1e-30), v)
+    assert np.allclose(got, want, atol=1e-6)
+    formats = {t.name: str(t.format) for t in k._resolve({}).tensors if t.role == "local"}
+    dense = {name for name, f in formats.items() if "compressed" not in f}
+    assert dense == {"P_max", "P_sum"}
+
+
 def test_types() -> None:
     stages("A: f32[m, n] csr fill(-inf)", "P: f32[m, n] csr", "P[i, j] = softmax[j](A[i, j])", round_=False)
     stages("A: i32[m, n] csr", "P: f64[m, n]", "P[i, j] = softmax[j](A[i, j])")
