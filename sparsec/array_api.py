@@ -36,6 +36,7 @@ from sparsec.array.dtypes import (
     uint32,
     uint64,
 )
+from sparsec.array.fft import fft
 from sparsec.array.linalg import linalg
 from sparsec.array.operands import broadcast_shape, dense_result
 from sparsec.array.pointwise import apply
@@ -647,6 +648,7 @@ __all__ = [
     "expand_dims",
     "expm1",
     "eye",
+    "fft",
     "finfo",
     "flip",
     "float32",

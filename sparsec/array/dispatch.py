@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from sparsec.array import creation, elementwise, indexing, joining, products, reductions, searching, shapes
+from sparsec.array import creation, elementwise, indexing, joining, linalg, products, reductions, searching, shapes
 from sparsec.array.operands import is_sparse, sparse_operand
 from sparsec.array.pointwise import apply
 from sparsec.errors import ShapeError, TypeError_, UnsupportedError
@@ -149,6 +149,7 @@ def functions() -> dict[Callable[..., Any], Callable[..., Any]]:
         ),
         np.result_type: lambda *xs: np.result_type(*(x.dtype if isinstance(x, Tensor) else x for x in xs)),
         np.linalg.matrix_transpose: shapes.matrix_transpose,
+        np.linalg.norm: linalg.norm,
     }
     for name in ("min", "max", "any", "all"):
         out[getattr(np, name)] = lambda a, axis=None, keepdims=False, name=name: r.reduce(name, a, axis, None, keepdims)

@@ -218,6 +218,18 @@ def vector_norm(x: Any, /, *, axis: Any = None, keepdims: Any = False, ord: Any 
     raise UnsupportedError(f"linalg.vector_norm with ord={ord!r} of a sparse Tensor", hint="A.numpy() makes one dense")
 
 
+def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
+    """``np.linalg.norm``: of all elements without ``ord`` and ``axis``, else of vectors or matrices."""
+    pair = isinstance(axis, tuple | list) and len(axis) == 2
+    order = len(shape_of(operand(x)))
+    if pair or (axis is None and ord is not None and order == 2):
+        y = shapes.moveaxis(x, tuple(axis), (-2, -1)) if pair and not keepdims else x
+        found = matrix_norm(y, keepdims=keepdims, ord="fro" if ord is None else ord)
+    else:
+        found = vector_norm(x, axis=axis, keepdims=keepdims, ord=2 if ord is None else ord)
+    return found if is_sparse(found) else found.numpy()[()]
+
+
 linalg = namespace(
     "sparsec.array_api.linalg",
     "Linear algebra.",

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from sparsec.errors import ShapeError, TypeError_
+from sparsec.errors import IndexError_, ShapeError, TypeError_
 from sparsec.runtime.outside import dense_source, operand_storage
 from sparsec.tensors import Tensor
 
@@ -99,12 +99,12 @@ def broadcast_shape(shapes: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
 
 
 def axis_of(axis: Any, ndim: int) -> int:
-    """An axis as 0 .. ndim - 1; raises ``ShapeError``."""
+    """An axis as 0 .. ndim - 1; raises ``IndexError_`` (as NumPy's AxisError, a ValueError and an IndexError)."""
     if isinstance(axis, bool) or not hasattr(axis, "__index__"):
         raise TypeError_(f"an axis is an integer, not {axis!r:.60}")
     found: int = axis.__index__()
     if not -ndim <= found < ndim:
-        raise ShapeError(f"axis {found} is outside the {ndim} dimension{'s' * (ndim != 1)} of the tensor")
+        raise IndexError_(f"axis {found} is outside the {ndim} dimension{'s' * (ndim != 1)} of the tensor")
     return found % ndim
 
 

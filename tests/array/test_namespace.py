@@ -35,6 +35,12 @@ def test_results_are_tensors() -> None:
     same(xp.linalg.vector_norm(a, axis=1, ord=1), np.linalg.norm(D, axis=1, ord=1))
     same(xp.linalg.matrix_power(a[:, :3], 3), np.linalg.matrix_power(D[:, :3], 3))
     same(xp.linalg.det(xp.asarray(D[:2, :2])), np.linalg.det(D[:2, :2]))
+    same(xp.fft.fft(xp.asarray(D)), np.fft.fft(D))
+    same(xp.fft.fftshift(a), np.fft.fftshift(D))
+    with pytest.raises(sp.UnsupportedError, match="fft.rfft of a sparse"):
+        xp.fft.rfft(a)
+    with pytest.raises(IndexError, match="axis 2 is outside"):
+        xp.sum(a, axis=2)
     with pytest.raises(sp.UnsupportedError, match="linalg.det of a sparse"):
         xp.linalg.det(a[:, :3])
 

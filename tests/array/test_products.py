@@ -66,6 +66,14 @@ def test_kin() -> None:
     same(a.dot(B), A.dot(B))
 
 
+def test_norms() -> None:
+    a = sparse(A)
+    for options in ({}, {"ord": 1}, {"ord": np.inf}, {"axis": 1}, {"axis": 0, "ord": 1}, {"axis": (0, 1)}):
+        same(np.linalg.norm(a, **options), np.linalg.norm(A, **options), exact=False)
+    with pytest.raises(sp.UnsupportedError, match="ord=2"):
+        np.linalg.norm(a, 2)
+
+
 def test_wrong_shapes() -> None:
     with pytest.raises(sp.ShapeError, match="4 columns meet 3 rows"):
         sparse(A) @ sparse(A)
