@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import data
+from benchmarks import conversions, data
 from benchmarks.harness import OURS, Case, Contestant
 
 MOST_PRODUCTS = 100_000_000
@@ -287,12 +287,13 @@ def _pointers(rows: Any, count: int) -> Any:
     return np.r_[0, np.cumsum(np.bincount(rows, minlength=count))]
 
 
-KERNELS: dict[str, list[tuple[Callable[..., Case | None], str, dict[str, int]]]] = {
+KERNELS: dict[str, list[tuple[Callable[..., Case | None], str, dict[str, Any]]]] = {
     "spmv": [(spmv, "f64", {}), (spmv, "f32", {})],
     "spmm": [(spmm, t, {"columns": c}) for t in ("f64", "f32") for c in (32, 128)],
     "sddmm": [(sddmm, "f64", {"inner": 32})],
     "spgemm": [(spgemm, "f64", {})],
     "add": [(add, "f64", {})],
     "mttkrp": [(mttkrp, "f64", {"rank": 32})],
+    "convert": [(conversions.convert, "f64", {"way": way}) for way in conversions.WAYS],
 }
 """Name on the command line -> the variants: function, dtype, keywords."""

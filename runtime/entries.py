@@ -7,8 +7,8 @@ code takes it from there.  No loop here runs over entries.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -26,11 +26,12 @@ DUPLICATES = ("sum", "error", "last")
 class Arrangement:
     """How entries as they came become canonical: ``order`` sorts them, ``starts`` are the first of equal ones.
 
-    None stands for nothing to do.
+    None stands for nothing to do.  ``keys`` are the sorted places of all entries, while somebody may want them.
     """
 
     order: np.ndarray | None = None
     starts: np.ndarray | None = None
+    keys: np.ndarray | None = None
 
     @property
     def moves(self) -> bool:
@@ -43,6 +44,21 @@ class Arrangement:
         elif self.starts is not None:
             coords = coords[self.starts]
         return coords
+
+    def places(self, coords: Sequence[np.ndarray], extents: Sequence[int]) -> list[np.ndarray]:
+        """All coordinates of the canonical entries, in the order of the levels as ``arrange`` got them.
+
+        Sorted keys are taken apart: that runs along the memory, where gathering jumps about.
+        """
+        if self.keys is None:
+            return [self.coordinates(c) for c in coords]
+        left = self.keys if self.starts is None else self.keys[self.starts]
+        out: list[np.ndarray] = []
+        for extent in reversed(extents[1:]):
+            above = left // extent
+            out.insert(0, left - above * extent)
+            left = above
+        return [left, *out]
 
     def values(self, values: np.ndarray, dtype: DType, duplicates: str = "sum") -> np.ndarray:
         """The values of the canonical entries, those of equal coordinates summed (bools: or) or the last of them."""
@@ -70,15 +86,15 @@ def arrange(coords: Sequence[np.ndarray], extents: Sequence[int]) -> Arrangement
     if count < 2:
         return Arrangement()
     order: np.ndarray | None = None
+    keys: np.ndarray | None = None
     if math.prod(extents) < 2**63:
         key = _key(coords, extents)
         distinct = key[1:] > key[:-1]
         if distinct.all():
             return Arrangement()
         if (key[1:] < key[:-1]).any():
-            order = _sorting(key, math.prod(extents))
-            key = key[order]
-            distinct = key[1:] != key[:-1]
+            order, key = _sorting(key, math.prod(extents))
+            distinct, keys = key[1:] != key[:-1], key
     else:
         order = np.lexsort(tuple(reversed(coords)))
         distinct = np.zeros(count - 1, bool)
@@ -88,7 +104,7 @@ def arrange(coords: Sequence[np.ndarray], extents: Sequence[int]) -> Arrangement
         if (order[1:] > order[:-1]).all():
             order = None
     starts = None if distinct.all() else np.flatnonzero(np.append(True, distinct))
-    return Arrangement(order, starts)
+    return Arrangement(order, starts, keys)
 
 
 def _key(coords: Sequence[np.ndarray], extents: Sequence[int]) -> np.ndarray:
@@ -100,20 +116,36 @@ def _key(coords: Sequence[np.ndarray], extents: Sequence[int]) -> np.ndarray:
     return key
 
 
-def _sorting(key: np.ndarray, bound: int) -> np.ndarray:
-    """The stable permutation that sorts ``key``, whose elements lie in ``0 .. bound``.
+Sort = Callable[[np.ndarray, int], tuple[np.ndarray, np.ndarray]]
+"""From keys below 2**bits and ``bits`` to the stable permutation that sorts them, and the sorted keys."""
+_SORTS: list[Sort] = []
+MANY = 1 << 16
+"""Keys from which on compiled code sorts them, if there is some: then it is worth its loading."""
+
+
+def sort_with(sort: Sort) -> None:
+    """Let long lists be sorted by ``sort``: the driver's compiled code, which this layer does not know."""
+    _SORTS[:] = [sort]
+
+
+def _sorting(key: np.ndarray, bound: int) -> tuple[np.ndarray, np.ndarray]:
+    """The stable permutation that sorts ``key``, whose elements lie in ``0 .. bound``, and the sorted keys.
 
     NumPy sorts 16-bit numbers by radix and wider ones by comparison: a few passes of the first are faster.
     """
+    bits = max(1, (bound - 1).bit_length())
+    if len(key) >= MANY and _SORTS:
+        return _SORTS[0](key, bits)
     if len(key) < 4096:
-        return np.argsort(key, kind="stable")
-    order: np.ndarray | None = None
-    for shift in range(0, max(1, (bound - 1).bit_length()), 16):
-        digit = ((key if order is None else key[order]) >> shift).astype(np.uint16)
+        order = np.argsort(key, kind="stable")
+        return order, key[order]
+    found: np.ndarray | None = None
+    for shift in range(0, bits, 16):
+        digit = ((key if found is None else key[found]) >> shift).astype(np.uint16)
         step = np.argsort(digit, kind="stable")
-        order = step if order is None else order[step]
-    assert order is not None
-    return order
+        found = step if found is None else found[step]
+    assert found is not None
+    return found, key[found]
 
 
 def coo_format(order: Sequence[int], width: DType | None = None) -> Format:
@@ -166,8 +198,10 @@ def canonical(
     found = arrange([coords[d] for d in order], [shape[d] for d in order])
     if duplicates == "error" and found.starts is not None:
         _refuse_duplicates(coords, found)
-    places = [found.coordinates(c) for c in coords]
-    return listed(places, found.values(values, dtype, duplicates), shape, order, dtype, fill), found
+    moved = found.places([coords[d] for d in order], [shape[d] for d in order])
+    places = [moved[list(order).index(d)] for d in range(len(coords))]
+    made = listed(places, found.values(values, dtype, duplicates), shape, order, dtype, fill)
+    return made, replace(found, keys=None)
 
 
 def inside(coords: Sequence[np.ndarray], extents: Sequence[int]) -> bool:

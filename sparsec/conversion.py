@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sparsec.driver import Call, Stopped, compiled
+from sparsec.driver import Call, Stopped, compiled, routine
 from sparsec.errors import FormatError
 from sparsec.formats.format import Format
 from sparsec.formats.level import CanSpan
@@ -16,6 +17,9 @@ from sparsec.ir.tensor import Access, Assign, Index, IndexDecl, Program, TensorD
 from sparsec.runtime.entries import check_dense, coo_format, dense_view, from_dense, scatter
 from sparsec.runtime.quantised import decode, encode
 from sparsec.runtime.storage import Storage
+
+if TYPE_CHECKING:
+    from sparsec.ir.buffer import Module
 
 _RAW = {1: dtypes.U8, 2: dtypes.U16, 4: dtypes.U32, 8: dtypes.U64}
 
@@ -69,6 +73,26 @@ def convert_lossily(storage: Storage, format: Format) -> tuple[Storage, float]:
     if format.values is None or fits(storage.format, format):
         return convert(storage, format), 0.0
     return encode(convert(storage, format.plain()), format.values)
+
+
+def sorted_keys(keys: np.ndarray, bits: int) -> tuple[np.ndarray, np.ndarray]:
+    """The stable permutation that sorts ``keys``, i64 below 2**bits, and the keys sorted: by the kernels' own sort."""
+    import ctypes
+
+    keys = np.array(keys, np.int64)
+    order = np.arange(len(keys))
+    numbers = (keys.ctypes.data, order.ctypes.data, len(keys), 0, bits)
+    status = routine("sort", _sort_module).run((ctypes.c_int64 * len(numbers))(*numbers))
+    if status:
+        raise Stopped(status)
+    return order, keys
+
+
+def _sort_module() -> Module:
+    from sparsec.ir.buffer import Module
+    from sparsec.passes.lower.sorting import sort_function
+
+    return Module((sort_function("sort", dtypes.I64),))
 
 
 def fits(have: Format, want: Format) -> bool:
@@ -173,4 +197,4 @@ def _copy_program(source: Format, target: Format, t: dtypes.DType, fill: int) ->
     )
 
 
-__all__ = ["convert", "convert_lossily", "fits", "with_widths"]
+__all__ = ["convert", "convert_lossily", "fits", "sorted_keys", "with_widths"]

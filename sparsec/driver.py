@@ -294,6 +294,27 @@ def compiled(program: Program, backend: str = "cpu", nest: loops.Kernel | None =
 
 
 @cache
+def routine(name: str, make: Callable[[], Module]) -> Any:
+    """Machine code of buffer IR that is no program, by a name of its own, from the disk where it was made before.
+
+    Its ``run`` takes a block of the entry's parameters, as ``cpu.compile_module`` says.
+    """
+    from sparsec.backends import cpu
+    from sparsec.runtime.cache import disk_cache
+
+    _guard_forks()
+    cache_, key = disk_cache(), f"routine\0{name}"
+    with _LOCK:
+        cpu.keep_in(cache_)
+        found = cache_.get(key)
+        if found is not None:
+            return cpu.load(found[0])
+        artifact = cpu.compile_module(make())
+        cache_.put(key, artifact.object_bytes, {})
+        return artifact
+
+
+@cache
 def _guard_forks() -> None:
     from sparsec.backends.cpu import jit  # noqa: F401  (registers its own first)
 
@@ -307,4 +328,4 @@ def forget() -> None:
         _COMPILED.clear()
 
 
-__all__ = ["Call", "Compiled", "Stopped", "compiled", "forget"]
+__all__ = ["Call", "Compiled", "Stopped", "compiled", "forget", "routine"]

@@ -282,6 +282,15 @@ class Tensor(Operators):
 outside.register(Tensor, lambda obj: obj.storage)
 
 
+def _sorted_keys(keys: np.ndarray, bits: int) -> tuple[np.ndarray, np.ndarray]:
+    from sparsec.conversion import sorted_keys
+
+    return sorted_keys(keys, bits)
+
+
+entries.sort_with(_sorted_keys)
+
+
 def tensor(obj: Any, format: str | Format | None = None, fill_value: Any = None) -> Tensor:
     """A ``Tensor`` of a NumPy array, a number, nested lists, a SciPy or torch object, a DLPack object or a ``Tensor``.
 

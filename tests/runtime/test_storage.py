@@ -172,6 +172,19 @@ def test_sorting_agrees_with_lexsort(seed: int, extent: int, nnz: int) -> None:
     assert np.array_equal(found.values(values, I64, "last"), lasts)
 
 
+@pytest.mark.parametrize("extent", [3, 70_000, 2**31, 2**56])
+def test_long_lists_are_sorted_by_compiled_code(extent: int) -> None:
+    import sparsec as sp
+
+    assert sp.Tensor and entries._SORTS, "the public face brings the sort"
+    rng = np.random.default_rng(extent)
+    coords = [rng.integers(0, extent, 70_000), rng.integers(0, 50, 70_000)]
+    key = entries._key(coords, [extent, 50])
+    order, keys = entries._sorting(key, extent * 50)
+    assert np.array_equal(order, np.argsort(key, kind="stable"))
+    assert np.array_equal(keys, np.sort(key))
+
+
 def test_sorted_entries_are_left_alone() -> None:
     coords = [np.array([0, 0, 1, 5]), np.array([1, 2, 0, 0])]
     assert not entries.arrange(coords, [6, 3]).moves
