@@ -143,6 +143,19 @@ class Walker:
         assert self.segment_end is not None
         return Cursor(self.done + 1, add(self.mirror.position(self.segment_end), 1), add(first, 1))
 
+    def move(self, b: Builder) -> None:
+        """On to the next coordinate, once this one's segment is known."""
+        assert self.pos is not None
+        b.set(self.pos, self.after())
+        self.arrive(b)
+
+    def arrive(self, b: Builder) -> None:
+        """At ``pos``, if there is an entry: a level that is walked only reads its coordinate."""
+        assert isinstance(self.level, CanIterate) and self.pos is not None
+        if self.level.sequential:
+            with b.if_(lt(self.pos, self.end)):
+                self.level.arrive(b, self.view, self.pos)
+
     def after(self) -> Expr:
         """The position of the next coordinate, once this one's segment is known."""
         assert self.pos is not None
@@ -193,9 +206,11 @@ def make_walker(
     if beside is not None and (beside.terms or beside.const):
         shift = b.let("shift", ctx.value(beside, env))
     if not whole or shift is not None:
-        assert level.ordered, f"{view.tensor}.{view.number} cannot be searched"
+        assert level.searchable, f"{view.tensor}.{view.number} cannot be searched"
         lo, hi = (lo, hi) if shift is None else (add(lo, shift), add(hi, shift))
         first, end = search(b, level, view, first, end, lo), search(b, level, view, first, end, hi)
+    if level.sequential:
+        view = level.begin(b, view, cursor.lo)
     mirror = None if ends is None else Mirror(ends, b.let("ends", add(first, sub(end, 1))))
     return Walker(access, level, view, cursor.done, is_unique(storage, cursor.done), first, end, shift, mirror=mirror)
 
@@ -219,7 +234,7 @@ def probe(ctx: Context, access: Access, env: Env, coord: Expr) -> tuple[Expr, Cu
     cursor = env.cursors.get(access, Cursor(0, i64(0)))
     n = cursor.done
     level, view = storage.levels[n], storage.views[n]
-    if not isinstance(level, CanIterate) or not level.ordered:
+    if not isinstance(level, CanIterate) or not level.searchable:
         look = level.locate if isinstance(level, CanLocate) else level.scan  # type: ignore[attr-defined]
         pos, found = look(b, view, cursor.lo, coord)
         return found, Cursor(n + 1, pos)
@@ -263,7 +278,12 @@ class Coiteration:
             with self.b.collect() as stmts:
                 if not self._any_live(present, rest):
                     for w in rest:
-                        if w.access in flags:
+                        if w.access not in flags:
+                            continue
+                        if isinstance(w.level, CanIterate) and w.level.sequential:
+                            with self.b.if_(flags[w.access]):
+                                w.move(self.b)
+                        else:
                             self.b.set(self._pos(w), op("select", flags[w.access], w.after(), self._pos(w)))
                 elif not rest:
                     body = self.cases[present]
@@ -283,7 +303,9 @@ class Coiteration:
             for stmt in have:
                 self.b.emit(stmt)
             return
-        have.append(Set(self._pos(w), w.after()))
+        with self.b.collect() as moved:
+            w.move(self.b)
+        have += moved
         self.b.if_else(flags[w.access], have, decide(tail, present, env), note="merge")
 
     def _pos(self, w: Walker) -> Var:
@@ -330,6 +352,7 @@ class Coiteration:
             return
         for w in walkers:
             w.pos = self.b.var(f"p_{w.access.tensor}", w.lo)
+            w.arrive(self.b)
         for point in lattice_points(live):
             members = [w for w in walkers if w.access in point]
             if len(members) == 1:
@@ -347,6 +370,7 @@ class Coiteration:
             return
         assert isinstance(w.level, CanIterate)
         with b.loop(f"p_{w.access.tensor}", w.lo, w.end, note=note) as p, b.if_(w.level.present(b, w.view, p)):
+            w.level.arrive(b, w.view, p)
             self.at_entry(w, p)
 
     def at_entry(self, w: Walker, p: Var) -> None:
@@ -361,7 +385,7 @@ class Coiteration:
         assert w.pos is not None
         with self.b.while_(lt(w.pos, w.end), note=f"iterate {w.view.tensor}.{w.view.number}"):
             self.at_entry(w, w.pos)
-            self.b.set(w.pos, w.after())
+            w.move(self.b)
 
     def together(self, walkers: list[Walker]) -> None:
         """Several walkers while all of them last: the smallest coordinate is next."""
@@ -396,6 +420,7 @@ class Coiteration:
         b = self.b
         for w in walkers:
             w.pos = b.var(f"p_{w.access.tensor}", w.lo)
+            w.arrive(b)
         with b.loop(self.forall.index, lo, hi, note="merge with all") as coord:
             flags: dict[Access, Expr] = {}
             for w in walkers:

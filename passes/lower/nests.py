@@ -28,7 +28,14 @@ from sparsec.ir.tensor import Access, Index, Literal
 from sparsec.ir.tensor_values import scalar
 from sparsec.passes.lower import parallel
 from sparsec.passes.lower.bounds import Bounds, cut
-from sparsec.passes.lower.coiterate import Cases, Coiteration, Subset, Walker, make_walker, probe
+from sparsec.passes.lower.coiterate import (
+    Cases,
+    Coiteration,
+    Subset,
+    Walker,
+    make_walker,
+    probe,
+)
 from sparsec.passes.lower.context import Context, Cursor, Env, Work
 from sparsec.passes.lower.coordinates import Linear, merge, relations
 from sparsec.passes.lower.known import FillWriter
@@ -371,7 +378,7 @@ class Lowerer:
 
         A loop over stored coordinates would have to search its ends: only one coordinate is worth that.
         """
-        in_order = all(self._next_level(a, env).ordered for a in walkers)
+        in_order = all(self._next_level(a, env).searchable for a in walkers)
         if not isinstance(f.domain, loops.Full) or not in_order:
             return Bounds(), f
         known = env.indices.keys() - {f.index}
@@ -556,7 +563,7 @@ class Lowerer:
             return
         lo, hi, inner = self.clipped(f, env, bounds)
         whole = not isinstance(f.domain, Chunk) and inner.inside == env.inside and not bounds
-        if not all(self._next_level(a, env).ordered for a in accesses):
+        if not all(self._next_level(a, env).searchable for a in accesses):
             kept = self._kept(f, env, accesses, frozenset() in live, whole)
             if not kept:
                 self.plain(f, env, bounds)
@@ -580,7 +587,7 @@ class Lowerer:
             self._mark_incomplete(f.body)
             if (
                 len(walkers) == 2
-                and all(w.unique for w in walkers)
+                and all(w.unique and w.level.searchable for w in walkers)
                 and self._counts(cases[frozenset(accesses)], f.index, env)
             ):
                 assert isinstance(self.writer, CountWriter)
@@ -599,17 +606,20 @@ class Lowerer:
         and cannot, the loop runs over every coordinate (the planner knows, and makes an ordered copy where that is
         better).
         """
-        loose = [a for a in accesses if not self._next_level(a, env).ordered]
+        loose = [a for a in accesses if not self._next_level(a, env).ordered or not self._in_one_go(f, env, a, whole)]
         kept = list(accesses)
         for a in loose:
             others = [x for x in kept if x != a]
             if everywhere or (others and Cases(self.ctx, f.body, others, self.start)[frozenset()] is None):
                 kept = others
-        alone = len(kept) == 1 and whole and not self._needs_order(f, env)
-        if alone and kept[0] in loose:
-            beside = self.walked(kept[0], env, f.index)
-            alone = beside is not None and not beside.terms and not beside.const
+        alone = len(kept) == 1 and self._in_one_go(f, env, kept[0], whole) and not self._needs_order(f, env)
         return kept if alone else [a for a in kept if a not in loose]
+
+    def _in_one_go(self, f: Forall, env: Env, access: Access, whole: bool) -> bool:
+        """Whether the next level can be walked along a loop: all of it, forwards, unless its parts can be found."""
+        beside = self.walked(access, env, f.index)
+        plain = beside is not None and not beside.terms and not beside.const
+        return self._next_level(access, env).searchable or (whole and plain and not f.reverse)
 
     def _needs_order(self, f: Forall, env: Env) -> bool:
         """Whether the coordinates of a loop must ascend: for the result, or for what it folds or hands on."""

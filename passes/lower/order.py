@@ -237,10 +237,10 @@ class Loose:
 
 
 def loose_loops(query: Query, space: Space, order: Sequence[str], converted: Sequence[Access]) -> Loose:
-    """How the levels without order are read in this loop order; the accesses ``converted`` have none."""
+    """How levels that cannot be searched are read in this loop order; the accesses ``converted`` have none."""
     kept = [a for a in query.sparse if a not in converted]
     formats = {a: fmt for a in kept if (fmt := query.program.tensor(a.tensor).format) is not None}
-    if all(s.type.ordered for fmt in formats.values() for s in fmt.levels):
+    if all(s.type.searchable for fmt in formats.values() for s in fmt.levels):
         return Loose()
     walked, everywhere, scans = set(), set(), []
     for v in order:
@@ -253,6 +253,8 @@ def loose_loops(query: Query, space: Space, order: Sequence[str], converted: Seq
                     continue
                 if spec.type.ordered:
                     others.append(a)
+                    part = v in names[:n] or isinstance(space.domains[v], Chunk)
+                    scans += [v] * (part and not spec.type.searchable)
                 elif v not in names[:n]:
                     loose[a] = spec.type
                 elif _scanned(spec.type):

@@ -512,7 +512,7 @@ class Planner:
             and all(k.full for k in kinds[:-1])
             and isinstance(kinds[-1], CanAppend)
             and not kinds[-1].branchless
-            and not kinds[-1].needs_values
+            and not kinds[-1].append_only
         )
 
     def into_dense(
@@ -749,7 +749,7 @@ def must_count(level: Level) -> bool:
 def copyable(level: Level) -> bool:
     """Whether a level can hold any pattern, in order and without gaps: what a copy is made in."""
     plain = isinstance(level, CanAppend) and isinstance(level, CanIterate)
-    return plain and level.ordered and level.compact and level.room is None
+    return plain and level.searchable and level.compact and level.room is None
 
 
 def factor(e: Expr) -> Expr:

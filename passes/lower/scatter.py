@@ -30,7 +30,7 @@ def can_scatter(decl: TensorDecl, levels: tuple[str, ...], loops: list[str], loo
         and all(k.full for k in kinds[:-1])
         and isinstance(kinds[-1], CanAppend)
         and not kinds[-1].branchless
-        and not kinds[-1].needs_values
+        and not kinds[-1].append_only
         and sorted(levels) == sorted(loops)
         and (takes_any_order(kinds[-1]) or (loops[0] == levels[-1] and loops[0] not in loose))
     )

@@ -223,6 +223,8 @@ class AppendWriter(SparseWriter):
             self._skip_to(n, self.b.let("start", self.start(n, self.positions[-1])))
             self.limits[n] = self.b.let("limit", self.start(n, add(self.positions[-1], 1)))
         self.begins.append(self.b.let("begin", self.made[n]))
+        if self.appender(n).append_only:
+            self.appender(n).enter(self.b, self.views[n])
         if isinstance(self.levels[n], CanSpan):
             assert self.reach is not None
             self.b.set(self.reach, i64(0))

@@ -38,6 +38,7 @@ class Compressed(Level, CanIterate, CanLocate, CanAppend):
         "unordered": ("is_ordered", False),
     }
     probe_cost: ClassVar[str] = "search"
+    encodings: ClassVar[dict[str, type[Level]]] = {}
 
     @property
     def unique(self) -> bool:

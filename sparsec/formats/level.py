@@ -8,6 +8,7 @@ Reading (Chou, Kjolstad, Amarasinghe: Format abstraction for sparse tensor algeb
 
 ``CanIterate``
     ``bounds`` of the positions beneath parent positions lo..hi, and the ``coordinate`` of a position.
+    A ``sequential`` level is walked only: ``begin`` and ``arrive`` keep what its coordinates are computed from.
 ``CanSpan``
     ``bounds`` likewise, and where the stretch of coordinates that a position stands for ends (``stop``): one run of the
     looplets of Ahrens, Donenfeld, Kjolstad and Amarasinghe (Looplets, CGO 2023).
@@ -28,10 +29,11 @@ routines, PLDI 2020) or in one with growth:
     the level itself says where a coordinate goes (``insert``), so that they may come in any order.  With ``CanAppend``
     that is asked instead of taking positions one after another.
 
-Properties: ``full`` (every coordinate is present), ``ordered`` (coordinates ascend beneath a parent), ``unique`` (none
-repeats beneath a parent), ``branchless`` (exactly one position for each parent), ``compact`` (positions have no gaps),
-``room`` (how many entries there may be beneath a parent, where the level bounds that), ``spread`` (a position for each
-coordinate, stored or not: parent * extent + coordinate; full levels are).
+Properties: ``full`` (every coordinate is present), ``ordered`` (coordinates ascend beneath a parent), ``searchable``
+(the coordinate of any position is at hand, so that one is found by bisection), ``unique`` (none repeats beneath a
+parent), ``branchless`` (exactly one position for each parent), ``compact`` (positions have no gaps), ``room`` (how many
+entries there may be beneath a parent, where the level bounds that), ``spread`` (a position for each coordinate, stored
+or not: parent * extent + coordinate; full levels are).
 
 A level that is not compact has positions without an entry: those beneath parent ``p`` begin at ``bounds(p, p)[0]`` and
 end where the next parent's begin; what ``bounds(p, p + 1)`` leaves out of them is never seen.
@@ -77,6 +79,8 @@ class Level:
     name: ClassVar[str]
     flags: ClassVar[dict[str, tuple[str, object]]] = {}
     numbers: ClassVar[tuple[str, ...]] = ()  # fields that stand in brackets as bare numbers, all of them and first
+    encodings: ClassVar[dict[str, type[Level]]] = {}  # other classes for values of the option ``index``
+    encoding: ClassVar[str] = ""  # the option that made such a class
 
     @property
     def full(self) -> bool:
@@ -85,6 +89,10 @@ class Level:
     @property
     def ordered(self) -> bool:
         return True
+
+    @property
+    def searchable(self) -> bool:
+        return self.ordered
 
     @property
     def unique(self) -> bool:
@@ -138,7 +146,7 @@ class Level:
         raise UnsupportedError(f"the entries of level '{self}' cannot be counted")
 
     def __str__(self) -> str:
-        words = [str(getattr(self, n)) for n in self.numbers]
+        words = [str(getattr(self, n)) for n in self.numbers] + ([self.encoding] if self.encoding else [])
         defaults = {f.name: f.default for f in dataclasses.fields(self)}
         shown = {target for target, _ in self.flags.values()}
         for word, (target, value) in self.flags.items():
@@ -161,6 +169,15 @@ class CanIterate:
     def coordinate(self, b: Builder, v: LevelView, pos: Expr) -> Expr:
         """The coordinate stored at ``pos``, i64."""
         raise NotImplementedError
+
+    sequential: ClassVar[bool] = False  # ``coordinate`` holds only where a walk has just arrived
+
+    def begin(self, b: Builder, v: LevelView, parent: Expr) -> LevelView:
+        """The view of a walk beneath ``parent``, with what it carries along in ``scalars``."""
+        return v
+
+    def arrive(self, b: Builder, v: LevelView, pos: Expr) -> None:
+        """The walk comes to ``pos``: called once for each position, in order."""
 
     def present(self, b: Builder, v: LevelView, pos: Expr) -> Expr:
         """Whether there is an entry at ``pos``, which lies in bounds; only levels without order may have gaps there."""
@@ -214,7 +231,10 @@ class CanAppend:
     """Results can be assembled in this level, coordinates in order beneath each parent; in any with ``CanInsert``."""
 
     needs_counts: ClassVar[bool] = True
-    needs_values: ClassVar[bool] = False  # positions hang on values: equal neighbours share one
+    append_only: ClassVar[bool] = False  # entries come one after another, and are not counted first
+
+    def enter(self, b: Builder, v: LevelView) -> None:
+        """The entries of another parent begin (if ``append_only``)."""
 
     def open(self, b: Builder, v: LevelView, parents: Expr) -> None:
         """Declare the arrays, with room for ``parents`` parents (0 if they come one by one)."""
@@ -289,6 +309,10 @@ def make_level(name: str, words: tuple[str, ...] = (), options: dict[str, Any] |
         hint = nearest(name, types) or "level types are " + ", ".join(types)
         raise FormatError(f"unknown level type '{name}'", hint=hint)
     known = {f.name: f for f in dataclasses.fields(cls)}
+    if options.get("index") in cls.encodings:
+        cls = cls.encodings[options["index"]]
+        options = {k: v for k, v in options.items() if k != "index"}
+        known = {f.name: f for f in dataclasses.fields(cls)}
     settings: dict[str, Any] = {}
     if cls.numbers:
         given, words = words[: len(cls.numbers)], words[len(cls.numbers) :]

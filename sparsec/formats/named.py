@@ -11,6 +11,7 @@ from collections.abc import Callable
 from sparsec.errors import FormatError, nearest
 from sparsec.formats.bitmap import Bitmap
 from sparsec.formats.compressed import Compressed
+from sparsec.formats.delta import Delta8 as Delta8
 from sparsec.formats.dense import Dense
 from sparsec.formats.fixed import Fixed
 from sparsec.formats.format import DimVar, Format, LevelSpec

@@ -39,7 +39,7 @@ class Runs(Level, CanSpan, CanLocate, CanAppend):
     pos: DType | None = None
     name: ClassVar[str] = "runs"
     probe_cost: ClassVar[str] = "search"
-    needs_values: ClassVar[bool] = True
+    append_only: ClassVar[bool] = True  # how many runs there are hangs on values
 
     def arrays(self) -> dict[str, DType]:
         return {"pos": self.pos or I32, "crd": self.index or I32}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,7 +19,8 @@ LEVELS = ("(i, j) -> (i: dense, j: fixed[9])", "(i, j) -> (j: fixed[9], i: fixed
           "(i, j) -> (i: compressed, j: bitmap)", "(i, j) -> (j: bitmap, i: compressed)", "hash",
           "(i, j) -> (j: dense, i: hashed)", "(i, j) -> (i: dense, j: compressed[unordered])",
           "(i, j) -> (j: compressed[unordered], i: compressed[unordered])", "rle",
-          "(i, j) -> (j: compressed, i: runs)")
+          "(i, j) -> (j: compressed, i: runs)", "(i, j) -> (i: dense, j: compressed[index=delta8])",
+          "(i, j) -> (j: compressed[index=delta8], i: compressed[index=delta8])")
 """Level types beside ``dense`` and ``compressed``: ``other_levels`` meets each with the formats above."""
 SSS, DSS = "csf", "(i, j, k) -> (i: dense, j: compressed, k: compressed)"
 SD = "(i, j) -> (i: compressed, j: dense)"
@@ -193,15 +195,15 @@ def classics() -> Iterator[Case]:
 def other_levels() -> Iterator[Case]:
     """Each of the level types as operand and as result: walked alone, with others, across, probed, written."""
     for f in LEVELS:
-        o = short(f)
+        o = precise(f)
         for other in ("", "csr", "dcsc", f):
-            p = short(other)
+            p = precise(other)
             both = f"A: f64[n, n] {f}; B: f64[n, n] {other}"
             for out in ("", "csr", "coo", f):
                 result = f"R: f64[n, n] {out}"
-                yield case(f"level-{o}-times-{p}-{short(out)}", both, result, "R[i, j] = A[i, j] * B[i, j]",
+                yield case(f"level-{o}-times-{p}-{precise(out)}", both, result, "R[i, j] = A[i, j] * B[i, j]",
                            lambda A, B: A * B, n=7)  # fmt: skip
-                yield case(f"level-{o}-plus-{p}-{short(out)}", both, result, "R[i, j] = A[i, j] + B[i, j]",
+                yield case(f"level-{o}-plus-{p}-{precise(out)}", both, result, "R[i, j] = A[i, j] + B[i, j]",
                            lambda A, B: A + B, n=7)  # fmt: skip
             yield case(f"level-{o}-matmul-{p}", both, f"R: f64[n, n] {f}", "R[i, j] = A[i, k] * B[k, j]",
                        lambda A, B: A @ B, n=7)  # fmt: skip
@@ -227,6 +229,11 @@ def short(fmt: str) -> str:
         return fmt
     levels = fmt.split("->")[1].strip(" ()").split(",")
     return "".join(part.split(":")[1].strip()[0] for part in levels) + "".join(p.split(":")[0].strip() for p in levels)
+
+
+def precise(fmt: str) -> str:
+    """``short`` with the first letters of the options."""
+    return short(fmt) + "".join(re.findall(r"\[(\w)", fmt))
 
 
 ALL = {c.name: c for c in (*reported(), *neighbours(), *classics(), *other_levels())}

@@ -57,7 +57,7 @@ def pack(fmt: Format, dense: Array, pattern: Array) -> tuple[list[dict[str, Arra
             nodes = []
             continue
         fibres = [[] if node is None else below[node] for node in nodes]
-        arrays[first], nodes = PACKERS[level.name](level, fibres, shape[first], first)
+        arrays[first], nodes = PACKERS[level.encoding or level.name](level, fibres, shape[first], first)
         for n in group[1:]:
             arrays[n]["crd"] = [0 if node is None else node[n] for node in nodes]
     for n, found in enumerate(arrays):
@@ -122,7 +122,21 @@ def _shuffled(level: Any, fibres: Fibres, extent: int, depth: int) -> Packed:
     return _compressed(level, fibres if level.ordered else [f[::-1] for f in fibres], extent, depth)
 
 
-PACKERS = {"compressed": _shuffled, "fixed": _fixed, "bitmap": _bitmap, "hashed": _hashed}
+def _delta(level: Any, fibres: Fibres, extent: int, depth: int) -> Packed:
+    arrays, nodes = _compressed(level, fibres, extent, depth)
+    step, skip, wide = [], [0], []
+    for f in fibres:
+        at = 0
+        for node in f:
+            far = node[depth] - at >= 255
+            step.append(255 if far else node[depth] - at)
+            wide += [node[depth]] * far
+            at = node[depth]
+        skip.append(len(wide))
+    return {"pos": arrays["pos"], "step": step, "skip": skip, "crd": wide}, nodes
+
+
+PACKERS = {"index=delta8": _delta, "compressed": _shuffled, "fixed": _fixed, "bitmap": _bitmap, "hashed": _hashed}
 
 
 def _pack_runs(fibres: Fibres, dense: Array, order: tuple[int, ...]) -> tuple[dict[str, Any], list[Any]]:
@@ -159,7 +173,7 @@ def unpack(
         if level.name == "runs":
             nodes, values = _from_runs(arrays[first], nodes, values, n, f"level {first}")
             continue
-        found = UNPACKERS[level.name](level, arrays[first], nodes, n, f"level {first}")
+        found = UNPACKERS[level.encoding or level.name](level, arrays[first], nodes, n, f"level {first}")
         coords = [arrays[m]["crd"] for m in group[1:]]
         for m, crd in zip(group[1:], coords, strict=True):
             extent = shape[order[m]]
@@ -256,7 +270,20 @@ def _from_runs(
     return below, np.array(spread, values.dtype)
 
 
+def _from_delta(level: Any, arrays: dict[str, Array], nodes: list[Node], extent: int, where: str) -> Coordinates:
+    crd, wide = [], iter(arrays["crd"].tolist())
+    for p in range(len(nodes)):
+        at, left = 0, int(arrays["skip"][p + 1] - arrays["skip"][p])
+        for step in arrays["step"][arrays["pos"][p] : arrays["pos"][p + 1]].tolist():
+            left -= step == 255
+            at = next(wide) if step == 255 else at + step
+            crd.append(at)
+        assert left == 0, f"{where}: skip is {arrays['skip']}"
+    return _from_compressed(level, {"pos": arrays["pos"], "crd": np.array(crd, np.int64)}, nodes, extent, where)
+
+
 UNPACKERS = {
+    "index=delta8": _from_delta,
     "compressed": _from_compressed, "fixed": _from_fixed, "bitmap": _from_bitmap, "hashed": _from_hashed,
 }  # fmt: skip
 

@@ -77,8 +77,9 @@ def parse_format(text: str, order: int) -> Format:
     pairs = [part.split(":") for part in levels.split(",")]
     kinds = []
     for _, level in pairs:
-        kind, *words = re.findall(r"\w+", level)
-        kinds.append(make_level(kind, tuple(words)))
+        kind, *words = re.findall(r"\w+(?:=\w+)?", level)
+        options = dict(w.split("=") for w in words if "=" in w)
+        kinds.append(make_level(kind, tuple(w for w in words if "=" not in w), options))
     return from_levels(None, tuple(kinds), tuple(names.index(d.strip()) for d, _ in pairs)).concrete()
 
 

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from sparsec.formats.bitmap import Bitmap
 from sparsec.formats.compressed import Compressed
+from sparsec.formats.delta import Delta8
 from sparsec.formats.dense import Dense
 from sparsec.formats.fixed import Fixed
 from sparsec.formats.format import Format
@@ -47,7 +48,9 @@ Array = np.ndarray[Any, np.dtype[Any]]
 DIMS = ("p", "q", "r")
 FREE, REDUCED = "ijkl", "abcd"
 EXTENTS = (0, 1, 2, 3, 5)
-LEVELS = (Compressed(), Dense(), Compressed(), Dense(), Fixed(max(EXTENTS)), Bitmap(), Compressed(is_ordered=False))
+LEVELS = (
+    Compressed(), Dense(), Compressed(), Dense(), Fixed(max(EXTENTS)), Bitmap(), Compressed(is_ordered=False), Delta8(),
+)  # fmt: skip
 """What a map is drawn from; a singleton needs a level of its own above it."""
 
 
