@@ -5,6 +5,7 @@ The work is done by ``sparsec.array``, which stands above ``Tensor`` and is foun
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from importlib import import_module
 from typing import Any
@@ -23,10 +24,18 @@ def _binary(ufunc: np.ufunc, reverse: bool = False) -> Callable[[Any, Any], Any]
         if not _takes(other):
             return NotImplemented
         a, b = (other, self) if reverse else (self, other)
-        return _array("pointwise").apply(ufunc, a, b)
+        return _as_torch(_array("pointwise").apply(ufunc, a, b), other)
 
     method.__doc__ = f"``np.{ufunc.__name__}``, {'from the right' if reverse else 'point by point'}."
     return method
+
+
+def _as_torch(result: Any, other: Any) -> Any:
+    """A dense result beside a torch tensor is one."""
+    torch = sys.modules.get("torch")
+    if torch is None or not isinstance(result, np.ndarray) or not isinstance(other, torch.Tensor):
+        return result
+    return torch.from_numpy(result)
 
 
 def _unary(ufunc: np.ufunc) -> Callable[[Any], Any]:
@@ -100,11 +109,15 @@ class Operators:
 
     def __matmul__(self, other: Any) -> Any:
         """The matrix product."""
-        return _array("products").matmul(self, other) if _takes(other) else NotImplemented
+        if not _takes(other):
+            return NotImplemented
+        return _as_torch(_array("products").matmul(self, other), other)
 
     def __rmatmul__(self, other: Any) -> Any:
         """The matrix product, from the right."""
-        return _array("products").matmul(other, self) if _takes(other) else NotImplemented
+        if not _takes(other):
+            return NotImplemented
+        return _as_torch(_array("products").matmul(other, self), other)
 
     # brackets
 

@@ -130,6 +130,20 @@ def test_scipy_both_ways(layout: str, kind: str) -> None:
     same(sp.tensor(made).scipy().toarray(), D)
 
 
+# torch
+
+
+def test_torch_beside_a_tensor() -> None:
+    torch = pytest.importorskip("torch")
+    a, x = sparse(D), torch.arange(4.0, dtype=torch.float64)
+    for got, want in (
+        (a @ x, D @ x.numpy()), (a + x, D + x.numpy()), (x + a, D + x.numpy()), (x[:3] @ a, x[:3].numpy() @ D),
+    ):  # fmt: skip
+        assert isinstance(got, torch.Tensor)
+        same(got.numpy(), want)
+    assert isinstance(a * x, sp.Tensor) and isinstance(a + x.to_sparse(), sp.Tensor | torch.Tensor)
+
+
 # notebooks
 
 
