@@ -85,6 +85,13 @@ class Cases:
         return sorted(more.union(live), key=lambda s: -len(s))
 
 
+class OnlyAbsent(Cases):
+    """Only the coordinates at which nothing has an entry count."""
+
+    def __getitem__(self, present: Subset) -> LStmt | None:
+        return None if present else super().__getitem__(present)
+
+
 def lattice_points(live: list[Subset]) -> list[Subset]:
     """Unions of live cases, largest first: the sets of walkers some loop must run over together."""
     points: set[Subset] = set()
@@ -415,19 +422,30 @@ class Coiteration:
             w.segment_end = target
         self.dispatch(walkers, flags, coord)
 
-    def every(self, walkers: list[Walker], lo: Expr, hi: Expr) -> None:
-        """Every coordinate of the domain, with the walkers moving along."""
+    def every(self, walkers: list[Walker], lo: Expr, hi: Expr, while_: Expr | None = None) -> None:
+        """Every coordinate of the domain, with the walkers moving along, as long as ``while_`` holds."""
         b = self.b
         for w in walkers:
             w.pos = b.var(f"p_{w.access.tensor}", w.lo)
             w.arrive(b)
-        with b.loop(self.forall.index, lo, hi, note="merge with all") as coord:
-            flags: dict[Access, Expr] = {}
-            for w in walkers:
-                assert w.pos is not None
-                flag = b.var("has", lt(w.pos, w.end))
-                with b.collect() as look:
-                    look.append(Set(flag, eq(w.coordinate(b, w.pos), coord)))
-                b.emit(If(flag, Block(tuple(look))))
-                flags[w.access] = flag
-            self.step(walkers, flags, coord)
+        if while_ is None:
+            with b.loop(self.forall.index, lo, hi, note="merge with all") as coord:
+                self.look(walkers, coord)
+            return
+        at = b.var(self.forall.index, lo)
+        with b.while_(both(lt(at, hi), while_), note="merge with some"):
+            self.look(walkers, b.let(self.forall.index, at))
+            b.set(at, add(at, 1))
+
+    def look(self, walkers: list[Walker], coord: Expr) -> None:
+        """Which walkers have an entry at ``coord``, and the case of these."""
+        b = self.b
+        flags: dict[Access, Expr] = {}
+        for w in walkers:
+            assert w.pos is not None
+            flag = b.var("has", lt(w.pos, w.end))
+            with b.collect() as look:
+                look.append(Set(flag, eq(w.coordinate(b, w.pos), coord)))
+            b.emit(If(flag, Block(tuple(look))))
+            flags[w.access] = flag
+        self.step(walkers, flags, coord)

@@ -11,7 +11,7 @@ from sparsec.formats.level import CanIterate, CanLocate, CanSpan, Level
 from sparsec.ir import loops, ops
 from sparsec.ir.buffer import FALSE, TRUE, Block, Comment, Expr, Function, Module, Tile, Var, i64
 from sparsec.ir.build import add, both, lt, mul, op, sub
-from sparsec.ir.dtypes import I64
+from sparsec.ir.dtypes import BOOL, I64
 from sparsec.ir.loops import (
     Accumulate,
     Assemble,
@@ -24,13 +24,15 @@ from sparsec.ir.loops import (
     Workspace,
 )
 from sparsec.ir.rewrite import walk
-from sparsec.ir.tensor import Access, Index, Literal
+from sparsec.ir.tensor import Access, Index, Literal, Stored
+from sparsec.ir.tensor import Expr as TExpr
 from sparsec.ir.tensor_values import scalar
 from sparsec.passes.lower import parallel
 from sparsec.passes.lower.bounds import Bounds, cut
 from sparsec.passes.lower.coiterate import (
     Cases,
     Coiteration,
+    OnlyAbsent,
     Subset,
     Walker,
     make_walker,
@@ -40,6 +42,7 @@ from sparsec.passes.lower.context import Context, Cursor, Env, Work
 from sparsec.passes.lower.coordinates import Linear, merge, relations
 from sparsec.passes.lower.known import FillWriter
 from sparsec.passes.lower.scatter import ScatterWriter
+from sparsec.passes.lower.selection import SelectWork
 from sparsec.passes.lower.simplify import prune, substitute
 from sparsec.passes.lower.sorting import ListWork
 from sparsec.passes.lower.stretches import MOST, over_stretches
@@ -238,33 +241,50 @@ class Lowerer:
         f = s.consumer
         if len(s.indices) != 1 or not isinstance(f, Forall) or not isinstance(f.body, Accumulate):
             return False
-        value = f.body.value
-        return (
-            isinstance(value, Access)
-            and value == Access(s.name, (Index(f.index),), value.dtype)
-            and self._counts(f.body, f.index, env)
-            and prune(replace(f.body, value=Literal(s.init, s.dtype)), self.start) is None
-        )
+        value, read = f.body.value, Access(s.name, (Index(f.index),), s.dtype)
+        if value == Stored(read):
+            nothing: TExpr = Literal(False, BOOL)
+        elif value == read:
+            nothing = Literal(s.init, s.dtype)
+        else:
+            return False
+        return self._counts(f.body, f.index, env) and prune(replace(f.body, value=nothing), self.start) is None
 
     def _counted_workspace(self, s: Workspace, env: Env) -> None:
-        ctx, w = self.ctx, self.writer
-        assert isinstance(w, CountWriter) and isinstance(s.consumer, Forall)
+        ctx = self.ctx
         work = StampWork(ctx, s)
         ctx.works[s.name] = work
         self.starts[s.name] = s.init
         self.stmt(s.producer, env)
-        w.enter(s.consumer.index)
-        w.add(work.count)
-        w.exit()
+        self._count_entries(s, work.count)
         del ctx.works[s.name], self.starts[s.name]
+
+    def _count_entries(self, s: Workspace, count: Expr) -> None:
+        """Tell the writer how many entries the consumer would write."""
+        w = self.writer
+        assert isinstance(w, CountWriter) and isinstance(s.consumer, Forall)
+        if w.entered > w.depth:  # by a loop over chunks of the level
+            w.add(count)
+            return
+        w.enter(s.consumer.index)
+        w.add(count)
+        w.exit()
 
     def _list_workspace(self, s: Workspace, env: Env) -> None:
         ctx = self.ctx
-        work = ListWork(ctx, s, self._sorted_tail(s))
+        if s.keep is None:
+            work: ListWork = ListWork(ctx, s, self._sorted_tail(s))
+            self.starts[s.name] = s.init
+        else:
+            work = SelectWork(ctx, s, counted=self._only_counts(s, env))
+            self.starts.pop(s.name, None)  # an entry counts whatever its value is
         ctx.works[s.name] = work
-        self.starts[s.name] = s.init
         self.stmt(s.producer, env)
         del ctx.works[s.name]
+        if isinstance(work, SelectWork) and work.counted:
+            self._count_entries(s, work.count)
+            return
+        self.starts[s.name] = s.init
         work.sort(ctx)
         self.stmt(s.consumer, env)
         del ctx.storages[s.name], self.starts[s.name]
@@ -579,6 +599,11 @@ class Lowerer:
         complete = len(live) == 2 ** len(accesses)
         if complete and self._once_is_enough(f, env, cases[frozenset()]):
             self._absent_once(f, env, co, walkers, live, sub(hi, lo))
+        elif complete and all(w.unique for w in walkers) and self._kept_of_equals(f, cases[frozenset()]) is not None:
+            keep = self._kept_of_equals(f, cases[frozenset()])
+            assert keep is not None
+            co.merge(walkers, cases.visited([case for case in live if case]))
+            self._some_absent(f, env, co, accesses, lo, hi, whole, keep)
         elif frozenset() in live:
             if len(live) < 2 ** len(accesses):
                 self._mark_incomplete(f.body)
@@ -667,6 +692,30 @@ class Lowerer:
             return False
         value = scalar(body.value.value, body.value.dtype)
         return bool(ops.evaluate(monoid.op, (value, value), body.value.dtype) == value)
+
+    def _kept_of_equals(self, f: Forall, body: loops.Stmt | None) -> int | None:
+        """How often ``body``, which stands for the coordinates without entries, need run from the first on.
+
+        A list that keeps so many entries has no use for more of one value.
+        """
+        if not isinstance(body, Accumulate) or not isinstance(body.value, Literal) or f.ordered:
+            return None
+        work = self.ctx.works.get(body.target.tensor)
+        return work.w.keep if isinstance(work, SelectWork) else None
+
+    def _some_absent(
+        self, f: Forall, env: Env, co: Coiteration, accesses: list[Access], lo: Expr, hi: Expr, whole: bool, most: int
+    ) -> None:
+        """Do what coordinates without entries ask for at the first ``most`` of them."""
+        seen = self.b.var("seen", i64(0))
+
+        def counted(body: loops.Stmt, inner: Env) -> None:
+            self.b.set(seen, add(seen, 1))
+            self.leaf(f.index, body, inner)
+
+        walkers = [make_walker(self.ctx, a, env, lo, hi, whole, self.walked(a, env, f.index)) for a in accesses]
+        absent = OnlyAbsent(self.ctx, f.body, accesses, self.start)
+        Coiteration(self.ctx, f, env, absent, counted).every(walkers, lo, hi, while_=lt(seen, i64(most)))
 
     def _absent_once(
         self, f: Forall, env: Env, co: Coiteration, walkers: list[Walker], live: list[Subset], extent: Expr

@@ -76,6 +76,7 @@ class Query:
     free_first: bool  # every reduced variable inside all free ones
     may_convert: bool = True  # a copy that is itself a conversion may not ask for another
     outermost: tuple[str, ...] = ()  # variables whose loops stand around all others
+    whole: tuple[str, ...] = ()  # variables that take one loop, not split and not computed
     gone: dict[int, tuple[Expr, Expr]] = field(default_factory=dict)  # what ``absent`` found, by identity
 
     @property
@@ -145,9 +146,9 @@ def _orders(query: Query, space: Space, kept: Sequence[Access]) -> Iterator[tupl
     import networkx as nx
 
     in_order = query.in_order
-    if space.computed and (in_order or any(_is_ordered(query, r) for r in walk(query.value))):
+    if space.computed and (in_order or query.whole or any(_is_ordered(query, r) for r in walk(query.value))):
         return  # diagonals do not ascend
-    if any(space.own[v] != {v} for v in in_order):
+    if any(space.own[v] != {v} for v in in_order.union(query.whole)):
         return  # nor do blocks, with other loops between
     graph = nx.DiGraph()
     graph.add_nodes_from(space.domains)

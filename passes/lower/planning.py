@@ -52,6 +52,7 @@ from sparsec.ir.tensor import (
     ScanLoop,
     Stored,
     TensorDecl,
+    Top,
 )
 from sparsec.ir.tensor_values import scalar
 from sparsec.passes.formats import choose_formats
@@ -82,6 +83,7 @@ from sparsec.passes.lower.panels import Panel, find_panel
 from sparsec.passes.lower.recurrences import check_independent, may_see_itself, plan_recurrence
 from sparsec.passes.lower.scans import Carry, cannot_ride, carry, carrying, split_scan
 from sparsec.passes.lower.scatter import can_scatter
+from sparsec.passes.lower.selections import plan_selections
 from sparsec.passes.lower.simplify import absent_value, same_value, simplify_expr
 from sparsec.passes.lower.spaces import EMPTY, Nesting, make_space
 from sparsec.passes.lower.supported import check_supported
@@ -109,7 +111,8 @@ def plan(program: Program) -> Kernel:
             nests += plan_recurrence(planner, s)
             continue
         written = write_out(program, s, planner.exists(s.target.tensor))
-        nests += planner.statement(rename_indices(written, [t.name for t in program.tensors]), s.where is not None)
+        first, written = plan_selections(planner, planner.renamed(written))
+        nests += first + planner.statement(written, s.where is not None)
     body = nests[0] if len(nests) == 1 else Sequence(tuple(nests))
     monoids = tuple(planner.monoids.values())
     return Kernel(program.name, planner.program.tensors, body, tuple(planner.notes), monoids)
@@ -160,7 +163,11 @@ def rename_indices(s: Assign, tensors: Collection[str]) -> Assign:
             where = None if e.where is None else run(e.where, inner)
             return replace(e, indices=tuple(inner[v] for v in e.indices), body=run(e.body, inner), where=where)
         new = map_children(e, lambda c: run(c, names))
-        return replace(new, index=renamed(new.index, names)) if isinstance(new, Scan) else new
+        if isinstance(new, Scan):
+            return replace(new, index=renamed(new.index, names))
+        if isinstance(new, Top):
+            return replace(new, groups=tuple((renamed(g, names), n) for g, n in new.groups))
+        return new
 
     target = map_children(s.target, lambda e: run(e, {}))
     value = run(s.value, {})
@@ -180,6 +187,10 @@ class Planner:
     extents: dict[str, Extent] = field(default_factory=dict)  # of the index variables of the nest under way
     carries: dict[str, tuple[Carry, ...]] = field(default_factory=dict)  # the scans that its loops carry
     fill: object = None  # of the target of the nest under way
+
+    def renamed(self, s: Assign) -> Assign:
+        """The statement with index variables of its own."""
+        return rename_indices(s, [t.name for t in self.program.tensors])
 
     def exists(self, name: str) -> bool:
         """Has a tensor values before the statement at hand?"""
@@ -210,7 +221,7 @@ class Planner:
         top = isinstance(value, Reduce) and s.op in ("=", value.monoid) and self.tuple_state(value) is None
         scan = cannot_ride(self.query(s.target, value, extents, free_first=not top))
         if scan is not None:
-            first, access = split_scan(self, s, scan, extents)
+            first, access = split_scan(self, s.target.tensor, scan, extents)
             rest = replace(s, value=_replace(value, {scan: access}))
             return self.statement(first) + self.statement(rest, partial)
         part = self.part_to_split(value)
@@ -234,14 +245,15 @@ class Planner:
 
     def at_point(self, s: Assign, step: str, written: tuple[str, ...]) -> tuple[list[loops.Stmt], loops.Stmt]:
         """A statement of a scan block over ``step``: what goes before the block, and the nest at one point of it."""
-        s = rename_indices(s, [t.name for t in self.program.tensors])
+        for top in (n for n in walk(s.value) if isinstance(n, Top)):
+            check_independent(top, written, "a 'top'")
+        nests, s = plan_selections(self, self.renamed(s))
         extents = {i.name: i.extent for i in s.indices}
         value = factor(simplify_expr(s.value))
         query = replace(self.query(s.target, value, extents, free_first=True), outermost=(step,))
-        nests: list[loops.Stmt] = []
         while (scan := cannot_ride(query)) is not None:
             check_independent(scan, written, "a scan")
-            first, access = split_scan(self, s, scan, extents)
+            first, access = split_scan(self, s.target.tensor, scan, extents)
             nests += self.statement(first)
             query = replace(query, value=_replace(query.value, {scan: access}), program=self.program)
         choice = choose_order(query)
@@ -265,6 +277,47 @@ class Planner:
         shape = tuple(WorkIndex(v, Full(extents[v])) for v in names)
         zero = s.target.dtype.np.type(0).item()
         return nests + conversions, Workspace(work, s.target.dtype, shape, "dense", zero, producer, consumer)
+
+    def keys(self, top: Top, extents: dict[str, Extent]) -> tuple[list[loops.Stmt], Top, tuple[str, ...]]:
+        """Get ready to compute the keys of a selection: what goes first, the selection then, the order of its loops.
+
+        It is as a reduction over its groups' indices, inside the fibre's.
+        """
+        t = top.key.dtype
+        groups = tuple(g for g, _ in top.groups)
+        fibre = tuple(v for v in extents if v in names_in(top) and v not in groups)
+        key = top.key if top.where is None else guard(top.where, top.key, 0)
+        stand_in = TensorDecl("", t, tuple(extents[v] for v in fibre), dense(len(fibre)), t.np.type(0).item(), "local")
+        target = Access("", tuple(Index(v) for v in fibre), t)
+        nests: list[loops.Stmt] = []
+        while (scan := next((n for n in walk(key) if isinstance(n, Scan)), None)) is not None:
+            first, access = split_scan(self, "top", scan, extents)
+            nests += self.statement(first)
+            top, key = _replaced(top, {scan: access}), _replace(key, {scan: access})
+        query = self.query(target, Reduce("max", groups, key, t), extents, free_first=True)
+        query = replace(query, program=replace(self.program, tensors=(*self.program.tensors, stand_in)))
+        query = replace(query, whole=(*fibre, *groups))
+        choice = choose_order(query)
+        conversions, replaced = self.convert(query, choice)
+        self.nesting, self.extents = Nesting(choice.order, choice.space), extents
+        self.fill, self.carries = None, {}
+        return nests + conversions, _replaced(top, replaced), choice.order
+
+    def offer(self, place: Access, top: Top) -> loops.Stmt:
+        """Offer the key of a point to a list that keeps the greatest."""
+        step = self.leaf(place, "=", top.key)
+        return step if top.where is None else self.guard([*conjuncts(top.where)], step)
+
+    def width(self) -> DType:
+        """In what the levels of locals count."""
+        return widest(self.program)
+
+    def fresh_index(self, hint: str, extents: Collection[str]) -> str:
+        """A name for a loop that no tensor and no index variable has."""
+        taken = {t.name for t in self.program.tensors}.union(extents)
+        while hint in taken:
+            hint += "o"
+        return hint
 
     def query(self, target: Access, value: Expr, extents: dict[str, Extent], free_first: bool) -> Query:
         reduced = tuple(v for n in walk(value) if isinstance(n, Reduce) for v in n.indices)
@@ -820,6 +873,11 @@ def _replace(e: Expr, table: dict[Expr, Expr]) -> Expr:
     if e in table:
         return table[e]
     return map_children(e, lambda c: _replace(c, table))
+
+
+def _replaced(top: Top, table: dict[Expr, Expr]) -> Top:
+    where = None if top.where is None else _replace(top.where, table)
+    return replace(top, key=_replace(top.key, table), where=where)
 
 
 def _outermost_reductions(e: Expr) -> list[Reduce]:

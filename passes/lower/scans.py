@@ -106,14 +106,14 @@ def without(value: Expr, scan: Scan) -> Expr:
     return run(value)
 
 
-def split_scan(planner: Planner, s: Assign, scan: Scan, extents: dict[str, Extent]) -> tuple[Assign, Access]:
+def split_scan(planner: Planner, reader: str, scan: Scan, extents: dict[str, Extent]) -> tuple[Assign, Access]:
     """The statement that computes ``scan`` into a dense local, and the access that stands for it."""
     used = names_in(scan)
     names = [v for v in extents if v in used]
     dims = tuple(extents[v] for v in names)
     zero = scan.dtype.np.type(0).item()
     decl = planner.local("t", TensorDecl("t", scan.dtype, dims, dense(len(dims)), zero, "local"))
-    planner.notes.append(f"{s.target.tensor}: a scan over {scan.index} goes first, into the dense '{decl.name}'")
+    planner.notes.append(f"{reader}: a scan over {scan.index} goes first, into the dense '{decl.name}'")
     access = Access(decl.name, tuple(Index(v) for v in names), scan.dtype)
     return Assign(access, "=", scan, tuple(IndexDecl(v, e) for v, e in extents.items())), access
 

@@ -216,7 +216,8 @@ def _replace(e: Expr, table: Mapping[Expr, Expr]) -> Expr:
 
 
 def _prune_workspace(stmt: Workspace, start: Start, tuples: Tuples) -> Stmt | None:
-    producer = prune(stmt.producer, lambda name: stmt.init if name == stmt.name else start(name), tuples)
+    begin = None if stmt.keep is not None else stmt.init  # a list that keeps the greatest takes in any value
+    producer = prune(stmt.producer, lambda name: begin if name == stmt.name else start(name), tuples)
     if producer is None:
         initial = Literal(stmt.init, stmt.dtype, fill=True)
         reads = {n: initial for n in walk(stmt.consumer) if isinstance(n, Access) and n.tensor == stmt.name}

@@ -103,9 +103,7 @@ class ListWork:
     def update(self, ctx: Context, access: Access, op_name: str, value: TExpr, env: Env) -> None:
         b = ctx.b
         v = ctx.expr(value, env)
-        key: Expr = i64(0)
-        for e, shift in zip(access.indices, self.shifts, strict=True):
-            key = op("bitor", key, op("shl", ctx.expr(e, env), shift))
+        key = self.key(ctx, access, env)
         needed = b.let("needed", add(self.count, 1))
         with b.if_(lt(self.keys_room, needed)):
             b.emit(Grow(self.keys, self.keys_room, needed))
@@ -113,6 +111,13 @@ class ListWork:
         b.store(self.keys, self.count, key)
         b.store(self.values, self.count, v)
         b.set(self.count, needed)
+
+    def key(self, ctx: Context, access: Access, env: Env) -> Expr:
+        """The coordinates of a place, packed."""
+        key: Expr = i64(0)
+        for e, shift in zip(access.indices, self.shifts, strict=True):
+            key = op("bitor", key, op("shl", ctx.expr(e, env), shift))
+        return key
 
     def sort(self, ctx: Context) -> None:
         """Sort, and register the list as a storage under the workspace's name."""

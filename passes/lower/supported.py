@@ -76,8 +76,6 @@ def _statement(s: Assign) -> None:
 
 def _expression(n: Expr) -> None:
     match n:
-        case Top():
-            _no("'top'", n)
         case Access():
             if any(not isinstance(e, Index) for e in n.indices):
                 _no(f"an index of '{n.tensor}' that is not a plain variable", n)

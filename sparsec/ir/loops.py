@@ -20,6 +20,7 @@ Grammar of the textual form (``loops_text.py`` prints and parses it)::
               | "span" "(" domain ("," domain)* ")"      the sums of coordinates: 0 .. sum of (ends - 1) + 1
     mark     := "parallel" ["(" INT ")"] | "vector" "(" INT ")" | "unroll" | "ordered" | "reverse"
     kind     := ("scalar" | "dense" | "bitmap" | "list" | "registers") ["." MONOID]    what folds equal coordinates: add
+              | "list" ["." MONOID] "keep" INT           of what is written, the greatest
     method   := "insert" | "append" | "count" | "scatter" | "update" | "fill"
     block    := "{" stmt* "}"
     expr     := the expressions of tensor IR without reduce, scan, softmax, top
@@ -132,6 +133,9 @@ class Workspace:
     ``kind``: "scalar" (no dimensions), "dense" (an array), "bitmap" (an array, and which coordinates were written),
     "list" (coordinates and values appended, then sorted, equal ones folded with ``monoid``), "registers" (a dense array
     of constant extent, unrolled).  A scalar that ordered iterations hand on needs no consumer: an empty sequence.
+
+    ``keep``: of the entries of a list, each written once, only so many stay, the greatest; a NaN is less than any
+    number, and of equals those stay whose coordinates come first.
     """
 
     name: str
@@ -142,6 +146,7 @@ class Workspace:
     producer: Stmt
     consumer: Stmt
     monoid: str = "add"
+    keep: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,6 +94,7 @@ class _Slot:
     tracks: bool
     offsets: tuple[int, ...]
     is_tensor: bool
+    keep: int | None = None
 
 
 class _Machine:
@@ -236,9 +237,12 @@ class _Machine:
         tracks = s.kind in ("scalar", "bitmap", "list") and not reads(s.producer, s.name)
         pattern = np.full(shape, not tracks)
         self.slots[s.name] = _Slot(values, pattern, scalar(s.init, s.dtype), s.dtype, tracks, tuple(offsets), False)
+        self.slots[s.name].keep = s.keep
         if s.monoid in self.monoids:
             self.states[s.name] = monoids.zero(self.monoids[s.monoid])
         self.run(s.producer)
+        if s.keep is not None:
+            _keep_greatest(self.slots[s.name], s.keep)
         self.run(s.consumer)
         del self.slots[s.name]
 
@@ -250,7 +254,7 @@ class _Machine:
             return
         if s.op == "=":
             slot.values[at] = value
-            stored = not (absent and _same(value, slot.fill))
+            stored = slot.keep is not None or not (absent and _same(value, slot.fill))
         elif s.op in self.monoids:
             stored = self._fold(s, self.monoids[s.op], slot, value, absent)
         else:
@@ -321,6 +325,17 @@ class _Machine:
         gone = [absent for _, absent in outcomes]
         constant = [isinstance(a, Literal | Dim) for a in args]
         return result, any(gone) and all(g or c for g, c in zip(gone, constant, strict=True))
+
+
+def _keep_greatest(slot: _Slot, keep: int) -> None:
+    """Forget all but the greatest entries."""
+    points = np.argwhere(slot.stored)
+    values = slot.values[slot.stored]
+    # Ranks from the least, no number below them; a stable sort leaves equals in the order of their coordinates.
+    rank = np.unique(values, return_inverse=True)[1].reshape(-1).astype(np.int64)
+    rank[values != values] = -1
+    for at in map(tuple, points[np.argsort(-rank, kind="stable")[keep:]]):
+        slot.stored[at], slot.values[at] = False, slot.fill
 
 
 def reads(s: Stmt, name: str) -> bool:

@@ -84,6 +84,7 @@ def _stmt(s: Stmt) -> Iterator[str]:
         case Workspace():
             dims = ", ".join(f"{w.name} in {domain_text(w.domain)}" for w in s.indices)
             kind = s.kind if s.monoid == "add" else f"{s.kind}.{s.monoid}"
+            kind += "" if s.keep is None else f" keep {s.keep}"
             head = f"workspace {s.name}{f'[{dims}]' if dims else ''}: {s.dtype} {kind} init {literal_text(s.init)}"
             *produce, _ = _braced(f"{head} produce", s.producer)
             yield from produce
@@ -260,6 +261,7 @@ class _Parser:
         kind, monoid = self.one_of(KINDS, "kind of workspace"), "add"
         if c.accept("."):
             monoid = self.one_of((*ops.MONOIDS, *self.monoids), "monoid")
+        keep = c.integer() if c.accept("keep") else None
         c.expect("init")
         init = c.literal()
         c.expect("produce")
@@ -270,7 +272,7 @@ class _Parser:
         consumer = self.block()
         if hidden is not None:
             self.dtypes[name] = hidden
-        return Workspace(name, dtype, indices, kind, init, producer, consumer, monoid)
+        return Workspace(name, dtype, indices, kind, init, producer, consumer, monoid, keep)
 
     def work_index(self) -> WorkIndex:
         name = self.c.name("an index")

@@ -288,6 +288,8 @@ def workspace(s: Workspace, scope: Scope) -> Messages:
         yield f"scalar workspace '{s.name}' has dimensions"
     if s.kind != "scalar" and not s.indices:
         yield f"{s.kind} workspace '{s.name}' has no dimensions"
+    if s.keep is not None and (s.kind != "list" or s.keep < 1):
+        yield f"{s.kind} workspace '{s.name}' keeps {s.keep} entries: a list may keep one or more"
     if s.kind == "registers":
         for w in s.indices:
             constant = isinstance(w.domain, Full) and isinstance(w.domain.extent, int)

@@ -277,6 +277,26 @@ kernel solve {{
 }}
 """
 
+TOP = f"""\
+kernel select {{
+  in A: f64[m, n] {CSR} fill(0.0)
+  out C: f64[m, n] {CSR} fill(0.0)
+  assemble C by count {{
+    forall i in m parallel {{
+      workspace w[j in n]: f64 list keep 2 init 0.0 produce {{
+        forall j in n {{
+          w[j] = A[i, j]
+        }}
+      }} consume {{
+        forall j in n {{
+          C[i, j] = w[j]
+        }}
+      }}
+    }}
+  }}
+}}
+"""
+
 NAMES = {
     "spmv": SPMV,
     "spmm_panel": SPMM_PANEL,
@@ -292,4 +312,5 @@ NAMES = {
     "masked": MASKED,
     "running": RUNNING,
     "solve": SOLVE,
+    "top": TOP,
 }

@@ -28,6 +28,7 @@ from loop_kernels import (
     SPMM_PANEL,
     SPMV,
     TILE_MATMUL,
+    TOP,
     TRANSPOSE_LIST,
 )
 
@@ -162,6 +163,15 @@ def test_conditions_leave_the_rest_unstored() -> None:
     i, j = np.indices(A.shape)
     want = mask & (A == 0) & (j < i)
     assert np.array_equal(values["C"], want.astype(float)) and np.array_equal(stored["C"], want)
+
+
+def test_a_list_that_keeps_the_greatest() -> None:
+    k = parse_kernel(TOP)
+    verify(k)
+    a = np.array([[1.0, 0, 3, 2], [-1, -2, 0, np.nan], [0, 0, 0, 0], [5, 5, 5, -5]])
+    values, stored = execute(k, {"A": a})
+    assert values["C"].tolist() == [[0, 0, 3, 2], [-1, 0, 0, 0], [0, 0, 0, 0], [5, 5, 0, 0]]
+    assert stored["C"].sum(1).tolist() == [2, 2, 2, 2], "an entry counts whatever its value is"
 
 
 def test_a_scalar_handed_on_in_reverse() -> None:

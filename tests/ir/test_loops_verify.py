@@ -30,6 +30,7 @@ from loop_kernels import (
     SPMM_PANEL,
     SPMV,
     TILE_MATMUL,
+    TOP,
 )
 
 
@@ -85,6 +86,8 @@ BROKEN = [
         RUNNING.replace("i in m parallel", "i in m ordered"), "n ordered reverse", "n",
         "workspace 'w' is read while it is produced, outside of an ordered forall",
     ),
+    (TOP, "f64 list keep 2", "f64 bitmap keep 2", "bitmap workspace 'w' keeps 2 entries: a list may keep one or more"),
+    (TOP, "keep 2", "keep 0", "list workspace 'w' keeps 0 entries: a list may keep one or more"),
     (SOLVE, "n ordered reverse", "n", "'x' is read while it is assembled, outside of an ordered forall"),
     (
         SOLVE.replace("out x: f64[n] dense", "out x: f64[n] (i) -> (i: compressed[index=i32, pos=i32])"),

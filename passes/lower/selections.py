@@ -1,0 +1,122 @@
+"""``top``: the selection is a mask of its own, made before the statement that asks for it.
+
+``S[i, j] = W[i, j] where top[j: 2](abs(W[i, j]))`` is planned as ``S[i, j] = W[i, j] where top1[i, j]``, after::
+
+    assemble top1 by count {
+      forall i in m parallel {
+        workspace w1[j in n]: f64 list keep 2 init 0.0
+        produce { forall j in n { w1[j] = abs(W[i, j]) } }
+        consume { forall j in n { top1[i, j] = stored(w1[j]) } }
+      }
+    }
+
+The mask holds k entries a fibre, whatever the format of the keys, so what reads it costs no more; each key is computed
+once, so that no rounding can make two computations of it differ; and a mask may stand wherever a condition may.  In
+groups (``top[j/4: 2]``) the list stands inside a loop over chunks.  Groups along several dimensions bring their entries
+in no order, and go through a workspace.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from sparsec.formats.compressed import Compressed
+from sparsec.formats.dense import Dense
+from sparsec.formats.named import from_levels
+from sparsec.ir import loops
+from sparsec.ir.dtypes import BOOL
+from sparsec.ir.loops import Accumulate, Assemble, Chunk, Chunks, Forall, Full, WorkIndex, Workspace
+from sparsec.ir.loops_exact import repeatable
+from sparsec.ir.rewrite import map_children
+from sparsec.ir.tensor import Access, Assign, Expr, Extent, Index, Literal, Stored, TensorDecl, Top
+from sparsec.passes.lower.variables import names_in
+
+if TYPE_CHECKING:
+    from sparsec.passes.lower.planning import Planner
+
+
+def plan_selections(planner: Planner, s: Assign) -> tuple[list[loops.Stmt], Assign]:
+    """The nests of the masks for every ``top`` in a statement, and the statement that reads them."""
+    nests: list[loops.Stmt] = []
+    extents = {i.name: i.extent for i in s.indices}
+    known: dict[Top, Expr] = {}
+
+    def run(e: Expr) -> Expr:
+        new = map_children(e, run)
+        if not isinstance(new, Top):
+            return new
+        if new not in known:
+            made, known[new] = _mask(planner, new, extents)
+            nests.extend(made)
+        return known[new]
+
+    return nests, replace(s, value=run(s.value))
+
+
+def _mask(planner: Planner, top: Top, extents: dict[str, Extent]) -> tuple[list[loops.Stmt], Expr]:
+    """The nests that make the mask of a selection, and the access to it."""
+    if top.k == 0:
+        return [], Literal(False, BOOL, fill=True)
+    groups = tuple(g for g, _ in top.groups)
+    nests, top, order = planner.keys(top, extents)
+    fibre = [v for v in order if v in names_in(top) and v not in groups]
+    names = [*fibre, *groups]
+    kinds = (*(Dense() for _ in fibre), *(Compressed() for _ in groups))
+    width = planner.width()
+    fmt = from_levels(None, kinds, tuple(range(len(names)))).concrete(width, width)
+    decl = planner.local("top1", TensorDecl("top1", BOOL, tuple(extents[v] for v in names), fmt, False, "local"))
+    mask = Access(decl.name, tuple(Index(v) for v in names), BOOL)
+    planner.notes.append(f"'{decl.name}' marks the {top.k} greatest keys along {', '.join(groups)} first")
+    inner = [v for v in order if v in groups]
+    if len(groups) > 1 and any(n for _, n in top.groups):
+        body = _collected(planner, top, mask, inner, extents)
+    else:
+        body = _select(planner, top, mask, inner, extents)
+    for v in reversed(fibre):
+        body = Forall(v, Full(extents[v]), body)
+    countable = bool(fibre) and len(groups) == 1 and repeatable(body)
+    if countable and isinstance(body, Forall):
+        body = replace(body, parallel=0)
+    planner.made.add(decl.name)
+    return [*nests, Assemble(decl.name, "count" if countable else "append", body)], mask
+
+
+def _select(planner: Planner, top: Top, target: Access, inner: list[str], extents: dict[str, Extent]) -> loops.Stmt:
+    """``target = true`` for what is selected of one fibre, one group after the other."""
+    sizes = dict(top.groups)
+    chunks = {v: planner.fresh_index(f"{v}o", extents) for v, n in top.groups if n is not None}
+    domains: dict[str, loops.Domain] = {
+        v: Full(extents[v]) if n is None else Chunk(chunks[v], n, Full(extents[v])) for v, n in top.groups
+    }
+    work, t = planner.fresh_work(), top.key.dtype
+    place = Access(work, tuple(Index(v) for v in domains), t)
+    producer = _loops(inner, domains, planner.offer(place, top))
+    consumer = _loops(domains, domains, Accumulate(target, "=", Stored(place)))
+    shape = tuple(WorkIndex(v, Full(extents[v])) for v in domains)
+    zero = t.np.type(0).item()
+    out: loops.Stmt = Workspace(work, t, shape, "list", zero, producer, consumer, keep=top.k)
+    for v, chunk in reversed(chunks.items()):
+        out = Forall(chunk, Chunks(extents[v], sizes[v] or 1), out)
+    return out
+
+
+def _collected(planner: Planner, top: Top, mask: Access, inner: list[str], extents: dict[str, Extent]) -> loops.Stmt:
+    """What is selected in blocks, by way of a list that brings it in order."""
+    work = planner.fresh_work()
+    domains = {v: Full(extents[v]) for v, _ in top.groups}
+    place = Access(work, tuple(Index(v) for v in domains), BOOL)
+    producer = _select(planner, top, place, inner, extents)
+    consumer = _loops(domains, domains, Accumulate(mask, "=", place))
+    shape = tuple(WorkIndex(v, d) for v, d in domains.items())
+    return Workspace(work, BOOL, shape, "list", False, producer, consumer, "or")
+
+
+def _loops(names: Iterable[str], domains: Mapping[str, loops.Domain], body: loops.Stmt) -> loops.Stmt:
+    for v in reversed([*names]):
+        body = Forall(v, domains[v], body)
+    return body
+
+
+__all__ = ["plan_selections"]
