@@ -408,8 +408,11 @@ class Lowerer:
         return found, replace(f, body=body) if found else f
 
     def clipped(self, f: Forall, env: Env, bounds: Bounds) -> tuple[Expr, Expr, Env]:
-        """The range of a forall, cut to where the indices computed right inside it lie in their domains."""
-        lo, hi = self.bounds(f.domain, env)
+        """The range of a forall, cut to where the indices computed right inside it lie in their domains.
+
+        It lies in the domain, also where it is empty: what counts entries looks at its ends.
+        """
+        lo, hi = first, last = self.bounds(f.domain, env)
         for b in bounds.least:
             lo = self.b.let("lo", op("max", lo, self.ctx.value(b, env)))
         for b in bounds.ends:
@@ -426,6 +429,10 @@ class Lowerer:
             names.add(node.index)
             self._mark_incomplete(node.body)
             node = node.body
+        if lo is not first:
+            lo = self.b.let("lo", op("min", lo, last))
+        if hi is not last:
+            hi = self.b.let("hi", op("max", lo, hi))
         return lo, hi, replace(env, inside=frozenset(names))
 
     def forall(self, f: Forall, env: Env) -> None:

@@ -10,6 +10,7 @@ import sparsec as sp
 from sparsec.ir.expr_text import print_expr
 from sparsec.ir.tensor import Assign
 from sparsec.ir.tensor_text import parse_program
+from sparsec.knobs import scope
 from sparsec.passes.lower.guards import push, write_out
 from sparsec.passes.lower.planning import factor
 
@@ -120,6 +121,14 @@ def test_an_order_bounds_a_loop() -> None:
     want = (i - j >= -1) & (i - j < 2) & (j < 3)
     got = k(a)
     assert got.numpy().tolist() == np.where(want, a, 0).tolist() and got.nnz == want.sum()
+
+
+@pytest.mark.parametrize("condition", ["i > 7", "i < -3", "i == 8", "i == -1", "i > j + 9"])
+def test_bounds_outside_of_the_extent(condition: str) -> None:
+    a = scipy.sparse.random_array((4, 4), density=0.5, rng=np.random.default_rng(0), format="csr")
+    with scope(check="bounds"):
+        k = sp.compile(f"kernel f(A: f64[m, n] csr) -> B: f64[m, n] csr {{ B[i, j] = A[i, j] where {condition} }}")
+        assert k(a).nnz == 0
 
 
 def test_conditions_that_compute_with_floats_are_asked_once() -> None:

@@ -43,7 +43,7 @@ def _order(maker: Maker, scope: str) -> Expr:
 def _of_an_operand(maker: Maker, scope: str, kind: str) -> Expr | None:
     """``stored`` of an operand that is read already, or a comparison of its value."""
     have = [maker.dim_of[v] for v in scope]
-    known = [d for d in maker.operands.values() if all(n in have for n in d.dims)]
+    known = [d for d in maker.operands.values() if d.dims and all(n in have for n in d.dims)]
     if not known:
         return None
     decl: TensorDecl = maker.pick(*known)
