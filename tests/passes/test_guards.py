@@ -126,7 +126,7 @@ def test_an_order_bounds_a_loop() -> None:
 @pytest.mark.parametrize("condition", ["i > 7", "i < -3", "i == 8", "i == -1", "i > j + 9"])
 def test_bounds_outside_of_the_extent(condition: str) -> None:
     a = scipy.sparse.random_array((4, 4), density=0.5, rng=np.random.default_rng(0), format="csr")
-    with scope(check="bounds"):
+    with scope(check={"bounds"}):
         k = sp.compile(f"kernel f(A: f64[m, n] csr) -> B: f64[m, n] csr {{ B[i, j] = A[i, j] where {condition} }}")
         assert k(a).nnz == 0
 
