@@ -17,6 +17,7 @@ import numpy as np
 from sparsec.errors import FormatError, ShapeError, TypeError_
 from sparsec.formats.compressed import Compressed
 from sparsec.formats.format import Format, LevelSpec
+from sparsec.formats.level import CanSpan
 from sparsec.formats.singleton import Singleton
 from sparsec.ir.dtypes import BF16, I32, DType, from_numpy
 
@@ -62,7 +63,7 @@ class Storage:
     @property
     def nnz(self) -> int:
         """Stored entries, whatever their value."""
-        if all(spec.type.compact for spec in self.format.levels):
+        if all(spec.type.compact and not isinstance(spec.type, CanSpan) for spec in self.format.levels):
             return self.positions
         live = np.ones(1, bool)
         extents = self.format.level_shape(self.shape)

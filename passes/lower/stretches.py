@@ -11,10 +11,10 @@ After, as buffer IR::
       for j in j..stop { ... }          the position in R is known: its value is loaded once
     }
 
-Past an operand's last run it has no entry, and the case analysis is that of any other sparse operand.  Where a body
-does not depend on the coordinate the inner loop is not run but folded: a sum over a run is its value times its length,
-and what is idempotent is done once (the run looplets of Ahrens, Donenfeld, Kjolstad and Amarasinghe, Looplets, CGO
-2023).
+In gaps and past its last run an operand has no entry, and the case analysis is that of any other sparse operand.  Where
+a body does not depend on the coordinate the inner loop is not run but folded: a sum over a run is its value times its
+length, and what is idempotent is done once (the run looplets of Ahrens, Donenfeld, Kjolstad and Amarasinghe, Looplets,
+CGO 2023).
 """
 
 from __future__ import annotations
@@ -83,11 +83,15 @@ def over_stretches(
     names = " ".join(f"{s.view.tensor}.{s.view.number}" for s in stretches)
     with b.while_(lt(at, hi), note=f"runs {names}"):
         stop = b.var("stop", hi)
+        left: list[Expr] = []
         flags: list[Expr] = []
         for s in stretches:
-            flags.append(b.let("has", lt(s.pos, s.end)))
-            with b.if_(flags[-1]):
+            left.append(b.let("left", lt(s.pos, s.end)))
+            has = b.var("has", left[-1])
+            with b.if_(has):
                 b.set(stop, op("min", stop, s.level.stop(b, s.view, s.pos)))
+                b.set(has, s.level.covers(b, s.view, s.pos))
+            flags.append(has)
 
         def decide(n: int, present: Subset, env: Env) -> list[Stmt]:
             with b.collect() as stmts:
@@ -104,8 +108,8 @@ def over_stretches(
         for stmt in decide(0, frozenset(), env):
             b.emit(stmt)
         b.set(at, stop)
-        for s, has in zip(stretches, flags, strict=True):
-            with b.if_(has), b.if_(op("le", s.level.stop(b, s.view, s.pos), stop)):
+        for s, more in zip(stretches, left, strict=True):
+            with b.if_(more), b.if_(op("le", s.level.stop(b, s.view, s.pos), stop)):
                 b.set(s.pos, add(s.pos, 1))
 
 

@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager, contextmanager
 from sparsec.errors import UnsupportedError
 from sparsec.formats.level import CanAppend, CanInsert, CanIterate, CanSpan
 from sparsec.ir import ops
-from sparsec.ir.buffer import TRUE, Alloc, Buffer, Const, Expr, Origin, Stmt, Var, i64
+from sparsec.ir.buffer import FALSE, TRUE, Alloc, Buffer, Const, Expr, Origin, Stmt, Var, i64
 from sparsec.ir.build import add, load, lt, mul, op, sub
 from sparsec.ir.dtypes import DType
 from sparsec.ir.rewrite import walk
@@ -337,8 +337,8 @@ class AppendWriter(SparseWriter):
             return
         if self.reach is not None:
             with ctx.b.if_(lt(self.reach, self.path[-1])):
-                self._stretch(Const(self.decl.fill, self.decl.dtype), self.path[-1])
-            self._stretch(ctx.b.let("value", v), add(self.path[-1], 1))
+                self._stretch(Const(self.decl.fill, self.decl.dtype), self.path[-1], covers=False)
+            self._stretch(ctx.b.let("value", v), add(self.path[-1], 1), covers=True)
             return
         size = self.sizes[last]
         self._check_room(last, size)
@@ -353,19 +353,25 @@ class AppendWriter(SparseWriter):
         self.b.store(self.values, size, v)
         self._take(start, needed)
 
-    def _stretch(self, value: Expr, stop: Expr) -> None:
-        """``value`` up to coordinate ``stop``: in the run that is under way if it has that value, else in a new one."""
+    def _stretch(self, value: Expr, stop: Expr, covers: bool) -> None:
+        """``value`` up to coordinate ``stop``: in the run that is under way if it is like that, else in a new one.
+
+        A gap (not ``covers``) always is a new one: what is before it was an entry.
+        """
         b, last = self.b, len(self.levels) - 1
-        size = self.sizes[last]
-        assert self.reach is not None and isinstance(size, Var)
-        same = b.var("same", lt(self.begins[-1], size))
+        size, level = self.sizes[last], self.levels[last]
+        assert self.reach is not None and isinstance(size, Var) and isinstance(level, CanSpan)
+        same = b.var("same", lt(self.begins[-1], size) if covers else FALSE)
         with b.if_(same):
-            b.set(same, _identical(load(self.values, sub(size, 1)), value))
+            before = sub(size, 1)
+            alike = _identical(load(self.values, before), value)
+            b.set(same, op("and", level.covers(b, self.views[last], before), alike))
         with b.if_(op("not", same)):
             needed = b.let("needed", add(size, 1))
             self.appender(last).reserve(b, self.views[last], needed)
             self._reserve_values(needed)
             b.store(self.values, size, value)
+            level.cover(b, self.views[last], size, covers)
             self._take(last, needed)
         self.appender(last).put(b, self.views[last], sub(size, 1), stop)
         b.set(self.reach, stop)

@@ -80,22 +80,21 @@ class Bitmap(Level, CanLocate, CanInsert, CanAppend):
     # checking
 
     def validate(self, arrays: dict[str, np.ndarray], parents: int, extent: int, where: str) -> int:
-        flags = arrays["map"]
         size = parents * extent
-        if flags.ndim != 1 or len(flags) != size:
-            raise FormatError(
-                f"{where}: map has {flags.size} entries, expected {size}: one for each of {extent} coordinates of "
-                f"{parents} parents"
-            )
-        if flags.size and int(flags.max()) > 1:
-            p = int(np.argmax(flags > 1))
-            raise FormatError(
-                f"{where}: map is {int(flags[p])} at {p}, expected 0 or 1", hint="1 where there is an entry"
-            )
+        check_flags(arrays["map"], size, f"one for each of {extent} coordinates of {parents} parents", where)
         return size
 
     def live(self, arrays: dict[str, np.ndarray], parents: np.ndarray, extent: int) -> np.ndarray:
         return np.asarray(np.repeat(parents, extent) & (arrays["map"] != 0))
 
 
-__all__ = ["Bitmap"]
+def check_flags(flags: np.ndarray, size: int, what: str, where: str) -> None:
+    """Raise ``FormatError`` unless ``flags`` are ``size`` zeros and ones: ``what`` they stand for."""
+    if flags.ndim != 1 or len(flags) != size:
+        raise FormatError(f"{where}: map has {flags.size} entries, expected {size}: {what}")
+    if flags.size and int(flags.max()) > 1:
+        p = int(np.argmax(flags > 1))
+        raise FormatError(f"{where}: map is {int(flags[p])} at {p}, expected 0 or 1", hint="1 where there is an entry")
+
+
+__all__ = ["Bitmap", "check_flags"]

@@ -218,6 +218,14 @@ class CanSpan:
         """The coordinate at which the stretch at ``pos`` ends, i64; after a parent's last one there is nothing."""
         raise NotImplementedError
 
+    def covers(self, b: Builder, v: LevelView, pos: Expr) -> Expr:
+        """Whether there are entries in the stretch at ``pos``: else it is a gap."""
+        raise NotImplementedError
+
+    def cover(self, b: Builder, v: LevelView, pos: Expr, covers: bool) -> None:
+        """Say so of a new stretch."""
+        raise NotImplementedError
+
 
 class CanInsert:
     """Coordinates may be written in any order."""

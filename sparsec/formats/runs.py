@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from sparsec.errors import FormatError
+from sparsec.formats.bitmap import check_flags
 from sparsec.formats.compressed import (
     check_index,
     check_positions,
@@ -19,7 +20,7 @@ from sparsec.formats.compressed import (
     seal_segments,
 )
 from sparsec.formats.level import CanAppend, CanLocate, CanSpan, Level, LevelView, register
-from sparsec.ir.dtypes import I32, DType
+from sparsec.ir.dtypes import I32, U8, DType
 
 if TYPE_CHECKING:
     from sparsec.ir.buffer import Expr
@@ -31,8 +32,8 @@ if TYPE_CHECKING:
 class Runs(Level, CanSpan, CanLocate, CanAppend):
     """Position ``q`` stands for the coordinates from the end of the run before it to ``crd[q]``.
 
-    The first run of a parent begins at 0.  What comes after the last one is not stored; a gap before it is a run of the
-    fill.
+    The first run of a parent begins at 0.  A gap is a run, too: ``map`` is 0 there, its value the fill.  What comes
+    after the last run is not stored.
     """
 
     index: DType | None = None
@@ -42,7 +43,7 @@ class Runs(Level, CanSpan, CanLocate, CanAppend):
     append_only: ClassVar[bool] = True  # how many runs there are hangs on values
 
     def arrays(self) -> dict[str, DType]:
-        return {"pos": self.pos or I32, "crd": self.index or I32}
+        return {"pos": self.pos or I32, "crd": self.index or I32, "map": U8}
 
     def concrete(self, index: DType, pos: DType) -> Level:
         return dataclasses.replace(self, index=self.index or index, pos=self.pos or pos)
@@ -63,16 +64,27 @@ class Runs(Level, CanSpan, CanLocate, CanAppend):
         end = b.let("end", end)
         note = f"search {v.tensor}.{v.number}"
         at = b.bisect(first, end, lambda p: b.op("le", self.stop(b, v, p), coord), note)
-        return at, b.lt(at, end)
+        found = b.var("found", b.lt(at, end))
+        with b.if_(found):
+            b.set(found, self.covers(b, v, at))
+        return at, found
+
+    def covers(self, b: Builder, v: LevelView, pos: Expr) -> Expr:
+        return b.op("ne", b.load(v.arrays["map"], pos), b.const(0, U8))
 
     # writing
 
     def open(self, b: Builder, v: LevelView, parents: Expr) -> None:
-        check_index(b, v, self.arrays()["crd"], spare=1)
-        open_segments(b, v, parents, **self.arrays())
+        types = self.arrays()
+        check_index(b, v, types["crd"], spare=1)
+        open_segments(b, v, parents, types["pos"], types["crd"])
+        origin = (v.tensor, v.number, "map")
+        v.arrays["map"] = b.alloc(f"{v.tensor}_map{v.number}", U8, b.const(0), origin=origin)
+        v.capacity["map"] = b.var(f"{v.tensor}_map{v.number}_cap", b.const(0))
 
     def reserve(self, b: Builder, v: LevelView, needed: Expr) -> None:
-        b.reserve(v.arrays["crd"], v.capacity["crd"], needed)
+        for role in ("crd", "map"):
+            b.reserve(v.arrays[role], v.capacity[role], needed)
 
     def reserve_parents(self, b: Builder, v: LevelView, first: Expr, needed: Expr) -> None:
         reserve_segments(b, v, first, needed)
@@ -80,6 +92,9 @@ class Runs(Level, CanSpan, CanLocate, CanAppend):
     def put(self, b: Builder, v: LevelView, pos: Expr, coord: Expr) -> None:
         """The run at ``pos`` ends before ``coord``."""
         b.store(v.arrays["crd"], pos, coord)
+
+    def cover(self, b: Builder, v: LevelView, pos: Expr, covers: bool) -> None:
+        b.store(v.arrays["map"], pos, b.const(int(covers)))
 
     def link(self, b: Builder, v: LevelView, parent: Expr, count: Expr) -> None:
         check_positions(b, v, count)
@@ -90,12 +105,14 @@ class Runs(Level, CanSpan, CanLocate, CanAppend):
 
     def publish(self, b: Builder, v: LevelView, parents: Expr, size: Expr) -> None:
         publish_segments(b, v, parents, size)
+        b.publish(f"{v.tensor}_map{v.number}_out", v.arrays["map"], size)
 
     # checking
 
     def validate(self, arrays: dict[str, np.ndarray], parents: int, extent: int, where: str) -> int:
         pos, crd = arrays["pos"], arrays["crd"]
         size = check_segments(pos, crd, parents, where)
+        check_flags(arrays["map"], size, "one for each run", where)
         before = np.concatenate([[0], crd[:size]]).astype(np.int64)[:-1]
         starts = pos[:-1].astype(np.int64)
         before[starts[starts < size]] = 0
@@ -112,7 +129,7 @@ class Runs(Level, CanSpan, CanLocate, CanAppend):
         return size
 
     def live(self, arrays: dict[str, np.ndarray], parents: np.ndarray, extent: int) -> np.ndarray:
-        return np.repeat(parents, np.diff(arrays["pos"]))
+        return np.asarray(np.repeat(parents, np.diff(arrays["pos"])) & (arrays["map"] != 0))
 
 
 __all__ = ["Runs"]

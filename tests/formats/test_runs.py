@@ -25,10 +25,19 @@ def test_what_is_stored() -> None:
     assert A.levels[1]["pos"].tolist() == [0, 3, 3, 5]
     assert A.levels[1]["crd"].tolist() == [3, 5, 6, 1, 4]
     assert A.storage.values.tolist() == [5, 0, 2, 0, 7]
-    assert (A.nnz, A.format) == (5, "rle")
+    assert A.levels[1]["map"].tolist() == [1, 0, 1, 0, 1]
+    assert (A.nnz, A.format) == (3, "rle")
     A.validate()
     assert A.numpy().tolist() == DENSE.tolist()
-    assert A.prune().coo()[1].tolist() == [5, 5, 5, 0, 0, 2, 0, 7, 7, 7]
+    assert A.coo()[1].tolist() == [5, 5, 5, 2, 7, 7, 7]
+    assert A.convert("csr").nnz == 7 and A.convert("csr").convert("rle").nnz == 3
+
+
+def test_a_stored_fill_is_no_gap() -> None:
+    A = sp.from_coo([[0, 1, 4]], [0.0, 0.0, 3.0], (6,), format="rle")
+    assert A.levels[0]["crd"].tolist() == [2, 4, 5] and A.levels[0]["map"].tolist() == [1, 0, 1]
+    assert A.coo()[0].tolist() == [[0, 1, 4]]
+    assert A.prune().coo()[0].tolist() == [[4]]
 
 
 def test_values_keep_their_bits() -> None:
@@ -130,12 +139,13 @@ LIES = [
     ("crd", [3, 3, 6, 1, 4], "the end 3 of run 1 does not come after where it begins"),
     ("crd", [0, 5, 6, 1, 4], "the end 0 of run 0 does not come after where it begins"),
     ("crd", [3, 5, 7, 1, 4], "the end 7 of run 2 is past the extent 6"),
+    ("map", [1, 0, 1, 0, 2], "map is 2 at 4, expected 0 or 1"),
 ]
 
 
 @pytest.mark.parametrize(("role", "array", "text"), LIES)
 def test_arrays_that_lie(role: str, array: list[int], text: str) -> None:
     A = rle()
-    A.levels[1][role] = np.array(array, np.int32)  # type: ignore[index]
+    A.levels[1][role] = np.array(array, A.levels[1][role].dtype)  # type: ignore[index]
     with pytest.raises(sp.FormatError, match=f"level 1 .j: runs.: {text}"):
         A.validate()

@@ -140,21 +140,24 @@ PACKERS = {"index=delta8": _delta, "compressed": _shuffled, "fixed": _fixed, "bi
 
 
 def _pack_runs(fibres: Fibres, dense: Array, order: tuple[int, ...]) -> tuple[dict[str, Any], list[Any]]:
-    """Ends and values of the runs of the last level: everything up to the last entry of a fibre."""
-    pos, crd, values = [0], [], []
+    """Ends and values of the runs of the last level: everything up to the last entry of a fibre, gaps among them."""
+    pos, crd, flags, values = [0], [], [], []
     for fibre in fibres:
+        stored = {node[-1] for node in fibre}
+        begin = len(values)
         for c in range(fibre[-1][-1] + 1 if fibre else 0):
             place = [0] * len(order)
             for d, x in zip(order, (*fibre[0][:-1], c), strict=True):
                 place[d] = x
-            value = dense[tuple(place)]
-            if c and values[-1] == value:
+            value, there = dense[tuple(place)] if c in stored else PADDING, c in stored
+            if len(values) > begin and flags[-1] == there and values[-1] == value:
                 crd[-1] = c + 1
             else:
                 crd.append(c + 1)
+                flags.append(there)
                 values.append(value)
         pos.append(len(values))
-    return {"pos": pos, "crd": crd}, values
+    return {"pos": pos, "crd": crd, "map": flags}, values
 
 
 def unpack(
@@ -254,17 +257,19 @@ def _from_hashed(level: Any, arrays: dict[str, Array], nodes: list[Node], extent
 def _from_runs(
     arrays: dict[str, Array], nodes: list[Node], values: Array, extent: int, where: str
 ) -> tuple[list[Node], Array]:
-    """Every coordinate that a run covers, with its value; neighbouring runs differ."""
-    pos, crd = arrays["pos"], arrays["crd"].astype(np.int64)
-    assert len(pos) == len(nodes) + 1 and len(crd) == len(values) == pos[-1], f"{where}: {pos}, {crd}, {values}"
+    """Every coordinate of a run, with its value; those of gaps hold nothing; neighbouring runs differ."""
+    pos, crd, flags = arrays["pos"], arrays["crd"].astype(np.int64), arrays["map"]
+    sizes = {len(flags), len(crd), len(values), int(pos[-1])}
+    assert len(pos) == len(nodes) + 1 and len(sizes) == 1, f"{where}: {pos}, {crd}, {flags}, {values}"
     below: list[Node] = []
     spread = []
     for p, node in enumerate(nodes):
         at = 0
         for q in range(pos[p], pos[p + 1]):
             assert at < crd[q] <= extent, f"{where}: runs end at {crd[pos[p] : pos[p + 1]]}"
-            assert q == pos[p] or repr(values[q]) != repr(values[q - 1]) or values[q] != values[q], f"{where}: {values}"
-            below += [None if node is None else (*node, c) for c in range(at, crd[q])]
+            alike = q > pos[p] and flags[q] == flags[q - 1] and repr(values[q]) == repr(values[q - 1])
+            assert not alike or values[q] != values[q], f"{where}: neighbours are the same in {values}"
+            below += [None if node is None or not flags[q] else (*node, c) for c in range(at, crd[q])]
             spread += [values[q]] * int(crd[q] - at)
             at = int(crd[q])
     return below, np.array(spread, values.dtype)
