@@ -36,7 +36,7 @@ def absent(e: Expr, tensors: Mapping[str, Tensor]) -> object:
             return absent_map(e, [absent(a, tensors) for a in e.args])
         case Reduce() if e.monoid in ops.MONOIDS and ops.MONOIDS[e.monoid].op is not None:
             value, monoid = absent(e.body, tensors), ops.MONOIDS[e.monoid]
-            stays = monoid.idempotent or value == monoid.identity(e.dtype)
+            stays = (monoid.idempotent and e.where is None) or value == monoid.identity(e.dtype)
             return value if value is not None and stays else None
         case Reduce() if e.monoid in monoids.built_in():
             m = monoids.built_in()[e.monoid]

@@ -189,7 +189,10 @@ class Lowerer:
         target = self.ctx.works.get(name) or self.ctx.writers.get(name)
         if target is None:
             raise ScheduleError(f"'{name}' is written outside the statement that makes it")
-        if isinstance(target, TupleWork):
+        unstored = isinstance(s.value, Literal) and s.value.fill and s.op == "="
+        if unstored and prune(s, self.start, self.ctx.kernel.monoids) is None:
+            self._mark_incomplete(s)
+        elif isinstance(target, TupleWork):
             target.fold(self.ctx, s, env)
         else:
             target.update(self.ctx, s.target, s.op, s.value, env)
