@@ -49,7 +49,7 @@ def _of_an_operand(maker: Maker, scope: str, kind: str) -> Expr | None:
     decl: TensorDecl = maker.pick(*known)
     access = maker.read(decl, scope, decl.dtype, "")
     assert isinstance(access, Access)
-    if kind == "stored":
+    if kind == "stored" and decl.dims:  # a text asks about entries, and a scalar has none
         return Stored(access)
     if decl.dtype is BOOL:
         return access
