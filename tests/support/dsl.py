@@ -8,6 +8,7 @@ from typing import Any
 from sparsec.formats.format import Format
 from sparsec.ir import ops
 from sparsec.ir.dtypes import F32, DType
+from sparsec.ir.rewrite import walk
 from sparsec.ir.tensor import (
     Access,
     Assign,
@@ -18,11 +19,13 @@ from sparsec.ir.tensor import (
     Map,
     Program,
     Reduce,
+    Scan,
     Softmax,
     Stored,
     TensorDecl,
+    Top,
 )
-from tests.support import tuples
+from tests.support import scans, tuples
 
 _NAMES = {"add": "sum", "mul": "prod", "or": "any", "and": "all"}
 
@@ -60,6 +63,8 @@ def expression(e: Expr, implicit: bool = False) -> str:
                 return f"({expression(e.body, True)})"
             name = _NAMES.get(e.monoid, e.monoid)
             return f"{name}[{', '.join(e.indices)}]({expression(e.body)}{_where(e.where)})"
+        case Scan() | Top():
+            return scans.text(e, expression, _where(e.where))
         case Stored():
             return f"stored({_access(e.access)})"
         case Softmax():
@@ -91,7 +96,7 @@ def _map(e: Map, implicit: bool) -> str:
 
 def says_the_same(e: Expr, v: str) -> bool:
     """Whether the implicit sum over ``v`` of ``e`` equals the sum over the whole of ``e``."""
-    if not _uses(e, v):
+    if not _uses(e, v) or any(isinstance(n, Scan | Top) for n in walk(e)):
         return False
     match e:
         case Access():

@@ -39,8 +39,9 @@ from sparsec.ir.tensor import (
     Reduce,
     Stored,
     TensorDecl,
+    Top,
 )
-from tests.support import tuples
+from tests.support import scans, tuples
 from tests.support.conditions import admits_infinity, condition
 from tests.support.updates import updated
 
@@ -114,7 +115,20 @@ class Maker:
         if t is BOOL:
             return self.of_bools(depth, scope, need)
         kind = self.pick(
-            "mul", "add", "reduce", "mul", "sub", "reduce", "mul", "add", "min", "unary", "other", "leaf", "tuple"
+            "mul",
+            "add",
+            "reduce",
+            "mul",
+            "sub",
+            "reduce",
+            "mul",
+            "add",
+            "min",
+            "unary",
+            "other",
+            "leaf",
+            "tuple",
+            "scan",
         )
         match kind:
             case "leaf":
@@ -127,6 +141,8 @@ class Maker:
                 return self.reduction(self.pick("add", "add", "add", "add", "mul", "min", "max"), depth, scope, t, need)
             case "unary":
                 return self.unary(depth, scope, t, need)
+            case "scan":
+                return scans.scan(self, depth, scope, t, need)
             case "tuple":
                 return tuples.tuple_reduction(self, depth, scope, t, need)
         return self.other(depth, scope, t, need)
@@ -138,9 +154,11 @@ class Maker:
         return Map(op, (left, right), BOOL if ops.OPS[op].rule == "compare" else t)
 
     def of_bools(self, depth: int, scope: str, need: str) -> Expr:
-        match self.pick("leaf", "and", "or", "not", "compare", "reduce"):
+        match self.pick("leaf", "and", "or", "not", "compare", "reduce", "top"):
             case "leaf":
                 return self.leaf(scope, BOOL, need)
+            case "top":
+                return scans.top(self, depth, scope, need) if scope else self.leaf(scope, BOOL, need)
             case "not":
                 return Map("not", (self.expr(depth - 1, scope, BOOL, need),), BOOL)
             case "compare":
@@ -279,6 +297,8 @@ def constant(e: Expr, decls: dict[str, TensorDecl]) -> tuple[Any, bool] | None:
     match e:
         case Literal():
             return e.dtype.np.type(e.value), e.fill
+        case Top():
+            return np.bool_(False), True  # a sparse mask
         case Stored():
             d = decls[e.access.tensor]
             return (np.bool_(d.format is None or d.format.is_dense), True)
