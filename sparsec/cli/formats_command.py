@@ -19,6 +19,10 @@ _WORDS = {
     "hash": "rows dense, a hash table of the columns of each",
     "rle": "rows dense, runs of equal values in each",
     "ell": "rows dense, room for w columns in each",
+    "dia": "the diagonals that hold something, whole",
+    "bsr": "blocks of b by c, each stored whole: block rows dense, block columns compressed",
+    "bsc": "the same by block columns",
+    "csb": "blocks of b by c, each a list of its entries",
 }
 
 

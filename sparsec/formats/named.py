@@ -14,7 +14,7 @@ from sparsec.formats.compressed import Compressed
 from sparsec.formats.delta import Delta8 as Delta8
 from sparsec.formats.dense import Dense
 from sparsec.formats.fixed import Fixed
-from sparsec.formats.format import DimVar, Format, LevelSpec
+from sparsec.formats.format import DimConst, DimExpr, DimOp, DimVar, Format, LevelSpec
 from sparsec.formats.hashed import Hashed
 from sparsec.formats.level import Level, Planned
 from sparsec.formats.runs import Runs
@@ -97,6 +97,61 @@ def ell(order: int, width: int) -> Format:
     return from_levels(f"ell[{width}]", (Dense(),) * (order - 1) + (Fixed(width),))
 
 
+def mapped(name: str, order: int, levels: Callable[[DimExpr, DimExpr], tuple[LevelSpec, ...]]) -> Format:
+    """A format of matrices, ``levels`` made for their two dimensions; leading (batch) levels are dense."""
+    dims = dim_names(order)
+    batch = tuple(LevelSpec(DimVar(d), Dense()) for d in dims[:-2])
+    return Format(dims, (*batch, *levels(DimVar(dims[-2]), DimVar(dims[-1]))), name)
+
+
+def _over(d: DimExpr, by: int) -> DimExpr:
+    return DimOp("/", (d, DimConst(by)))
+
+
+def _rest(d: DimExpr, by: int) -> DimExpr:
+    return DimOp("%", (d, DimConst(by)))
+
+
+def bsr(order: int, rows: int, columns: int) -> Format:
+    """Blocks of ``rows`` by ``columns``, each stored whole and by rows: block rows dense, block columns compressed."""
+
+    def levels(i: DimExpr, j: DimExpr) -> tuple[LevelSpec, ...]:
+        inner = LevelSpec(_rest(i, rows), Dense()), LevelSpec(_rest(j, columns), Dense())
+        return LevelSpec(_over(i, rows), Dense()), LevelSpec(_over(j, columns), Compressed()), *inner
+
+    return mapped(f"bsr[{rows}, {columns}]", order, levels)
+
+
+def bsc(order: int, rows: int, columns: int) -> Format:
+    """Blocks as in ``bsr``, by block columns."""
+
+    def levels(i: DimExpr, j: DimExpr) -> tuple[LevelSpec, ...]:
+        inner = LevelSpec(_rest(i, rows), Dense()), LevelSpec(_rest(j, columns), Dense())
+        return LevelSpec(_over(j, columns), Dense()), LevelSpec(_over(i, rows), Compressed()), *inner
+
+    return mapped(f"bsc[{rows}, {columns}]", order, levels)
+
+
+def csb(order: int, rows: int, columns: int) -> Format:
+    """Compressed sparse blocks: every block is there, with a list of the entries inside (Buluc et al., SPAA 2009)."""
+
+    def levels(i: DimExpr, j: DimExpr) -> tuple[LevelSpec, ...]:
+        blocks = LevelSpec(_over(i, rows), Dense()), LevelSpec(_over(j, columns), Dense())
+        rest = LevelSpec(_rest(j, columns), Singleton())
+        return *blocks, LevelSpec(_rest(i, rows), Compressed(is_unique=False)), rest
+
+    return mapped(f"csb[{rows}, {columns}]", order, levels)
+
+
+def dia(order: int) -> Format:
+    """Whole diagonals, those that hold something: ``j - i`` compressed, along it all rows."""
+
+    def levels(i: DimExpr, j: DimExpr) -> tuple[LevelSpec, ...]:
+        return LevelSpec(DimOp("-", (j, i)), Compressed()), LevelSpec(i, Dense())
+
+    return mapped("dia", order, levels)
+
+
 FORMATS: dict[str, tuple[int, Callable[[int], Format]]] = {
     "dense": (0, dense),
     "sparse": (0, sparse),
@@ -109,11 +164,15 @@ FORMATS: dict[str, tuple[int, Callable[[int], Format]]] = {
     "bitmap": (2, bitmap),
     "hash": (2, hashed),
     "rle": (1, rle),
+    "dia": (2, dia),
 }
 """Name -> (least order of the tensor, maker)."""
 
 PARAMETRIC: dict[str, tuple[int, tuple[str, ...], Callable[..., Format]]] = {
     "ell": (2, ("w",), ell),
+    "bsr": (2, ("b", "c"), bsr),
+    "bsc": (2, ("b", "c"), bsc),
+    "csb": (2, ("b", "c"), csb),
 }
 """Formats with numbers in brackets: name -> (least order, names of the numbers, maker)."""
 
@@ -121,14 +180,10 @@ NAMES = (*FORMATS, *PARAMETRIC)
 """The names of all formats that run."""
 
 PLANNED_FORMATS = (
-    "bsr",
-    "bsc",
-    "dia",
     "sell",
     "nm",
     "band",
     "sym",
-    "csb",
     "lowrank",
     "blockdiag",
     "perm",

@@ -67,7 +67,7 @@ def execute(low: Lowered, data: Data, runner: Runner = buffer_interp.run) -> dic
             values = stored.transpose([order.index(d) for d in range(t.ndim)])
             results[t.name] = (values, np.ones(shape, bool))
         else:
-            arrays, values = results_of(low.module, out, t.name, t.ndim)
+            arrays, values = results_of(low.module, out, t.name, len(t.format.levels))
             results[t.name] = unpack(t.format, arrays, values, shape, t.dtype.np.type(t.fill))
     return results
 

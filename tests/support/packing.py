@@ -37,10 +37,10 @@ PADDING = 77
 
 def pack(fmt: Format, dense: Array, pattern: Array) -> tuple[list[dict[str, Array]], Array]:
     """The arrays of each level by role, and the values."""
-    order = fmt.order
-    shape = [dense.shape[d] for d in order]
+    shape = fmt.level_shape(dense.shape)
+    points = level_points(fmt, dense.shape)
     arrays: list[dict[str, Any]] = [{} for _ in fmt.levels]
-    entries = sorted(tuple(int(c[d]) for d in order) for c in np.argwhere(pattern)) if fmt.ndim else [()]
+    entries = sorted(at for at, point in points.items() if pattern[point])
     nodes: list[Node] = [()]
     values: list[Any] = []
     for group in chains(fmt):
@@ -53,7 +53,7 @@ def pack(fmt: Format, dense: Array, pattern: Array) -> tuple[list[dict[str, Arra
         for tail in dict.fromkeys(e[: last + 1] for e in entries):
             below[tail[:first]].append(tail)
         if level.name == "runs":
-            arrays[first], values = _pack_runs([[] if n is None else below[n] for n in nodes], dense, order)
+            arrays[first], values = _pack_runs([[] if n is None else below[n] for n in nodes], dense, points)
             nodes = []
             continue
         fibres = [[] if node is None else below[node] for node in nodes]
@@ -63,12 +63,13 @@ def pack(fmt: Format, dense: Array, pattern: Array) -> tuple[list[dict[str, Arra
     for n, found in enumerate(arrays):
         types = fmt.levels[n].type.arrays()
         arrays[n] = {role: np.asarray(found[role]).astype(types[role].np) for role in types}
-    place = [0] * fmt.ndim
-    for node in nodes:
-        for d, c in zip(order, node or (), strict=node is not None):
-            place[d] = c
-        values.append(PADDING if node is None else dense[tuple(place)])
+    values += [dense[points[node]] if node in points else PADDING for node in nodes]
     return arrays, np.array(values, dense.dtype)
+
+
+def level_points(fmt: Format, shape: tuple[int, ...]) -> dict[Node, tuple[int, ...]]:
+    """Where each point of a tensor stands: the coordinates that the levels store, and its own."""
+    return {tuple(int(c.of(p, shape)) for c in fmt.coords): p for p in np.ndindex(*shape)}
 
 
 Fibres = list[list[tuple[int, ...]]]
@@ -139,17 +140,15 @@ def _delta(level: Any, fibres: Fibres, extent: int, depth: int) -> Packed:
 PACKERS = {"index=delta8": _delta, "compressed": _shuffled, "fixed": _fixed, "bitmap": _bitmap, "hashed": _hashed}
 
 
-def _pack_runs(fibres: Fibres, dense: Array, order: tuple[int, ...]) -> tuple[dict[str, Any], list[Any]]:
+def _pack_runs(fibres: Fibres, dense: Array, points: dict[Any, tuple[int, ...]]) -> tuple[dict[str, Any], list[Any]]:
     """Ends and values of the runs of the last level: everything up to the last entry of a fibre, gaps among them."""
     pos, crd, flags, values = [0], [], [], []
     for fibre in fibres:
         stored = {node[-1] for node in fibre}
         begin = len(values)
         for c in range(fibre[-1][-1] + 1 if fibre else 0):
-            place = [0] * len(order)
-            for d, x in zip(order, (*fibre[0][:-1], c), strict=True):
-                place[d] = x
-            value, there = dense[tuple(place)] if c in stored else PADDING, c in stored
+            there = c in stored
+            value = dense[points[*fibre[0][:-1], c]] if there else PADDING
             if len(values) > begin and flags[-1] == there and values[-1] == value:
                 crd[-1] = c + 1
             else:
@@ -164,11 +163,11 @@ def unpack(
     fmt: Format, arrays: list[dict[str, Array]], values: Array, shape: tuple[int, ...], fill: Any
 ) -> tuple[Array, Array]:
     """The dense array and the pattern of a sparse result; asserts that its arrays are canonical."""
-    order = fmt.order
+    extents, points = fmt.level_shape(shape), level_points(fmt, shape)
     nodes: list[Node] = [()]
     for group in chains(fmt):
         first = group[0]
-        n = shape[order[first]]
+        n = extents[first]
         level = fmt.levels[first].type
         if level.full:
             nodes = [None if node is None else (*node, c) for node in nodes for c in range(n)]
@@ -179,7 +178,7 @@ def unpack(
         found = UNPACKERS[level.encoding or level.name](level, arrays[first], nodes, n, f"level {first}")
         coords = [arrays[m]["crd"] for m in group[1:]]
         for m, crd in zip(group[1:], coords, strict=True):
-            extent = shape[order[m]]
+            extent = extents[m]
             size = sum(map(len, found))
             assert len(crd) == size, f"level {m}: {len(crd)} coordinates for {size} positions"
             assert all(0 <= c < extent for c in crd), f"level {m}: a coordinate outside 0 .. {extent - 1}: {crd}"
@@ -198,9 +197,8 @@ def unpack(
     assert len(values) == len(nodes), f"{len(values)} values for {len(nodes)} positions"
     dense, pattern = np.full(shape, fill, values.dtype), np.zeros(shape, bool)
     for node, value in zip(nodes, values, strict=True):
-        if node is not None:
-            at = tuple(node[order.index(d)] for d in range(fmt.ndim))
-            dense[at], pattern[at] = value, True
+        if node in points:
+            dense[points[node]], pattern[points[node]] = value, True
     return dense, pattern
 
 

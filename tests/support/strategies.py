@@ -43,6 +43,7 @@ from sparsec.ir.tensor import (
 )
 from tests.support import scans, tuples
 from tests.support.conditions import admits_infinity, condition
+from tests.support.maps import mapped_formats
 from tests.support.updates import updated
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -60,10 +61,12 @@ LEVELS = (
 
 @st.composite
 def formats(draw: st.DrawFn, order: int) -> Format:
-    """Any format of this order that issue 3 runs, widths included."""
+    """Any format of this order, widths included."""
     if order == 0:
         return dense(0)
-    kind = draw(st.sampled_from(["dense", "named", "named", "map", "map", "map", "hash", "runs"]))
+    kind = draw(
+        st.sampled_from(["dense", "named", "named", "levels", "levels", "levels", "hash", "runs", "map"])
+    )
     if kind == "dense":
         return dense(order)
     if kind == "named":
@@ -77,6 +80,8 @@ def formats(draw: st.DrawFn, order: int) -> Format:
         above = tuple(draw(st.sampled_from(LEVELS)) for _ in range(order - 1))
         turned = tuple(draw(st.permutations(range(order))))
         return from_levels(None, (*above, Runs()), turned).concrete(index, pos)
+    if kind == "map":
+        return draw(mapped_formats(order, LEVELS)).concrete(index, pos)
     tail = draw(st.integers(2, order)) if order >= 2 and draw(st.booleans()) else 0
     levels: list[Level] = [draw(st.sampled_from(LEVELS)) for _ in range(order - tail)]
     if tail:
