@@ -49,6 +49,8 @@ def greatest(d: Digit, extent: Extent) -> Expr:
 
 def level_expr(coord: Coord, dims: Sequence[Extent], indices: Sequence[Expr]) -> Expr:
     """What a level that stores ``coord`` holds for an access with these indices, as an expression of them."""
+    if coord.constant:
+        return number(0)
     total: Expr | None = None
     for sign, d in coord.terms:
         value = indices[d.dim]
@@ -148,6 +150,8 @@ def linear(e: Expr, bound: set[str], known: Relations) -> Linear:
     def digit(name: str, divisor: int) -> str | None:
         options = known.digits(name, divisor)
         usable = [o for o in options if o in bound] or [o for o in options if o in known.lets]
+        if not usable and name not in bound:
+            usable = list(options)  # neither is known: let what is the same look the same
         return min(usable) if usable else None
 
     def run(e: Expr) -> Linear:

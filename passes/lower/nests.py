@@ -339,17 +339,17 @@ class Lowerer:
         elif s.method == "append":
             append = AppendWriter(ctx, decl)
             self.writer = ctx.writers[s.tensor] = append
-            self.stmt(s.body, env)
+            self._write(append, s.body, env)
             append.close()
         elif s.method in ("count", "scatter"):
             count = CountWriter(ctx, decl) if s.method == "count" else ScatterWriter(ctx, decl)
             self.writer = ctx.writers[s.tensor] = count
             if count.needs_counts:
                 ctx.counting, ctx.asked = True, _asked(s.body)
-                self.stmt(s.body, env)
+                self._write(count, s.body, env)
                 ctx.counting, ctx.asked = False, asked
             count.start_filling()
-            self.stmt(s.body, env)
+            self._write(count, s.body, env)
             count.close()
         elif s.method == "fill":
             self.writer = ctx.writers[s.tensor] = FillWriter(ctx, decl)
@@ -359,6 +359,11 @@ class Lowerer:
         ctx.valued, ctx.asked = around
         self.writer = outer
         del ctx.writers[s.tensor]
+
+    def _write(self, w: SparseWriter, body: loops.Stmt, env: Env) -> None:
+        with ExitStack() as stack:
+            self._descend(w, stack)
+            self.stmt(body, env)
 
     def let(self, s: loops.Let, env: Env) -> None:
         """An index computed from others; the loop around may have seen to it that it lies inside."""
@@ -511,7 +516,20 @@ class Lowerer:
                     coord = self.ctx.coordinate(target, w.depth, env, early=True)
                     assert coord is not None
                     stack.enter_context(w.coordinate(coord))
+                    self._descend(w, stack)
             self.stmt(body, env)
+
+    def _descend(self, w: SparseWriter, stack: ExitStack) -> None:
+        """Take the writer down the levels that have one coordinate alone."""
+        while w.depth < len(w.levels) and w.coords[w.depth].constant:
+            w.enter("")
+            w.entered += 1
+            stack.callback(w.exit)
+            stack.callback(self._left, w)
+            stack.enter_context(w.coordinate(i64(0)))
+
+    def _left(self, w: SparseWriter) -> None:
+        w.entered -= 1
 
     def plain(self, f: Forall, env: Env, bounds: Bounds) -> None:
         """Every coordinate of the domain."""

@@ -337,6 +337,7 @@ def result_prefix(
     rows = all(k.full for k in kinds[:-1])
     prefix, levels = 0, 0
     for n, v in enumerate(order):
+        levels = _past_constants(query, levels)
         if levels == len(wanted):
             break
         any_order = takes_any_order(kinds[levels]) if levels == len(kinds) - 1 else rows
@@ -346,7 +347,16 @@ def result_prefix(
             prefix, levels = n + 1, levels + 1
         elif not _around(space, v, wanted[levels]):
             break
-    return tuple(order[:prefix]), levels
+    return tuple(order[:prefix]), _past_constants(query, levels)
+
+
+def _past_constants(query: Query, level: int) -> int:
+    """The first level of the result from this one on whose coordinate is not always the same."""
+    fmt = query.program.tensor(query.target.tensor).format
+    assert fmt is not None
+    while level < len(fmt.coords) and fmt.coords[level].constant:
+        level += 1
+    return level
 
 
 def _around(space: Space, outer: str, inner: str) -> bool:

@@ -634,7 +634,7 @@ class Planner:
         rest = order[len(prefix) :]
         decl = self.program.tensor(target.tensor)
         assert decl.format is not None
-        coords = decl.format.coords[matched:]
+        coords = [c for c in decl.format.coords[matched:] if not c.constant]
         if not coords and not any(v in free for v in rest):
             leaf = self.fold_tail(target, "=", rest, body, monoid)
             return self.foralls(prefix, leaf), ""

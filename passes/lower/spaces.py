@@ -20,7 +20,7 @@ from sparsec.formats.coords import Coord, Digit
 from sparsec.ir.loops import Chunk, Chunks, Domain, Forall, Full, Let, Span, Stmt
 from sparsec.ir.rewrite import walk
 from sparsec.ir.tensor import Access, Expr, Extent, Index, Program
-from sparsec.passes.lower.coordinates import combine, digit_domain, greatest, level_expr
+from sparsec.passes.lower.coordinates import combine, digit_domain, greatest
 from sparsec.passes.lower.guards import guarded, part
 
 Place = tuple[str, int]
@@ -58,6 +58,8 @@ class Space:
 
     def level_name(self, coord: Coord, access: Access) -> str:
         """The loop whose index is the coordinate of a level of ``access`` (but for a shift), or an empty name."""
+        if coord.constant:
+            return ""
         if coord.digit is not None:
             e = access.indices[coord.digit.dim]
             name = self.places.get((e.name, coord.digit.divisor), "") if isinstance(e, Index) else ""
@@ -105,13 +107,13 @@ class _Wishes:
     """What the accesses taken so far ask for."""
 
     divisors: dict[str, frozenset[int]]
-    sums: dict[Sum, Coord]
-    replaced: dict[Place, tuple[Sum, Access, Coord]]
+    sums: set[Sum]
+    replaced: dict[Place, Sum]
 
 
 def make_space(program: Program, accesses: Iterable[Access], extents: Mapping[str, Extent]) -> Space:
     """The loops for index variables with these extents that let the levels of ``accesses`` drive them."""
-    wishes = _Wishes({}, {}, {})
+    wishes = _Wishes({}, set(), {})
     misfits = set()
     for access in dict.fromkeys(accesses):
         fmt = program.tensor(access.tensor).format
@@ -127,6 +129,7 @@ def _take(wishes: _Wishes, coords: tuple[Coord, ...], access: Access) -> bool:
     if len(set(variables)) < len(access.indices):
         return True  # its coordinates are searched once they are known
     divisors: dict[str, frozenset[int]] = {}
+    coords = tuple(c for c in coords if not c.constant)
     for c in coords:
         for _, d in c.terms:
             name = _variable(access, d)
@@ -134,7 +137,7 @@ def _take(wishes: _Wishes, coords: tuple[Coord, ...], access: Access) -> bool:
     if not all(_is_chain(ds) for ds in divisors.values()):
         return False
     known = {(_variable(access, c.digit), c.digit.divisor) for c in coords if c.digit is not None}
-    new: dict[Place, tuple[Sum, Access, Coord]] = {}
+    new: dict[Place, Sum] = {}
     for c in coords:
         if c.digit is not None:
             continue
@@ -150,9 +153,9 @@ def _take(wishes: _Wishes, coords: tuple[Coord, ...], access: Access) -> bool:
         used = {(v, d) for k in wishes.sums for _, v, d in k}
         if unknown[0] in used or any((name, divisor) in taken for _, name, divisor in key):
             return False
-        new[unknown[0]] = key, access, c
+        new[unknown[0]] = key
     wishes.divisors.update(divisors)
-    wishes.sums.update({key: c for key, _, c in new.values()})
+    wishes.sums |= set(new.values())
     wishes.replaced.update(new)
     return True
 
@@ -199,13 +202,13 @@ def _build(program: Program, wishes: _Wishes, extents: Mapping[str, Extent], mis
     for key, name in names.items():
         # The parts as the level's own format has them, so that the least value is the same.
         domains[name] = Span(tuple(_whole(places_of, extents) for places_of in sorted((v, d) for _, v, d in key)))
-    computed = _computed(program, wishes, names, places, extents)
+    computed = _computed(wishes, names, places, extents)
     needs = {n: frozenset({n}) for n in domains} | {c.name: c.needs for c in computed}
     own: dict[str, frozenset[str]] = {}
     parts: dict[str, frozenset[str]] = {}
     for v in extents:
         mine = [(d, name) for (w, d), name in places.items() if w == v]
-        stand = {names[wishes.replaced[v, d][0]] if (v, d) in wishes.replaced else name for d, name in mine}
+        stand = {names[wishes.replaced[v, d]] if (v, d) in wishes.replaced else name for d, name in mine}
         own[v] = frozenset(stand)
         parts[v] = frozenset().union(*(needs[name] for _, name in mine))
     nesting = [(n, inner) for inner, outer_name in above.items() if inner in domains for n in sorted(needs[outer_name])]
@@ -224,7 +227,6 @@ def _sum_name(key: Sum) -> str:
 
 
 def _computed(
-    program: Program,
     wishes: _Wishes,
     names: Mapping[Sum, str],
     places: Mapping[Place, str],
@@ -232,22 +234,24 @@ def _computed(
 ) -> tuple[Computed, ...]:
     """The indices that sums replace, in an order in which each needs only those before it."""
     out: list[Computed] = []
-    for place, (key, access, coord) in wishes.replaced.items():
-        dims = program.tensor(access.tensor).dims
-        sign = next(s for s, v, d in key if (v, d) == place)
-        # The level holds  sum = sign * place + rest;  rest is what the level holds without the place.
-        rest = Coord(tuple((s, d) for s, d in coord.terms if (_variable(access, d), d.divisor) != place))
-        others = level_expr(rest, dims, access.indices)
-        total: Expr = Index(names[key])
-        if sign > 0:
-            value = combine("sub", total, others)
-        else:
-            last = greatest(Digit(0, place[1]), extents[place[0]])
-            value = combine("sub", combine("add", others, last), total)
+    for place, key in wishes.replaced.items():
+        # The level holds the sum of the places, where a negative one counts as what it lacks of its greatest value.
+        value: Expr = Index(names[key])
+        negative = False
         needs: set[str] = {names[key]}
-        for _, v, d in key:
-            if (v, d) != place:
-                needs.add(places[v, d])
+        for sign, v, d in sorted(key):
+            last = greatest(Digit(0, d), extents[v])
+            if (v, d) == place:
+                negative = sign < 0
+                continue
+            needs.add(places[v, d])
+            value = (
+                combine("add", combine("sub", value, last), Index(places[v, d]))
+                if sign < 0
+                else combine("sub", value, Index(places[v, d]))
+            )
+        if negative:
+            value = combine("sub", greatest(Digit(0, place[1]), extents[place[0]]), value)
         out.append(Computed(places[place], value, _whole(place, extents), frozenset(needs)))
     return tuple(out)
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sparsec.errors import FormatError
+from sparsec.errors import FormatError, UnsupportedError
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +50,11 @@ class Coord:
     def digit(self) -> Digit | None:
         """The only digit, if there is one and it is added."""
         return self.terms[0][1] if len(self.terms) == 1 and self.terms[0][0] == 1 else None
+
+    @property
+    def constant(self) -> bool:
+        """Is it always 0: the place within blocks of 1?"""
+        return self.digit is not None and self.digit.modulus == 1
 
     @property
     def dims(self) -> set[int]:
@@ -116,7 +121,7 @@ def check_invertible(coords: Sequence[Coord], dims: Sequence[str], label: str) -
             known |= {d for _, d in c.terms}
             sums.remove(c)
     for n, name in enumerate(dims):
-        chain = sorted((d for d in known if d.dim == n), key=lambda d: -d.divisor)
+        chain = sorted((d for d in known if d.dim == n), key=lambda d: (-d.divisor, d.modulus is not None))
         expected: int | None = None
         for d in chain:
             reach = None if d.modulus is None else d.divisor * d.modulus
@@ -132,4 +137,28 @@ def check_invertible(coords: Sequence[Coord], dims: Sequence[str], label: str) -
             )
 
 
-__all__ = ["Coord", "Digit", "check_invertible", "divided", "plain", "remainder"]
+def check_runnable(coords: Sequence[Coord], dims: Sequence[str], label: str) -> None:
+    """Raise ``UnsupportedError`` for a map whose levels no nest of loops follows yet."""
+    seen: dict[int, int] = {}  # the divisor of the innermost part so far, by dimension
+    sums: dict[Digit, int] = {}
+    for c in coords:
+        for _, d in c.terms:
+            if c.digit is None:
+                sums[d] = sums.get(d, 0) + 1
+                if d.modulus is not None:
+                    what = f"a sum with an inner part of '{dims[d.dim]}'"
+                    raise UnsupportedError(f"format '{label}': {what} cannot run yet")
+            if c.digit is not None and d.divisor > seen.get(d.dim, d.divisor):
+                raise UnsupportedError(
+                    f"format '{label}': a level with an inner part of '{dims[d.dim]}' above one with an outer part "
+                    "cannot run yet",
+                    hint="store outer parts first: (i, j) -> (i/4: ..., j: ..., i%4: ...)",
+                )
+            if c.digit is not None:
+                seen[d.dim] = d.divisor
+    stored = {c.digit for c in coords}
+    if any(n > 1 and d not in stored for d, n in sums.items()):
+        raise UnsupportedError(f"format '{label}': sums of sums cannot run yet")
+
+
+__all__ = ["Coord", "Digit", "check_invertible", "check_runnable", "divided", "plain", "remainder"]

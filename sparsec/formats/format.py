@@ -210,7 +210,7 @@ class Format:
                 raise UnsupportedError(
                     f"format '{self.label}': level '{spec}', which is neither ordered nor unique, cannot run yet"
                 )
-        _ = self.coords
+        coords.check_runnable(self.coords, self.dims, self.label)
 
 
 def _names(e: DimExpr) -> set[str]:

@@ -13,11 +13,15 @@ from sparsec.ir.tensor import Dim, Expr, Index, Literal, Map, TensorDecl
 
 @dataclass(frozen=True, slots=True)
 class Binding:
-    """What binds an index: its domain, how many loops stand around it, whether its iterations run in parallel."""
+    """What binds an index: its domain, how many loops stand around it, whether its iterations run in parallel.
+
+    ``computed``: it is no loop's, but computed from loops'.
+    """
 
     domain: Domain
     depth: int
     parallel: bool = False
+    computed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

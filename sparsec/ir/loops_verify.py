@@ -152,7 +152,10 @@ def _visit(s: Stmt, scope: Scope) -> None:
             here = scope.at(f"let {index}")
             _check(s, here)
             _expression(value, here)
-            _visit(body, dataclasses.replace(here, bound={**scope.bound, index: Binding(domain, scope.depth)}))
+            _visit(
+                body,
+                dataclasses.replace(here, bound={**scope.bound, index: Binding(domain, scope.depth, computed=True)}),
+            )
         case Check(value, _, tensor):
             here = scope.at(f"check {tensor}")
             _check(s, here)
@@ -387,11 +390,15 @@ def level_order(e: Access, scope: Scope) -> Messages:
     if any(a.tensor == e.tensor and a.method in ("scatter", "fill") for a in scope.assembling):
         return
     above: list[Index] = []
+    parts: set[Expr] = set()  # of which a level above stores a part
     for coord, spec in zip(decl.format.coords, decl.format.levels, strict=True):
         i = e.indices[coord.digit.dim] if coord.digit is not None and coord.digit.whole else None
+        if i is None or i in parts:
+            parts |= {e.indices[d] for d in coord.dims}
+            continue
         if not isinstance(i, Index) or i.name not in scope.bound:
             continue
-        if any(outer.name == i.name for outer in above):
+        if scope.bound[i.name].computed or any(outer.name == i.name for outer in above):
             continue  # known already: the level is searched
         for outer in above:
             if not spec.type.full and scope.bound[outer.name].depth > scope.bound[i.name].depth:
@@ -430,7 +437,7 @@ def assembly(s: Assemble, scope: Scope) -> Messages:
         for spec in levels:
             if not isinstance(spec.type, CanAppend | CanInsert):
                 yield f"'{s.tensor}' cannot be assembled by {s.method}: level '{spec}' cannot append"
-        if not any(isinstance(spec.type, CanAppend) for spec in levels):
+        if t.format is not None and t.format.is_dense:
             yield f"'{s.tensor}' is dense: assemble it by insert, not by {s.method}"
     if s.method in ("count", "scatter") and not repeatable(s.body):
         yield f"'{s.tensor}' cannot be assembled by {s.method}: a condition computes with floats, and runs twice"

@@ -24,7 +24,7 @@ def digits(draw: st.DrawFn, d: DimExpr) -> list[DimExpr]:
     """What levels store a dimension: whole, in blocks, or in blocks of blocks."""
     match draw(st.sampled_from(["whole", "blocks", "blocks", "nested"])):
         case "blocks":
-            b = draw(st.sampled_from([2, 3, 1]))
+            b = draw(st.sampled_from([2, 3, 2, 3, 1]))
             return [over(d, b), rest(d, b)]
         case "nested":
             b, c = draw(st.sampled_from([(2, 2), (3, 2), (2, 3)]))
@@ -42,11 +42,10 @@ def mapped_formats(draw: st.DrawFn, order: int, levels: Sequence[Level]) -> Form
         kept, replaced = draw(st.permutations(range(order)))[:2]
         a, b = parts[kept][0], parts[replaced][0]
         parts[replaced][0] = draw(st.sampled_from([DimOp("-", (b, a)), DimOp("-", (a, b)), DimOp("+", (a, b))]))
-    coords = [c for part in parts for c in part]
-    if draw(st.integers(0, 3)) == 0:
-        coords = draw(st.permutations(coords))
-    else:  # outer digits first, as people do
-        coords = [part[n] for n in range(3) for part in draw(st.permutations(parts)) if n < len(part)]
+    # In any order, but outer digits before inner ones.
+    turns = draw(st.permutations([n for n, part in enumerate(parts) for _ in part]))
+    left = [iter(part) for part in parts]
+    coords = [next(left[n]) for n in turns]
     return Format(names, tuple(LevelSpec(c, draw(st.sampled_from(levels))) for c in coords)).check()
 
 
