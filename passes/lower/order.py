@@ -128,6 +128,8 @@ def choose_order(query: Query) -> Choice:
             kept = [a for a in sparse if a not in converted]
             for space in query.spaces(kept):
                 for order in islice(_orders(query, space, kept), MAX_ORDERS):
+                    if any(_is_copy(query, space, order, a) for a in converted):
+                        continue
                     seen += 1
                     cost = estimate(query, space, order, converted)
                     if best is None or cost < best.cost:
@@ -136,6 +138,21 @@ def choose_order(query: Query) -> Choice:
             break
     assert best is not None
     return replace(best, candidates=seen)
+
+
+def copy_order(space: Space, order: Sequence[str], access: Access) -> tuple[int, ...]:
+    """The dimensions of what is accessed in the order in which the loops come to know them."""
+    rank = {v: n for n, v in enumerate(order)}
+    last = [max((rank[v] for v in space.depends(e)), default=-1) for e in access.indices]
+    return tuple(sorted(range(len(last)), key=last.__getitem__))
+
+
+def _is_copy(query: Query, space: Space, order: Sequence[str], access: Access) -> bool:
+    """Would a conversion of ``access`` give what there is?"""
+    fmt = query.program.tensor(access.tensor).format
+    assert fmt is not None
+    ordered = all(spec.type.ordered for spec in fmt.levels)
+    return fmt.is_plain and ordered and copy_order(space, order, access) == fmt.order
 
 
 def _orders(query: Query, space: Space, kept: Sequence[Access]) -> Iterator[tuple[str, ...]]:

@@ -74,6 +74,7 @@ from sparsec.passes.lower.order import (
     Choice,
     Query,
     choose_order,
+    copy_order,
     is_sparse,
     level_kinds,
     loose_loops,
@@ -481,9 +482,7 @@ class Planner:
         for access in choice.converted:
             t = self.program.tensor(access.tensor)
             assert t.format is not None
-            rank = {v: n for n, v in enumerate(choice.order)}
-            variables = [e.name for e in access.indices if isinstance(e, Index)]
-            order = tuple(sorted(range(t.ndim), key=lambda d: max(rank[v] for v in choice.space.parts[variables[d]])))
+            order = copy_order(choice.space, choice.order, access)
             key = (t.name, order)
             if key not in done:
                 fmt = reordered(t.format, order, widest(self.program))
