@@ -107,8 +107,8 @@ def _complete(a: Access, t: TensorDecl) -> set[str]:
 def _lacking(a: Access, t: TensorDecl) -> set[str]:
     """The index variables along which an operand lacks coordinates."""
     assert t.format is not None
-    levels = zip(t.format.levels, t.format.order, strict=True)
-    places = [a.indices[d] for spec, d in levels if not spec.type.full]
+    levels = zip(t.format.levels, t.format.coords, strict=True)
+    places = [a.indices[d] for spec, c in levels if not spec.type.full for d in c.dims]
     return {i.name for i in places if isinstance(i, Index)}
 
 

@@ -75,7 +75,7 @@ def _near(t: Tensor, s: Selection) -> tuple[list[np.ndarray], np.ndarray]:
     """
     storage = t.storage
     types = [type(spec.type) for spec in storage.format.levels]
-    if types != [Dense, Compressed]:
+    if types != [Dense, Compressed] or not storage.format.is_plain:
         return places(t)
     outer, inner = storage.format.order
     pick, extent = s.picks[outer], t.shape[outer]

@@ -87,7 +87,7 @@ def rebuilt(
         one = values[:1] if len(values) else np.full(1, Storage(dense(0), (), dtype, fill, (), values).fill_value)
         return Tensor(Storage(dense(0), (), dtype, fill, (), np.ascontiguousarray(one, dtype.np)))
     target = format_like(shape, len(values), like) if format is None else format
-    order = target.order
+    order = target.dim_order
     listed, _ = canonical(coords, values, shape, order, dtype, fill)
     return Tensor(listed).convert(target)
 
