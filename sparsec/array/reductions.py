@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from sparsec.array.operands import axes_of, dense_result, dtype_of, is_sparse, sparse_operand
-from sparsec.array.places import mapped, pattern, refilled, usual
+from sparsec.array.places import mapped, pattern, refilled, usual, writable
 from sparsec.array.pointwise import apply, select
 from sparsec.array.statements import access, letters, run, target
 from sparsec.errors import ShapeError, TypeError_
@@ -117,7 +117,7 @@ def _folded(how: Reduction, t: Tensor, axes: tuple[int, ...], out: np.dtype) -> 
 
 def counted(t: Tensor, axes: tuple[int, ...]) -> Any:
     """How many entries are stored in each fibre along ``axes``, i64."""
-    if len(axes) == t.ndim:
+    if len(axes) == t.ndim and writable(t.storage.format):  # elsewhere an entry may stand for several places
         return np.int64(t.nnz)
     if not axes:
         return pattern(t, I64)

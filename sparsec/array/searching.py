@@ -125,7 +125,9 @@ def nonzero(x: Any) -> tuple[Any, ...]:
         return tuple(dense_result(c, isinstance(x, Tensor)) for c in np.asarray(t).nonzero())
     if t.fill_value != 0:
         return tuple(t.numpy().nonzero())  # as long as the tensor is large, whatever is stored
-    coords, values = places(t.prune())
+    coords, values = places(t)
+    kept = t._plain(values) != 0
+    coords = [c[kept] for c in coords]
     order = np.lexsort(coords[::-1])
     return tuple(c[order] for c in coords)
 
