@@ -337,7 +337,7 @@ class Lowerer:
             for stmt in ([] if insert.complete else insert.initialise(ctx)) + body:
                 self.b.emit(stmt)
         elif s.method == "append":
-            append = AppendWriter(ctx, decl)
+            append = AppendWriter(ctx, decl, self._entries(s.body))
             self.writer = ctx.writers[s.tensor] = append
             self._write(append, s.body, env)
             append.close()
@@ -352,8 +352,8 @@ class Lowerer:
             self._write(count, s.body, env)
             count.close()
         elif s.method == "fill":
-            self.writer = ctx.writers[s.tensor] = FillWriter(ctx, decl)
-            self.stmt(s.body, env)
+            self.writer = ctx.writers[s.tensor] = fill = FillWriter(ctx, decl)
+            self._write(fill, s.body, env)
         else:
             raise ScheduleError(f"'{s.tensor}' cannot be assembled by '{s.method}'", hint=", ".join(loops.METHODS))
         ctx.valued, ctx.asked = around
@@ -364,6 +364,31 @@ class Lowerer:
         with ExitStack() as stack:
             self._descend(w, stack)
             self.stmt(body, env)
+
+    def _entries(self, body: loops.Stmt) -> Expr | None:
+        """A number that the entries cannot pass: the positions of the one sparse tensor that decides where they are.
+
+        It is known where plain loops run over the coordinates of that tensor and nothing else.
+        """
+        names: list[str] = []
+        while isinstance(body, Forall):
+            names.append(body.index)
+            body = body.body
+        reads = self.sparse_reads(body) if isinstance(body, Accumulate) and body.op == "=" else []
+        if len(reads) != 1 or any(a.tensor in self.ctx.works for a in self.reads(body)):
+            return None
+        (access,) = reads
+        if sorted(names) != sorted(e.name if isinstance(e, Index) else "" for e in access.indices):
+            return None
+        if prune(substitute(body, {access: self.ctx.absent(access)}), self.start) is not None:
+            return None
+        storage = self.ctx.storages[access.tensor]
+        if any(isinstance(level, CanSpan) for level in storage.levels):
+            return None  # a position stands for many coordinates
+        size: Expr = i64(1)
+        for level, view in zip(storage.levels, storage.views, strict=True):
+            size = self.b.let("most", level.size(self.b, view, size))
+        return size
 
     def let(self, s: loops.Let, env: Env) -> None:
         """An index computed from others; the loop around may have seen to it that it lies inside."""

@@ -22,7 +22,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from sparsec.ir import ops
-from sparsec.ir.rewrite import map_children, walk
+from sparsec.ir.rewrite import children, map_children
 from sparsec.ir.tensor import (
     Access,
     Assign,
@@ -200,9 +200,8 @@ def reduced(s: Assign) -> Assign:
     """An update with the indices that only its right side has reduced by its own operator."""
     if s.op == "=":
         return s
-    free = {e.name for e in s.target.indices if isinstance(e, Index)}
-    bound = {v for n in walk(s.value) if isinstance(n, Reduce) for v in n.indices}
-    rest = tuple(i.name for i in s.indices if i.name not in free and i.name not in bound)
+    only_right = _free(s.value) - {e.name for e in s.target.indices if isinstance(e, Index)}
+    rest = tuple(i.name for i in s.indices if i.name in only_right)
     where, value = s.where, s.value
     if rest:
         value = Reduce(s.op, rest, value, value.dtype)
@@ -211,6 +210,14 @@ def reduced(s: Assign) -> Assign:
         # Reducing nothing by the update's own operator does nothing.
         value, where = moved, None if moved is not value and value.monoid == s.op else left
     return replace(s, value=value, where=where)
+
+
+def _free(e: Expr) -> set[str]:
+    """The index variables that ``e`` uses and no reduction in it binds."""
+    if isinstance(e, Index):
+        return {e.name}
+    out = set().union(*(_free(c) for c in children(e)))
+    return out - set(e.indices) if isinstance(e, Reduce) else out
 
 
 def _without(e: Expr, name: str, value: Expr) -> Expr:

@@ -158,10 +158,13 @@ class AppendWriter(SparseWriter):
 
     ``sizes`` are the positions that each level has so far, ``made`` its entries: less than those where it has gaps.
     Beneath a position the places of spread levels are there at once, up to and with the parents of the next level.
+    Where at most ``most`` entries can come, there is room for them from the start, and none is asked for by entry.
     """
 
-    def __init__(self, ctx: Context, decl: TensorDecl) -> None:
+    def __init__(self, ctx: Context, decl: TensorDecl, most: Expr | None = None) -> None:
         super().__init__(ctx, decl)
+        last = self.levels[-1]
+        self.roomy = most is not None and last.compact and not last.spread and not isinstance(last, CanSpan)
         self.sizes: list[Expr] = []
         self.made: list[Expr] = []
         self.values = self.b.alloc(f"{decl.name}_vals", decl.dtype, i64(0), origin=(decl.name, -1, "vals"))
@@ -195,6 +198,17 @@ class AppendWriter(SparseWriter):
             parents = None
         if parents is not None:
             self._fill_values(i64(0), parents)
+        if self.roomy and most is not None:
+            for n in self._last_group():
+                self.appender(n).reserve(self.b, self.views[n], most)
+            self._reserve_values(most)
+
+    def _last_group(self) -> range:
+        """The last level, with the levels above that pass their position on to it."""
+        start = len(self.levels) - 1
+        while self.levels[start].branchless:
+            start -= 1
+        return range(start, len(self.levels))
 
     def _run(self, start: int) -> tuple[tuple[Expr, int], ...]:
         """What hangs on a position above level ``start``: a number of parents for each level with arrays that is there.
@@ -343,15 +357,15 @@ class AppendWriter(SparseWriter):
         size = self.sizes[last]
         self._check_room(last, size)
         needed = self.b.let("needed", add(size, 1))
-        start = last
-        while self.levels[start].branchless:
-            start -= 1
-        for n in range(start, last + 1):
-            self.appender(n).reserve(self.b, self.views[n], needed)
+        group = self._last_group()
+        for n in group:
+            if not self.roomy:
+                self.appender(n).reserve(self.b, self.views[n], needed)
             self.appender(n).put(self.b, self.views[n], size, self.path[n])
-        self._reserve_values(needed)
+        if not self.roomy:
+            self._reserve_values(needed)
         self.b.store(self.values, size, v)
-        self._take(start, needed)
+        self._take(group[0], needed)
 
     def _stretch(self, value: Expr, stop: Expr, covers: bool) -> None:
         """``value`` up to coordinate ``stop``: in the run that is under way if it is like that, else in a new one.

@@ -90,8 +90,29 @@ program f {
 """,
 )
 
+A_CONDITION_WITH_A_REDUCTION = (
+    """\
+program f {
+  in A: f64[m] dense fill(0.0)
+  in M: bool[n] dense fill(false)
+  out r: f64[m] dense fill(0.0)
+  r[i] add= A[i] where reduce.or[j](M[j]):bool for i < m, j < n
+}
+""",
+    """\
+program f {
+  in A: f64[m] dense fill(0.0)
+  in M: bool[n] dense fill(false)
+  out r: f64[m] dense fill(0.0)
+  r[i] = select(reduce.or[j](M[j]):bool, A[i], fill(0.0):f64) for i < m, j < n
+}
+""",
+)
 
-@pytest.mark.parametrize("before, after", [FRESH, SPARSE_PASSED, DENSE_IN_PLACE, CONDITIONS])
+
+@pytest.mark.parametrize(
+    "before, after", [FRESH, SPARSE_PASSED, DENSE_IN_PLACE, CONDITIONS, A_CONDITION_WITH_A_REDUCTION]
+)
 def test_unfolded(before: str, after: str) -> None:
     program = parse_program(before)
     verify(program)
