@@ -107,6 +107,10 @@ class Tensor(Operators):
 
         return decode(self.storage)
 
+    def decoded(self) -> Tensor:
+        """The same tensor with plain values; itself if they are not encoded."""
+        return self if self.storage.codes is None else Tensor(self._decoded())
+
     def _plain(self, values: np.ndarray) -> np.ndarray:
         return from_storage(values, BF16) if self.storage.dtype is BF16 else values
 

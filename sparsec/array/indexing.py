@@ -25,6 +25,7 @@ def take_index(t: Any, key: Any) -> Any:
 
     A part of a dense tensor is a view where NumPy makes one.
     """
+    t = t.decoded() if isinstance(t, Tensor) else t
     if not is_sparse(t):
         return dense_result(_dense_index(t, key), isinstance(t, Tensor))
     if is_sparse(key) and key.dtype == bool:
@@ -161,6 +162,8 @@ def put_index(t: Tensor, key: Any, value: Any) -> None:
     weak = given.ndim == 0 and np.dtype(type(given.item())).kind <= t.dtype.kind
     if not (weak or given.dtype == bool or np.can_cast(given.dtype, t.dtype, "same_kind")):
         raise TypeError_(f"{given.dtype} does not fit into a tensor of {t.dtype}", hint="cast it with .astype")
+    if t.storage.codes is not None:
+        raise UnsupportedError("assigning into encoded values cannot run yet", hint="decode them first: A.decoded()")
     if t.storage.dtype.name == "bf16":
         raise UnsupportedError("assigning into a bf16 tensor cannot run yet")
     if not is_sparse(t):

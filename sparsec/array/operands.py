@@ -20,8 +20,8 @@ def is_sparse(x: object) -> bool:
     return isinstance(x, Tensor) and not x.storage.format.is_dense
 
 
-def operand(x: Any, name: str = "the operand") -> Operand:
-    """``x`` as one of the three kinds; dense tensors and torch's are views.
+def operand(x: Any, name: str = "the operand", decode: bool = True) -> Operand:
+    """``x`` as one of the three kinds; dense tensors and torch's are views.  Encoded values are decoded if asked.
 
     Raises ``TypeError_`` for what is none, ``ShapeError`` for ragged lists.
     """
@@ -31,7 +31,7 @@ def operand(x: Any, name: str = "the operand") -> Operand:
     if storage is not None:
         tensor = x if isinstance(x, Tensor) else Tensor(storage)
         if is_sparse(tensor):
-            return tensor
+            return tensor.decoded() if decode else tensor
         x = tensor.numpy()
     array, dtype = dense_source(x, name)
     if dtype.np != array.dtype or dtype.name == "bf16":
@@ -41,8 +41,8 @@ def operand(x: Any, name: str = "the operand") -> Operand:
     return array if array.ndim else array[()]
 
 
-def operands(given: Sequence[Any]) -> tuple[Operand, ...]:
-    return tuple(operand(x) for x in given)
+def operands(given: Sequence[Any], decode: bool = True) -> tuple[Operand, ...]:
+    return tuple(operand(x, decode=decode) for x in given)
 
 
 def closed(given: Sequence[Any]) -> bool:
@@ -74,7 +74,7 @@ def dtype_of(x: Operand) -> Any:
 def sparse_operand(x: Any) -> Any:
     """A ``Tensor``, sparse or dense, or a NumPy array (of order 0 for numbers): what functions of one array take."""
     if isinstance(x, Tensor):
-        return x
+        return x.decoded()
     found = operand(x)
     return found if isinstance(found, Tensor) else np.asarray(found)
 

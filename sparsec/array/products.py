@@ -36,7 +36,7 @@ def matmul(a: Any, b: Any) -> Any:
     key = _look(a, b)
     if key is not None and (known := remembered(key)) is not None:
         return known(a, b)
-    x, y = operands((a, b))
+    x, y = operands((a, b), decode=False)  # a kernel decodes where it multiplies
     if not shape_of(x) or not shape_of(y):
         raise ShapeError("'@' is for vectors and matrices, not for numbers", hint="write A * x")
     if not is_sparse(x) and not is_sparse(y):

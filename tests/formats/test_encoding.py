@@ -145,6 +145,27 @@ def test_nothing_to_encode(shape: tuple[int, int]) -> None:
     assert sp.evaluate("y[i] = A[i, j] * x[j]", A=q, x=np.ones(shape[1], np.float32)).tolist() == [0.0] * shape[0]
 
 
+def test_operators_see_the_decoded_values() -> None:
+    for fmt in ("csr", "dense"):
+        q = encoded(fmt)
+        d, x = q.numpy(), RNG.normal(size=19).astype(np.float32)
+        np.testing.assert_allclose(q @ x, d @ x, atol=1e-5)
+        for got, want in (
+            (q @ sp.tensor(A).T, d @ A.toarray().T), (2 * q, 2 * d), (q + q, d + d), (-q, -d), (abs(q), abs(d)),
+            (np.sin(q), np.sin(d)), (q.T, d.T),
+            (q[1:4], d[1:4]), (q[3], d[3]), (q.sum(axis=0), d.sum(axis=0)), (q == q, d == d),
+            (q.reshape(-1), d.reshape(-1)),
+            (q.max(axis=1), d.max(axis=1)), (q.real, d), (q.copy(), d),
+        ):  # fmt: skip
+            made = got.numpy() if isinstance(got, sp.Tensor) else got
+            if isinstance(got, sp.Tensor):
+                got.validate()
+            np.testing.assert_allclose(made, want, atol=1e-5)
+        assert q[2, 3] == d[2, 3]
+        with pytest.raises(sp.UnsupportedError, match="assigning into encoded values"):
+            q[0, 0] = 1
+
+
 def test_arrays_that_lie_are_found() -> None:
     s = encoded().storage
     assert s.codes is not None
