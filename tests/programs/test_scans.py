@@ -179,3 +179,16 @@ def test_a_scan_with_a_monoid_of_its_own() -> None:
         kernel f(A: f64[n, n] csr) -> y: f64[n, n] { y[i, j] = scan.last[j, exclusive](A[i, j]) }
     """
     agree(text, {"A": operands(5, 5, 7)["A"]}, {"n": 5})
+
+
+@pytest.mark.parametrize("fmt", [
+    "hash", "bitmap", "ell[8]", "rle", "(i, j) -> (i: dense, j: compressed[index=delta8])",
+    "(i, j) -> (j: dense, i: compressed[unordered])",
+])  # fmt: skip
+def test_levels_that_cannot_be_walked_backwards_or_in_order(fmt: str) -> None:
+    a = operands(8, 8, 4)["A"] + 8 * np.eye(8)
+    t, b = sp.tensor(a, format=fmt), np.arange(8.0)
+    back = sp.evaluate("y[i, j] = A[i, j] * scan[j, reverse](A[i, j])", A=t)
+    assert np.array_equal(np.asarray(getattr(back, "numpy", lambda: back)()), a * a[:, ::-1].cumsum(1)[:, ::-1])
+    x = sp.evaluate("scan i reverse { x[i] = (b[i] - sum[j](A[i, j] * x[j] where j > i)) / A[i, i] }", A=t, b=b)
+    np.testing.assert_allclose(x, np.linalg.solve(np.triu(a), b), rtol=1e-10)
