@@ -18,6 +18,7 @@ from sparsec.conversion import with_widths
 from sparsec.driver import Call, Compiled, Stopped, compiled
 from sparsec.errors import BackendError, FormatError, TypeError_, UnsupportedError, nearest
 from sparsec.formats.format import Format
+from sparsec.formats.level import CanSpan
 from sparsec.ir.dtypes import BF16
 from sparsec.ir.tensor import Program, TensorDecl
 from sparsec.ir.tensor_values import from_storage, held, to_storage
@@ -433,6 +434,12 @@ class Kernel:
                 f"{self.name} has no sparse result, and so no pattern to make or to keep",
                 hint="declare one with a format, csr say; a dense result is reused by out=",
             )
+        for t in resolved.results:
+            if t.format is not None and any(isinstance(s.type, CanSpan) for s in t.format.levels):
+                raise UnsupportedError(
+                    f"the pattern of '{t.name}' ({t.format.label}) hangs on its values: runs of equal ones",
+                    hint="call the kernel, or declare a format that stores entries",
+                )
         return self._call(operands, out, sizes, half)
 
 

@@ -138,6 +138,9 @@ def test_what_cannot_be_asked_for() -> None:
     dense = sp.compile("kernel f(x: f64[n]) -> y: f64[n] { y[i] = 2 * x[i] }")
     with pytest.raises(sp.FormatError, match="no sparse result"):
         dense.assemble(np.ones(3))
+    runs = sp.compile("kernel f(A: f64[m, n] csr) -> R: f64[m, n] rle { R[i, j] = 2 * A[i, j] }")
+    with pytest.raises(sp.UnsupportedError, match="hangs on its values"):
+        runs.assemble(A)
     with pytest.raises(sp.UnsupportedError, match="is a loop nest"):
         sp.compile(k.ir("loops").replace("values R", "out R").replace("by fill", "by count")).assemble(A, B)
 
