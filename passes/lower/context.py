@@ -28,6 +28,7 @@ from sparsec.ir.buffer import (
 from sparsec.ir.build import Builder, add, both, cast, load, lt, mul, op, sub
 from sparsec.ir.dtypes import I64, DType
 from sparsec.ir.loops import Chunk, Chunks, Domain, Full, Kernel, Span
+from sparsec.ir.rewrite import walk
 from sparsec.ir.tensor import RESULTS, Access, Dim, Extent, Index, Literal, Map, Stored, TensorDecl
 from sparsec.ir.tensor import Expr as TExpr
 from sparsec.passes.lower.coordinates import Linear, Relations, digit_domain, is_indirect, level_expr, linear
@@ -320,12 +321,30 @@ class Context:
         ``early``: also where an index that is computed further inside, and may lie outside there, could be computed.
         """
         form = self.level_linear(access, n, env if early else replace(env, relations=env.relations.without_lets()))
-        return self.value(form, env) if form.needs() <= env.indices.keys() else None
+        if not self.is_known(form, env):
+            return None
+        # The difference of i + 1 and i is known at once; whether they lie inside is not.
+        storage = self.storages.get(access.tensor)
+        places = [access.indices[d] for d in storage.coords[n].dims] if storage is not None and not early else []
+        if any(isinstance(v, Index) and v.name not in env.indices for e in places for v in walk(e)):
+            return None
+        return self.value(form, env)
 
     def walked(self, access: Access, n: int, env: Env, index: str) -> Linear | None:
         """What stands beside ``index`` in the coordinate of level ``n``, if that is ``index`` plus what is known."""
         rest = self.level_linear(access, n, env, index).without(index)
-        return rest if rest is not None and rest.needs() <= env.indices.keys() else None
+        return rest if rest is not None and self.is_known(rest, env) else None
+
+    def is_known(self, form: Linear, env: Env) -> bool:
+        """Can it be computed here: are its indices bound, and the sparse tensors that it reads resolved?"""
+        if not form.needs() <= env.indices.keys():
+            return False
+        for a in (n for atom in form.terms for n in walk(atom) if isinstance(n, Access)):
+            storage = self.storages.get(a.tensor)
+            done = env.cursors[a].done if a in env.cursors else 0
+            if storage is not None and not storage.is_dense and done < len(storage.levels):
+                return False
+        return True
 
     def value(self, form: Linear, env: Env) -> Expr:
         """A linear form as an expression."""

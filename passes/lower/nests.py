@@ -117,9 +117,11 @@ class Lowerer:
         """Every access the statement reads, once each, in order."""
         seen: dict[Access, None] = {}
         for node in walk(s):
-            if isinstance(node, Accumulate | Guard):
-                for n in walk(node.value if isinstance(node, Accumulate) else node.condition):
+            if isinstance(node, Accumulate | Guard | loops.Let | loops.Check):
+                for n in walk(node.condition if isinstance(node, Guard) else node.value):
                     if isinstance(n, Access):
+                        for e in n.indices:  # what an index reads comes before what it indexes
+                            seen.update((inner, None) for inner in walk(e) if isinstance(inner, Access))
                         seen.setdefault(n)
         return list(seen)
 

@@ -124,7 +124,7 @@ def choose_order(query: Query) -> Choice:
     seen = 0
     sparse = query.sparse
     for k in range(len(sparse) + 1 if query.may_convert else 1):
-        for converted in combinations(sparse, k):
+        for converted in combinations([a for a in sparse if _is_plain(a)], k):
             kept = [a for a in sparse if a not in converted]
             for space in query.spaces(kept):
                 for order in islice(_orders(query, space, kept), MAX_ORDERS):
@@ -138,6 +138,11 @@ def choose_order(query: Query) -> Choice:
             break
     assert best is not None
     return replace(best, candidates=seen)
+
+
+def _is_plain(access: Access) -> bool:
+    """Is every index a variable?  Others are looked up, in whatever order the tensor is stored."""
+    return all(isinstance(e, Index) for e in access.indices)
 
 
 def copy_order(space: Space, order: Sequence[str], access: Access) -> tuple[int, ...]:

@@ -56,6 +56,7 @@ from sparsec.ir.tensor import (
 )
 from sparsec.ir.tensor_values import scalar
 from sparsec.passes.formats import choose_formats
+from sparsec.passes.lower.checks import checks
 from sparsec.passes.lower.coordinates import digit_domain, level_expr
 from sparsec.passes.lower.expand import expand
 from sparsec.passes.lower.guards import (
@@ -106,6 +107,7 @@ def plan(program: Program) -> Kernel:
     check_supported(program)
     program = unfold_updates(with_locals(expand(program)))
     planner = Planner(program)
+    ahead: list[loops.Stmt] = []
     nests: list[loops.Stmt] = []
     for s in program.body:
         if isinstance(s, ScanLoop):
@@ -113,7 +115,10 @@ def plan(program: Program) -> Kernel:
             continue
         written = write_out(program, s, planner.exists(s.target.tensor))
         first, written = plan_selections(planner, planner.renamed(written))
+        for check, early in checks(planner.program, written):
+            (ahead if early else nests).append(check)
         nests += first + planner.statement(written, s.where is not None)
+    nests = list(dict.fromkeys(ahead)) + nests
     body = nests[0] if len(nests) == 1 else Sequence(tuple(nests))
     monoids = tuple(planner.monoids.values())
     return Kernel(program.name, planner.program.tensors, body, tuple(planner.notes), monoids)

@@ -12,14 +12,12 @@ from sparsec.ir.tensor import (
     Expr,
     Index,
     Program,
-    Reduce,
     ScanLoop,
     Softmax,
     Stmt,
-    Stored,
     TensorDecl,
-    Top,
 )
+from sparsec.passes.lower.coordinates import is_indirect
 
 
 def check_supported(program: Program) -> None:
@@ -60,6 +58,8 @@ def _scan_block(s: ScanLoop, program: Program) -> None:
         for n in walk(a):
             if isinstance(n, Softmax):
                 _no("'softmax' in a 'scan' block", n)
+            if isinstance(n, Access) and any(is_indirect(e) for e in n.indices):
+                _no(f"an index of '{n.tensor}' read from data in a 'scan' block", n)
         _statement(a)
 
 
@@ -69,16 +69,6 @@ def _statement(s: Assign) -> None:
         _no("a left side with an index that is not a plain variable", s.target)
     if len(set(names)) < len(names):
         _no("a left side that repeats an index", s.target)
-    for n in walk(s):
-        if isinstance(n, Access | Reduce | Softmax | Top | Stored):
-            _expression(n)
-
-
-def _expression(n: Expr) -> None:
-    match n:
-        case Access():
-            if any(not isinstance(e, Index) for e in n.indices):
-                _no(f"an index of '{n.tensor}' that is not a plain variable", n)
 
 
 __all__ = ["check_supported"]

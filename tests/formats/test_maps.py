@@ -1,0 +1,91 @@
+"""Dimension maps: blocks, nested blocks, diagonals, in conversions and programs, padding unseen."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import sparsec as sp
+from sparsec.formats.coords import Coord, Digit
+from sparsec.frontends.dsl import parse_format
+
+MAPS = {
+    "bsr": "bsr[2, 3]",
+    "bsc": "bsc[2, 3]",
+    "ones": "bsr[1, 1]",
+    "csb": "csb[4, 4]",
+    "dia": "dia",
+    "by column": "(i, j) -> (j-i: compressed, j: dense)",
+    "antidiagonals": "(i, j) -> (i+j: compressed, i: compressed)",
+    "beside the diagonal": "(i, j) -> (i: dense, j-i: compressed)",
+    "tiles": "(i, j) -> (i/4: dense, j/4: dense, i%4: dense, j%4: dense)",
+    "nested": "(i, j) -> (i/4: dense, j/4: compressed, i%4/2: dense, j/2%2: compressed, i%2: dense, j%2: dense)",
+    "block diagonals": "(i, j) -> (j/2-i/2: compressed, i/2: dense, i%2: dense, j%2: dense)",
+    "lists in blocks": "(i, j) -> (i/4: dense, j/4: compressed, i%4: compressed[nonunique], j%4: singleton)",
+}
+
+
+def whole(rng: np.random.Generator, m: int, n: int) -> np.ndarray:
+    return rng.integers(1, 9, (m, n)) * (rng.random((m, n)) < 0.4) * 1.0
+
+
+def dense(result: object) -> np.ndarray:
+    return result.numpy() if isinstance(result, sp.Tensor) else np.asarray(result)
+
+
+@pytest.mark.parametrize("name", MAPS)
+@pytest.mark.parametrize("shape", [(5, 7), (1, 1), (0, 3)])
+def test_programs(name: str, shape: tuple[int, int]) -> None:
+    rng, (m, n) = np.random.default_rng(sum(shape)), shape
+    d, e, x = whole(rng, m, n), whole(rng, m, n), rng.integers(1, 9, n) * 1.0
+    a, b = sp.tensor(d, format=MAPS[name]), sp.tensor(e, format="csr")
+    a.validate()
+    assert dense(a).tolist() == d.tolist()
+    for other in ("csr", "csc", "coo"):
+        assert dense(a.convert(other)).tolist() == d.tolist()
+        assert dense(sp.tensor(d, format=other).convert(MAPS[name])).tolist() == d.tolist()
+    assert sp.evaluate("y[i] = A[i, j] * x[j]", A=a, x=x).tolist() == (d @ x).tolist()
+    assert sp.evaluate("y[j] = A[i, j] * x[i]", A=a, x=np.ones(m)).tolist() == d.sum(0).tolist()
+    same = b.convert(MAPS[name])
+    for text, want in (("A[i, j] + B[i, j]", d + e), ("A[i, j] * B[i, j]", d * e)):
+        assert dense(sp.evaluate(f"C[i, j] = {text}", A=a, B=b)).tolist() == want.tolist()
+        assert dense(sp.evaluate(f"C[i, j]: {MAPS[name]} = {text}", A=a, B=same)).tolist() == want.tolist()
+    assert dense(sp.evaluate("C[i, k] = A[i, j] * B[k, j]", A=a, B=same)).tolist() == (d @ e.T).tolist()
+
+
+def test_blocks_that_cannot_go_together_are_converted() -> None:
+    rng = np.random.default_rng(3)
+    d, e = whole(rng, 7, 8), whole(rng, 7, 8)
+    a, b = sp.tensor(d, format="bsr[2, 2]"), sp.tensor(e, format="bsr[3, 3]")
+    assert dense(sp.evaluate("C[i, j] = A[i, j] + B[i, j]", A=a, B=b)).tolist() == (d + e).tolist()
+
+
+def test_coordinates_in_normal_form() -> None:
+    fmt = parse_format("(i, j) -> (j-i/4: compressed, i/4: dense, i%4: dense)", 2)
+    assert fmt is not None
+    assert fmt.coords == (
+        Coord(((1, Digit(1)), (-1, Digit(0, 4)))),
+        Coord(((1, Digit(0, 4)),)),
+        Coord(((1, Digit(0, 1, 4)),)),
+    )
+    assert fmt.level_shape((10, 7)) == (9, 3, 4)
+    assert [c.of((9, 0), (10, 7)) for c in fmt.coords] == [0, 2, 1]
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("(i, j) -> (i/4: dense, j: compressed)", "lacks"),
+        ("(i, j) -> (i/4: dense, i%3: dense, j: compressed)", "do not make up"),
+        ("(i, j) -> (i+j: compressed)", "the rest of it"),
+        ("(i, j) -> (i: dense, i: dense, j: dense)", "two levels"),
+        ("(i, j) -> (i%4: dense, i/4: dense, j: dense)", "cannot run yet"),
+        ("(i, j) -> (i/0: dense, i%0: dense, j: dense)", "must be positive"),
+        ("bsr[0, 2]", "1 .. 2"),
+        ("bsr[2]", "is written bsr[b, c]"),
+    ],
+)
+def test_maps_that_make_no_format(text: str, says: str) -> None:
+    with pytest.raises(sp.SparsecError) as caught:
+        sp.tensor(np.eye(4), format=text)
+    assert says in str(caught.value)

@@ -1,0 +1,75 @@
+"""Affine indices and indices read from data, in every kind of format, against NumPy."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import sparsec as sp
+
+VECTORS = ["dense", "csf", "hash1", "rle"]
+MATRICES = ["dense", "csr", "csc", "coo", "dcsr", "bsr[2, 3]", "csb[3, 2]", "dia", "bitmap", "ell[8]", "hash", "rle"]
+MAPS = {
+    "hash1": "(i) -> (i: hashed)",
+    "nested": "(i, j) -> (i/4: dense, j/4: compressed, i%4/2: dense, j/2%2: compressed, i%2: dense, j%2: dense)",
+    "block diagonals": "(i, j) -> (j/2-i/2: compressed, i/2: dense, i%2: dense, j%2: dense)",
+}
+
+
+def vector(fmt: str, n: int = 11) -> tuple[sp.Tensor, np.ndarray]:
+    rng = np.random.default_rng(n)
+    x = rng.integers(-4, 5, n) * (rng.random(n) < 0.6) * 1.0
+    return sp.tensor(x, format=MAPS.get(fmt, fmt)), x
+
+
+def matrix(fmt: str, m: int = 6, n: int = 7) -> tuple[sp.Tensor, np.ndarray]:
+    rng = np.random.default_rng(m * n)
+    a = rng.integers(-4, 5, (m, n)) * (rng.random((m, n)) < 0.4) * 1.0
+    return sp.tensor(a, format=MAPS.get(fmt, fmt)), a
+
+
+def plain(result: object) -> np.ndarray:
+    return result.numpy() if isinstance(result, sp.Tensor) else np.asarray(result)
+
+
+@pytest.mark.parametrize("fmt", VECTORS)
+def test_windows_and_strides(fmt: str) -> None:
+    x, dense = vector(fmt)
+    w, padded = np.array([1.0, 2.0, 3.0]), np.concatenate([[0.0], dense, [0.0]])
+    y = sp.evaluate("y[i] = z[i] + sum[r](x[i + r - 1] * w[r])", x=x, w=w, z=np.zeros(11))
+    assert plain(y).tolist() == [float(padded[i : i + 3] @ w) for i in range(11)]
+    y = sp.evaluate("y[i] = z[i] + x[2*i + 1]", x=x, z=np.zeros(8))
+    assert plain(y).tolist() == np.concatenate([dense, np.zeros(7)])[1:17:2].tolist()
+    y = sp.evaluate("y[i] = z[i] + x[10 - i]", x=x, z=np.zeros(11))
+    assert plain(y).tolist() == dense[::-1].tolist()
+
+
+@pytest.mark.parametrize("fmt", VECTORS)
+def test_reads_at_places_from_data(fmt: str) -> None:
+    x, dense = vector(fmt)
+    at = np.array([3, 1, 1, 10, 0])
+    assert plain(sp.evaluate("y[i] = x[at[i]]", x=x, at=at)).tolist() == dense[at].tolist()
+    few = sp.tensor(np.array([0, 2, 0, 5]), format="csf")
+    assert plain(sp.evaluate("y[i] = x[at[i]]", x=x, at=few)).tolist() == dense[[0, 2, 0, 5]].tolist()
+    for wrong in ([3, -1], [11, 0]):
+        with pytest.raises(sp.SparsecError, match="outside"):
+            sp.evaluate("y[i] = x[at[i]]", x=x, at=np.array(wrong))
+
+
+@pytest.mark.parametrize("fmt", [*MATRICES, *(m for m in MAPS if m != "hash1")])
+def test_matrices(fmt: str) -> None:
+    a, dense = matrix(fmt)
+    kernel, padded = np.arange(9.0).reshape(3, 3), np.pad(dense, 1)
+    got = sp.evaluate("C[i, j] = Z[i, j] + sum[r, s](A[i + r - 1, j + s - 1] * K[r, s])", A=a, K=kernel, Z=0 * dense)
+    want = [[float((padded[i : i + 3, j : j + 3] * kernel).sum()) for j in range(7)] for i in range(6)]
+    assert plain(got).tolist() == want
+    rows = np.array([5, 0, 0, 3])
+    assert plain(sp.evaluate("C[i, j] = A[rows[i], j]", A=a, rows=rows)).tolist() == dense[rows].tolist()
+    assert plain(sp.evaluate("y[i] = A[i, i + 1] * v[i]", A=a, v=np.ones(6))).tolist() == np.diagonal(dense, 1).tolist()
+
+
+def test_nothing_outside_is_touched_in_empty_tensors() -> None:
+    y = sp.evaluate("y[i] = z[i] + x[i + 1]", x=sp.tensor(np.zeros(0), format="csf"), z=np.ones(3))
+    assert plain(y).tolist() == [1.0, 1.0, 1.0]
+    y = sp.evaluate("y[i] = z[i] + x[i - 1]", x=np.zeros(0), z=np.ones(3))
+    assert plain(y).tolist() == [1.0, 1.0, 1.0]
