@@ -146,7 +146,7 @@ class Compiled:
         block = (ctypes.c_int64 * len(numbers))(*numbers)
         status = self.runner.run(block, threads)
         if status:
-            raise Stopped(status, self.checked.describe(fault) if fault.any() else None)
+            raise Stopped(status, self.checked.describe(fault.tolist()) if fault.any() else None)
         return self.published(block, call)
 
     def published(self, block: ctypes.Array[ctypes.c_int64], call: Call) -> dict[str, Storage]:
@@ -202,7 +202,7 @@ class Compiled:
             made = self.runner.run(self.final_module, args)
         except BackendError:
             if fault.any():
-                raise Stopped(ABORT_CODES["bounds"], self.checked.describe(fault)) from None
+                raise Stopped(ABORT_CODES["bounds"], self.checked.describe(fault.tolist())) from None
             raise
         types = [slot.dtype.np for slot in self.slots if slot.kind == "result" and slot.dtype is not None]
         return self._assembled([made[name].view(t) for name, t in zip(results, types, strict=True)], call)

@@ -51,7 +51,7 @@ def start(t: TensorDecl, given: Any) -> Any:
     """
     assert t.format is not None
     if t.format.is_dense:
-        array = as_array(given)
+        array: Any = as_array(given)
         shape, fits = array.shape, array.dtype in (t.dtype.np, held(t.dtype))
         if fits and t.dtype is BF16:
             bits = array if array.dtype == t.dtype.np else to_storage(round_to(array, BF16), BF16)

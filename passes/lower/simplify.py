@@ -176,10 +176,10 @@ def prune(stmt: Stmt, start: Start, tuples: Tuples = ()) -> Stmt | None:
         case Check():
             return stmt
         case Forall() | ForallStored() | Assemble() | Let():
-            body = prune(stmt.body, start, tuples)
-            if body is None:
+            kept_body = prune(stmt.body, start, tuples)
+            if kept_body is None:
                 return None
-            return stmt if body is stmt.body else replace(stmt, body=body)
+            return stmt if kept_body is stmt.body else replace(stmt, body=kept_body)
         case Tile(_, body):
             return None if prune(body, start, tuples) is None else stmt
     raise TypeError(type(stmt).__name__)

@@ -206,9 +206,10 @@ def reduced(s: Assign) -> Assign:
     if rest:
         value = Reduce(s.op, rest, value, value.dtype)
     if where is not None and isinstance(value, Reduce):
+        monoid = value.monoid
         moved, left = restricted(value, where)
         # Reducing nothing by the update's own operator does nothing.
-        value, where = moved, None if moved is not value and value.monoid == s.op else left
+        value, where = moved, None if moved is not value and monoid == s.op else left
     return replace(s, value=value, where=where)
 
 

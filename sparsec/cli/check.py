@@ -73,10 +73,10 @@ def check(
     expected, bounds = evaluate(program, arrays, dims, stored)
     verdicts = []
     for name, array in expected.items():
-        t = bounds[name].dtype
-        got = dense(results[name], held(t))[0]
-        bad = np.argwhere(bounds[name].differs(array, to_storage(got, t)))
-        verdicts.append(_verdict(name, from_storage(array, t), got, bad))
+        dtype = bounds[name].dtype
+        got = dense(results[name], held(dtype))[0]
+        bad = np.argwhere(bounds[name].differs(array, to_storage(got, dtype)))
+        verdicts.append(_verdict(name, from_storage(array, dtype), got, bad))
     return verdicts
 
 
