@@ -440,7 +440,18 @@ class Kernel:
                     f"the pattern of '{t.name}' ({t.format.label}) hangs on its values: runs of equal ones",
                     hint="call the kernel, or declare a format that stores entries",
                 )
+            if t.format is not None and _nests_parts(t.format):
+                raise UnsupportedError(
+                    f"patterns of '{t.name}' ({t.format.label}) apart from values cannot run yet: its map has several "
+                    "levels that leave out coordinates",
+                    hint="call the kernel, or declare a format like bsr, whose blocks are whole",
+                )
         return self._call(operands, out, sizes, half)
+
+
+def _nests_parts(fmt: Format) -> bool:
+    """Does a format with a dimension map have more than one level that searches or counts coordinates?"""
+    return not fmt.is_plain and sum(not (s.type.full or s.type.branchless) for s in fmt.levels) > 1
 
 
 _NOTHING = np.empty(1)

@@ -37,8 +37,8 @@ def halves(program: Program, sets: list[Data]) -> None:
     sparse = [t.name for t in program.results if t.format is not None and not t.format.is_dense]
     if "runs" in str([t.format for t in program.results]):
         return  # where a run ends hangs on the values
-    if not all(t.format is not None and t.format.is_plain for t in program.tensors):
-        return  # dimension maps are not drawn here yet
+    if not all(t.format is not None and t.format.is_plain for t in program.results):
+        return  # some of these are refused
     if not sparse or any(t.dtype is I32 or t.role == "inout" for t in program.results):
         return
     try:
