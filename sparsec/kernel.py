@@ -440,6 +440,12 @@ class Kernel:
                     f"the pattern of '{t.name}' ({t.format.label}) hangs on its values: runs of equal ones",
                     hint="call the kernel, or declare a format that stores entries",
                 )
+            if t.format is not None and any(s.type.sequential for s in t.format.levels):
+                raise UnsupportedError(
+                    f"values on a pattern of '{t.name}' ({t.format.label}), whose coordinates are read in turn, cannot "
+                    "run yet",
+                    hint="call the kernel, or declare another index type",
+                )
             if t.format is not None and _nests_parts(t.format):
                 raise UnsupportedError(
                     f"patterns of '{t.name}' ({t.format.label}) apart from values cannot run yet: its map has several "

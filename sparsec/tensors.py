@@ -154,6 +154,8 @@ class Tensor(Operators):
             return self
         stored = self._decoded()
         held = from_storage(stored.values, stored.dtype)
+        if to.is_integer and not np.isfinite(self.fill_value):
+            as_fill(self.fill_value, to)  # says that it does not fit
         values, fill = cast_value(held, to), cast_value(self.fill_value, to)
         return Tensor(
             dataclasses.replace(stored, dtype=to, fill=as_fill(fill, to), values=to_storage(values, to))

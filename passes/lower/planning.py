@@ -528,7 +528,9 @@ class Planner:
             keeps = op != "=" or any(isinstance(n, Access) and n.tensor == target.tensor for n in walk(value))
             method = "update" if exists and keeps else "insert"
             stmt = self.into_dense(target, op, order, free, summed, body, monoid, extents)
-            parallel = bool(order) and order[0] in free - summed
+            # What loops over diagonals write is apart, but not by an index that says so.
+            diagonal = any(order[0] in c.needs for c in space.computed) if order else False
+            parallel = bool(order) and order[0] in free - summed and not diagonal
             return Assemble(target.tensor, method, _mark_parallel(stmt) if parallel else stmt)
         query = self.query(target, value, extents, free_first=False)
         loose = loose_loops(query, space, order, ()).walked

@@ -139,25 +139,30 @@ def check_invertible(coords: Sequence[Coord], dims: Sequence[str], label: str) -
 
 def check_runnable(coords: Sequence[Coord], dims: Sequence[str], label: str) -> None:
     """Raise ``UnsupportedError`` for a map whose levels no nest of loops follows yet."""
-    seen: dict[int, int] = {}  # the divisor of the innermost part so far, by dimension
-    sums: dict[Digit, int] = {}
+    known: set[tuple[int, int]] = set()  # dimension and divisor: the parts that the levels so far determine
+    sums: list[Coord] = []
+    used: list[Digit] = []
     for c in coords:
-        for _, d in c.terms:
-            if c.digit is None:
-                sums[d] = sums.get(d, 0) + 1
-                if d.modulus is not None:
-                    what = f"a sum with an inner part of '{dims[d.dim]}'"
-                    raise UnsupportedError(f"format '{label}': {what} cannot run yet")
-            if c.digit is not None and d.divisor > seen.get(d.dim, d.divisor):
+        if c.digit is None:
+            sums.append(c)
+            used += [d for _, d in c.terms]
+            if inner := [dims[d.dim] for _, d in c.terms if d.modulus is not None]:
+                raise UnsupportedError(f"format '{label}': a sum with an inner part of '{inner[0]}' cannot run yet")
+        else:
+            d = c.digit
+            if d.modulus is not None and not c.constant and (d.dim, d.divisor * d.modulus) not in known:
                 raise UnsupportedError(
-                    f"format '{label}': a level with an inner part of '{dims[d.dim]}' above one with an outer part "
+                    f"format '{label}': a level with an inner part of '{dims[d.dim]}' above what says the outer part "
                     "cannot run yet",
                     hint="store outer parts first: (i, j) -> (i/4: ..., j: ..., i%4: ...)",
                 )
-            if c.digit is not None:
-                seen[d.dim] = d.divisor
+            known.add((d.dim, d.divisor))
+        for s in sums * len(sums):
+            waits = [(d.dim, d.divisor) for _, d in s.terms if (d.dim, d.divisor) not in known]
+            if len(waits) == 1:
+                known.add(waits[0])
     stored = {c.digit for c in coords}
-    if any(n > 1 and d not in stored for d, n in sums.items()):
+    if any(used.count(d) > 1 and d not in stored for d in used):
         raise UnsupportedError(f"format '{label}': sums of sums cannot run yet")
 
 

@@ -136,7 +136,7 @@ def test_entries(call: Callable[[], Any], error: type[sp.SparsecError], text: st
 FORMATS: list[tuple[Callable[[], Any], type[sp.SparsecError], str]] = [
     (lambda: sp.tensor(DENSE, "cssr"), sp.FormatError, "unknown format 'cssr'\nhint: did you mean 'csr'?"),
     (lambda: sp.tensor(DENSE[0], "csr"), sp.FormatError, "format 'csr' is for tensors of order 2 and more"),
-    (lambda: sp.tensor(DENSE, "hash"), sp.UnsupportedError, "format 'hash' cannot run yet"),
+    (lambda: sp.tensor(DENSE, "sym"), sp.UnsupportedError, "format 'sym' cannot run yet"),
     (lambda: sp.tensor(DENSE, csr(3)), sp.FormatError, "format 'csr' is for tensors of order 3, this one has order 2"),
     (lambda: sp.tensor(DENSE, "csr").convert("nm"), sp.UnsupportedError, "format 'nm' cannot run yet"),
     (lambda: sp.tensor(DENSE, "csr").convert(None), sp.TypeError_, "a format is text such as 'csr', not None"),

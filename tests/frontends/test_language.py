@@ -84,7 +84,7 @@ def test_formats_and_schedule() -> None:
 
 NAMED = (
     "dense", "sparse", "coo", "csf", "csr", "csc", "dcsr", "dcsc", "bsr[2,4]", "bsc[2,4]", "dia", "ell[8]",
-    "sell[8,64]", "nm[2,4]", "bitmap", "hash", "rle", "band[1,2]", "sym", "csb[64]", "auto",
+    "sell[8,64]", "nm[2,4]", "bitmap", "hash", "rle", "band[1,2]", "sym", "csb[64, 64]", "auto",
 )  # fmt: skip
 
 

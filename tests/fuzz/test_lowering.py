@@ -69,13 +69,13 @@ def machine_code(program: Program, sets: list[Data]) -> None:
 
 
 def test_stages(report: list[str]) -> None:
-    campaign = Campaign(stages, examples=300, seed=20240)
+    campaign = Campaign(stages, examples=100, seed=20240)
     campaign.run()
     report.append(campaign.summary("stages"))
 
 
 def test_machine_code(report: list[str]) -> None:
-    campaign = Campaign(machine_code, examples=60, seed=20241)
+    campaign = Campaign(machine_code, examples=12, seed=20241)
     campaign.run()
     report.append(campaign.summary("machine code"))
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from hypothesis import reject
 from hypothesis import strategies as st
 
+from sparsec.errors import UnsupportedError
 from sparsec.formats.format import DimConst, DimExpr, DimOp, DimVar, Format, LevelSpec
 from sparsec.formats.level import Level
 from sparsec.formats.named import dim_names
@@ -46,7 +48,12 @@ def mapped_formats(draw: st.DrawFn, order: int, levels: Sequence[Level]) -> Form
     turns = draw(st.permutations([n for n, part in enumerate(parts) for _ in part]))
     left = [iter(part) for part in parts]
     coords = [next(left[n]) for n in turns]
-    return Format(names, tuple(LevelSpec(c, draw(st.sampled_from(levels))) for c in coords)).check()
+    made = Format(names, tuple(LevelSpec(c, draw(st.sampled_from(levels))) for c in coords)).check()
+    try:
+        made.require_runnable()
+    except UnsupportedError:
+        reject()
+    return made
 
 
 __all__ = ["mapped_formats"]

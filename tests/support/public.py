@@ -85,7 +85,7 @@ def result(t: TensorDecl, value: Any) -> Array:
     assert value.fill_value == t.fill
     coords, _ = value.coo()
     assert coords.shape == (t.ndim, len(set(map(tuple, coords.T.tolist())))), "a coordinate is stored twice"
-    in_order = [tuple(c) for c in coords[list(t.format.order)].T.tolist()]
+    in_order = [tuple(c.of(point, value.shape) for c in t.format.coords) for point in coords.T.tolist()]
     by_rows = [tuple(c) for c in coords.T.tolist()]
     assert in_order == sorted(in_order) or by_rows == sorted(by_rows), "the entries are not sorted"
     return np.asarray(value.numpy())
