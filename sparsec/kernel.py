@@ -18,7 +18,7 @@ from sparsec.conversion import with_widths
 from sparsec.driver import Call, Compiled, Stopped, compiled
 from sparsec.errors import BackendError, FormatError, TypeError_, UnsupportedError, nearest
 from sparsec.formats.format import Format
-from sparsec.formats.level import CanSpan
+from sparsec.formats.level import CanIterate, CanSpan
 from sparsec.ir.dtypes import BF16
 from sparsec.ir.tensor import Program, TensorDecl
 from sparsec.ir.tensor_values import from_storage, held, to_storage
@@ -440,7 +440,9 @@ class Kernel:
                     f"the pattern of '{t.name}' ({t.format.label}) hangs on its values: runs of equal ones",
                     hint="call the kernel, or declare a format that stores entries",
                 )
-            if t.format is not None and any(s.type.sequential for s in t.format.levels):
+            if t.format is not None and any(
+                isinstance(s.type, CanIterate) and s.type.sequential for s in t.format.levels
+            ):
                 raise UnsupportedError(
                     f"values on a pattern of '{t.name}' ({t.format.label}), whose coordinates are read in turn, cannot "
                     "run yet",
