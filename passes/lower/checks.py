@@ -11,8 +11,9 @@ from collections.abc import Iterator, Mapping
 
 from sparsec.ir import loops
 from sparsec.ir.rewrite import walk
-from sparsec.ir.tensor import Access, Assign, Expr, Extent, Index, Program
+from sparsec.ir.tensor import Access, Assign, Expr, Extent, Program
 from sparsec.passes.lower.coordinates import is_indirect
+from sparsec.passes.lower.variables import mentioned
 
 
 def indirect(s: Assign) -> Iterator[tuple[str, Expr, int]]:
@@ -34,7 +35,7 @@ def checks(program: Program, s: Assign) -> Iterator[tuple[loops.Stmt, bool]]:
     for tensor, e, d in indirect(s):
         nest: loops.Stmt = loops.Check(e, program.tensor(tensor).dims[d], tensor)
         reads = [n.tensor for n in walk(e) if isinstance(n, Access)]
-        for v in reversed(list(dict.fromkeys(n.name for n in walk(e) if isinstance(n, Index)))):
+        for v in reversed(mentioned(e)):
             nest = loops.Forall(v, loops.Full(extents[v]), nest)
         yield nest, all(program.tensor(t).role == "in" for t in reads)
 

@@ -18,6 +18,7 @@ from sparsec.ir import loops
 from sparsec.ir.dtypes import I64
 from sparsec.ir.rewrite import walk
 from sparsec.ir.tensor import Access, Dim, Expr, Extent, Index, Literal, Map
+from sparsec.passes.lower.variables import mentioned
 
 
 def number(value: int) -> Literal:
@@ -94,7 +95,7 @@ class Linear:
 
     def needs(self) -> set[str]:
         """The index variables that must be bound to compute it."""
-        return {n.name for a in self.terms for n in walk(a) if isinstance(n, Index)}
+        return set(mentioned(*self.terms))
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +200,7 @@ __all__ = [
     "Relations",
     "combine",
     "digit_domain",
+    "extent_expr",
     "greatest",
     "is_indirect",
     "level_expr",

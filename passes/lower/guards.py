@@ -24,9 +24,10 @@ from sparsec.ir import ops
 from sparsec.ir.dtypes import BOOL
 from sparsec.ir.loops import Guard, Stmt
 from sparsec.ir.rewrite import map_children, walk
-from sparsec.ir.tensor import Assign, Expr, Index, Literal, Map, Program, Reduce, Scan, Stored
+from sparsec.ir.tensor import Assign, Expr, Literal, Map, Program, Reduce, Scan, Stored
 from sparsec.ir.tensor_values import scalar
 from sparsec.passes.lower.simplify import same_value
+from sparsec.passes.lower.variables import mentioned
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +89,7 @@ def reduces(e: Expr) -> bool:
 
 def variables(e: Expr) -> set[str]:
     """The index variables in ``e``, bound ones too."""
-    return {n.name for n in walk(e) if isinstance(n, Index)}
+    return set(mentioned(e))
 
 
 def write_out(program: Program, s: Assign, exists: bool = False) -> Assign:

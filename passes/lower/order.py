@@ -28,7 +28,7 @@ from sparsec.passes.lower.coordinates import digit_domain
 from sparsec.passes.lower.scatter import can_scatter, takes_any_order
 from sparsec.passes.lower.simplify import absent_value, same_value
 from sparsec.passes.lower.spaces import Space, make_space
-from sparsec.passes.lower.variables import names_in
+from sparsec.passes.lower.variables import mentioned, names_in
 
 EXTENT = 10_000.0
 FIBRE = 16.0
@@ -82,8 +82,7 @@ class Query:
     @property
     def variables(self) -> tuple[str, ...]:
         """The index variables: those that the target uses, then the reduced ones."""
-        free = [n.name for e in self.target.indices for n in walk(e) if isinstance(n, Index)]
-        return tuple(dict.fromkeys([*self.outermost, *free, *self.reduced]))
+        return tuple(dict.fromkeys([*self.outermost, *mentioned(*self.target.indices), *self.reduced]))
 
     @property
     def in_order(self) -> set[str]:
@@ -96,6 +95,9 @@ class Query:
         alone = make_space(self.program, kept, extents)
         if not alone.misfits:
             yield alone
+            target = self.program.tensor(self.target.tensor).format
+            if target is not None and target.is_plain:
+                return  # it asks for nothing
             together = make_space(self.program, [*kept, self.target], extents)
             if together.domains != alone.domains and not together.misfits:
                 yield together

@@ -16,8 +16,9 @@ from sparsec.ir.build import add, lt, mul, op, sub
 from sparsec.ir.dtypes import I64
 from sparsec.ir.loops import Chunks, Forall
 from sparsec.ir.rewrite import walk
-from sparsec.ir.tensor import Access, Index
+from sparsec.ir.tensor import Access
 from sparsec.passes.lower.context import Context, Cursor
+from sparsec.passes.lower.variables import mentioned
 
 CHUNKS = 256
 """Chunks of a parallel loop, at most: enough for balance, few enough to hand out cheaply."""
@@ -100,7 +101,7 @@ def inner_trips(ctx: Context, f: Forall, accesses: Iterable[Access]) -> Expr:
         storage = ctx.storages[a.tensor]
         for level, e in zip(storage.levels, ctx.level_exprs(a), strict=True):
             if isinstance(level, CanIterate) and not level.full:
-                bound |= {n.name for n in walk(e) if isinstance(n, Index)}
+                bound.update(mentioned(e))
     trips: Expr = i64(1)
     for node in walk(f.body):
         if not isinstance(node, Forall) or node.index in bound:

@@ -38,7 +38,6 @@ from sparsec.ir.rewrite import map_children, walk
 from sparsec.ir.tensor import (
     Access,
     Assign,
-    Dim,
     Expr,
     Extent,
     Index,
@@ -57,7 +56,7 @@ from sparsec.ir.tensor import (
 from sparsec.ir.tensor_values import scalar
 from sparsec.passes.formats import choose_formats
 from sparsec.passes.lower.checks import checks
-from sparsec.passes.lower.coordinates import digit_domain, level_expr
+from sparsec.passes.lower.coordinates import combine, digit_domain, extent_expr, level_expr
 from sparsec.passes.lower.expand import expand
 from sparsec.passes.lower.guards import (
     Split,
@@ -90,7 +89,7 @@ from sparsec.passes.lower.simplify import absent_value, same_value, simplify_exp
 from sparsec.passes.lower.spaces import EMPTY, Nesting, make_space
 from sparsec.passes.lower.supported import check_supported
 from sparsec.passes.lower.updates import unfold_updates
-from sparsec.passes.lower.variables import names_in
+from sparsec.passes.lower.variables import mentioned, names_in
 
 MAX_CASES = 40.0
 """Bodies that one merge may emit before the planner splits the expression with a temporary."""
@@ -274,7 +273,7 @@ class Planner:
         if not may_see_itself(s, step):
             return nests + conversions, self.foralls(free, self.leaf(s.target, s.op, value))
         work = self.fresh_work()
-        names = [v for v in space_variables(s.target) if v != step]
+        names = [v for v in mentioned(*s.target.indices) if v != step]
         access = Access(work, tuple(Index(v) for v in names), s.target.dtype)
         producer = self.foralls(free, self.leaf(access, "=", value))
         consumer: loops.Stmt = Accumulate(s.target, s.op, access)
@@ -645,7 +644,7 @@ class Planner:
             leaf = self.fold_tail(target, "=", rest, body, monoid)
             return self.foralls(prefix, leaf), ""
         # The workspace has a dimension for each level that is left; the consumer's loops are those of the result alone.
-        space = make_space(self.program, [target], {v: extents[v] for v in space_variables(target)})
+        space = make_space(self.program, [target], {v: extents[v] for v in mentioned(*target.indices)})
         names = [space.level_name(c, target) for c in coords]
         keys = tuple(level_expr(c, decl.dims, target.indices) for c in coords)
         single = len(coords) == 1 and keys[0] == Index(names[0])
@@ -899,15 +898,8 @@ def _place(indices: tuple[str, ...], extents: dict[str, Extent]) -> Expr:
     """The number of a point among those of ``indices``, row-major."""
     place: Expr = Index(indices[0])
     for v in indices[1:]:
-        n = extents[v]
-        extent: Expr = Literal(n, I64) if isinstance(n, int) else Dim(n)
-        place = Map("add", (Map("mul", (place, extent), I64), Index(v)), I64)
+        place = combine("add", combine("mul", place, extent_expr(extents[v])), Index(v))
     return place
-
-
-def space_variables(target: Access) -> tuple[str, ...]:
-    """The index variables of a left side, in its order."""
-    return tuple(dict.fromkeys(n.name for e in target.indices for n in walk(e) if isinstance(n, Index)))
 
 
 def _level_domain(coord: Coord, dims: tuple[Extent, ...]) -> loops.Domain:

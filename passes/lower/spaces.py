@@ -18,10 +18,10 @@ from dataclasses import dataclass
 
 from sparsec.formats.coords import Coord, Digit
 from sparsec.ir.loops import Chunk, Chunks, Domain, Forall, Full, Let, Span, Stmt
-from sparsec.ir.rewrite import walk
 from sparsec.ir.tensor import Access, Expr, Extent, Index, Program
 from sparsec.passes.lower.coordinates import combine, digit_domain, greatest
 from sparsec.passes.lower.guards import guarded, part
+from sparsec.passes.lower.variables import mentioned
 
 Place = tuple[str, int]
 """An index variable and a divisor: the variable's coordinate without the digits below."""
@@ -83,8 +83,7 @@ class Space:
 
     def depends(self, *exprs: Expr) -> frozenset[str]:
         """The loops that the expressions depend on."""
-        names = {n.name for e in exprs for n in walk(e) if isinstance(n, Index)}
-        return frozenset().union(*(self.parts[v] for v in names))
+        return frozenset().union(*(self.parts[v] for v in mentioned(*exprs)))
 
     def loops_of(self, indices: Iterable[str]) -> frozenset[str]:
         """The loops that stand for these index variables."""

@@ -1,9 +1,14 @@
-"""The index variables of an expression."""
+"""The index variables of expressions."""
 
 from __future__ import annotations
 
-from sparsec.ir.rewrite import children
+from sparsec.ir.rewrite import children, walk
 from sparsec.ir.tensor import Expr, Index, Reduce, Scan, Softmax, Top
+
+
+def mentioned(*exprs: Expr) -> tuple[str, ...]:
+    """Every index variable that stands in the expressions, reduced ones too, once each, in order."""
+    return tuple(dict.fromkeys(n.name for e in exprs for n in walk(e) if isinstance(n, Index)))
 
 
 def names_in(e: Expr) -> set[str]:
@@ -22,4 +27,4 @@ def names_in(e: Expr) -> set[str]:
     return out - set(e.indices) if isinstance(e, Reduce) else out
 
 
-__all__ = ["names_in"]
+__all__ = ["mentioned", "names_in"]
