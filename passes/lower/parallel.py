@@ -96,7 +96,7 @@ def _entries_before(
 
 def inner_trips(ctx: Context, f: Forall, accesses: Iterable[Access]) -> Expr:
     """About how many steps one iteration of ``f`` takes: the extents of inner loops that no sparse access restricts."""
-    bound = set()
+    bound: set[str] = set()
     for a in accesses:
         storage = ctx.storages[a.tensor]
         for level, e in zip(storage.levels, ctx.level_exprs(a), strict=True):
