@@ -8,10 +8,10 @@ from dataclasses import replace
 
 from sparsec.errors import ScheduleError
 from sparsec.formats.level import CanIterate, CanLocate, CanSpan, Level
-from sparsec.ir import loops, ops
-from sparsec.ir.buffer import FALSE, TRUE, Block, Comment, Expr, Function, Module, Tile, Var, i64
+from sparsec.ir import loops
+from sparsec.ir.buffer import FALSE, TRUE, Block, Expr, Function, Module, Tile, Var, i64
 from sparsec.ir.build import add, both, lt, mul, op, sub
-from sparsec.ir.dtypes import BOOL, I64
+from sparsec.ir.dtypes import I64
 from sparsec.ir.loops import (
     Accumulate,
     Assemble,
@@ -24,31 +24,23 @@ from sparsec.ir.loops import (
     Workspace,
 )
 from sparsec.ir.rewrite import walk
-from sparsec.ir.tensor import Access, Index, Literal, Stored
-from sparsec.ir.tensor import Expr as TExpr
-from sparsec.ir.tensor_values import scalar
+from sparsec.ir.tensor import Access, Index, Literal
 from sparsec.passes.lower import parallel
+from sparsec.passes.lower.assembly import assemble
 from sparsec.passes.lower.bounds import Bounds, cut
 from sparsec.passes.lower.coiterate import (
     Cases,
-    Coiteration,
-    OnlyAbsent,
-    Subset,
-    Walker,
-    make_walker,
     probe,
 )
-from sparsec.passes.lower.context import Context, Cursor, Env, Work
+from sparsec.passes.lower.context import Context, Cursor, Env
 from sparsec.passes.lower.coordinates import Linear, merge, relations
-from sparsec.passes.lower.known import FillWriter
-from sparsec.passes.lower.scatter import ScatterWriter
-from sparsec.passes.lower.selection import SelectWork
+from sparsec.passes.lower.merging import coiterate
 from sparsec.passes.lower.simplify import prune, substitute
-from sparsec.passes.lower.sorting import ListWork
 from sparsec.passes.lower.stretches import MOST, over_stretches
 from sparsec.passes.lower.tuples import TupleWork
-from sparsec.passes.lower.workspaces import BitmapWork, StampWork, make_work
-from sparsec.passes.lower.writers import AppendWriter, CountWriter, InsertWriter, SparseWriter, UpdateWriter
+from sparsec.passes.lower.working import workspace
+from sparsec.passes.lower.workspaces import BitmapWork
+from sparsec.passes.lower.writers import InsertWriter, SparseWriter, UpdateWriter
 
 
 def emit(kernel: Kernel) -> Module:
@@ -97,13 +89,13 @@ class Lowerer:
                 for part in s.stmts:
                     self.stmt(part, env)
             case Workspace():
-                self.workspace(s, env)
+                workspace(self, s, env)
             case Accumulate():
                 self.accumulate(s, env)
             case Guard():
                 self.guard(s, env)
             case Assemble():
-                self.assemble(s, env)
+                assemble(self, s, env)
             case loops.Tile():
                 self.tile(s, env)
             case loops.Let():
@@ -167,7 +159,7 @@ class Lowerer:
                     if rest is not None:
                         self.stmt(rest, env)
                 if rest is None:
-                    self._mark_incomplete(s)
+                    self.mark_incomplete(s)
                 self.b.if_else(found, have, lack)
                 return s, env, True
         return s, env, False
@@ -193,7 +185,7 @@ class Lowerer:
             raise ScheduleError(f"'{name}' is written outside the statement that makes it")
         unstored = isinstance(s.value, Literal) and s.value.fill and s.op == "="
         if unstored and prune(s, self.start, self.ctx.kernel.monoids) is None:
-            self._mark_incomplete(s)
+            self.mark_incomplete(s)
         elif isinstance(target, TupleWork):
             target.fold(self.ctx, s, env)
         else:
@@ -201,196 +193,12 @@ class Lowerer:
 
     def guard(self, s: Guard, env: Env) -> None:
         condition = self.ctx.expr(s.condition, env)
-        self._mark_incomplete(s.body)
+        self.mark_incomplete(s.body)
         if condition == TRUE:
             self.stmt(s.body, env)
         elif condition != FALSE:
             with self.b.if_(condition):
                 self.stmt(s.body, env)
-
-    def workspace(self, s: Workspace, env: Env) -> None:
-        ctx = self.ctx
-        if s.kind == "list":
-            self._list_workspace(s, env)
-            return
-        if ctx.counting and s.kind == "bitmap" and s.name not in ctx.asked and self._only_counts(s, env):
-            self._counted_workspace(s, env)
-            return
-        work = self._work(s)
-        ctx.works[s.name] = work
-        self.starts[s.name] = s.init
-        self.stmt(s.producer, env)
-        if isinstance(work, TupleWork):
-            work.finish(ctx)
-        self.stmt(s.consumer, env)
-        del ctx.works[s.name], self.starts[s.name]
-
-    def _work(self, s: Workspace) -> Work:
-        m = self.ctx.kernel.monoid(s.monoid)
-        return make_work(self.ctx, s) if m is None else TupleWork(self.ctx, s, m)
-
-    def _counts(self, body: loops.Stmt | None, index: str, env: Env) -> bool:
-        """Whether all that ``body`` does at a coordinate of ``index`` is to count one entry of the result."""
-        w = self.writer
-        return (
-            self.ctx.counting
-            and isinstance(body, Accumulate)
-            and isinstance(w, CountWriter)
-            and body.target.tensor == w.decl.name
-            and w.follows(body.target, index, env)
-            and w.depth == w.last
-        )
-
-    def _only_counts(self, s: Workspace, env: Env) -> bool:
-        """Whether the consumer hands every coordinate that was written to the result, and does nothing else."""
-        f = s.consumer
-        if len(s.indices) != 1 or not isinstance(f, Forall) or not isinstance(f.body, Accumulate):
-            return False
-        value, read = f.body.value, Access(s.name, (Index(f.index),), s.dtype)
-        if value == Stored(read):
-            nothing: TExpr = Literal(False, BOOL)
-        elif value == read:
-            nothing = Literal(s.init, s.dtype)
-        else:
-            return False
-        return self._counts(f.body, f.index, env) and prune(replace(f.body, value=nothing), self.start) is None
-
-    def _counted_workspace(self, s: Workspace, env: Env) -> None:
-        ctx = self.ctx
-        work = StampWork(ctx, s)
-        ctx.works[s.name] = work
-        self.starts[s.name] = s.init
-        self.stmt(s.producer, env)
-        self._count_entries(s, work.count)
-        del ctx.works[s.name], self.starts[s.name]
-
-    def _count_entries(self, s: Workspace, count: Expr) -> None:
-        """Tell the writer how many entries the consumer would write."""
-        w = self.writer
-        assert isinstance(w, CountWriter) and isinstance(s.consumer, Forall)
-        if w.entered > w.depth:  # by a loop over chunks of the level
-            w.add(count)
-            return
-        w.enter(s.consumer.index)
-        w.add(count)
-        w.exit()
-
-    def _list_workspace(self, s: Workspace, env: Env) -> None:
-        ctx = self.ctx
-        if s.keep is None:
-            work: ListWork = ListWork(ctx, s, self._sorted_tail(s))
-            self.starts[s.name] = s.init
-        else:
-            work = SelectWork(ctx, s, counted=self._only_counts(s, env))
-            self.starts.pop(s.name, None)  # an entry counts whatever its value is
-        ctx.works[s.name] = work
-        self.stmt(s.producer, env)
-        del ctx.works[s.name]
-        if isinstance(work, SelectWork) and work.counted:
-            self._count_entries(s, work.count)
-            return
-        self.starts[s.name] = s.init
-        work.sort(ctx)
-        self.stmt(s.consumer, env)
-        del ctx.storages[s.name], self.starts[s.name]
-
-    def _sorted_tail(self, s: Workspace) -> int:
-        """How many last dimensions of a list its producer visits in order already.
-
-        That holds for the dimensions that are the producer's loops from the outermost on, with nothing else between, or
-        beneath loops over the remaining dimensions only: then equal leading coordinates meet ascending trailing ones.
-        It is none where a level without order may be walked.
-        """
-        reads = self.sparse_reads(s.producer)
-        if any(not level.ordered for a in reads for level in self.ctx.storages[a.tensor].levels):
-            return 0
-        order: list[str] = []
-        node: loops.Stmt = s.producer
-        while isinstance(node, Forall) and not node.reverse:
-            order.append(node.index)
-            node = node.body
-        names = [x.name for x in s.indices]
-        return max((k for k in range(len(names) + 1) if order[:k] == names[len(names) - k :]), default=0)
-
-    def assemble(self, s: Assemble, env: Env) -> None:
-        ctx = self.ctx
-        decl = ctx.kernel.tensor(s.tensor)
-        outer, around = self.writer, (ctx.valued, ctx.asked)
-        self.b.emit(Comment(f"{s.tensor}: {s.method}"))
-        if s.method == "update":
-            self.starts.pop(s.tensor, None)
-            self.writer = ctx.writers[s.tensor] = UpdateWriter(ctx, decl)
-            self.stmt(s.body, env)
-            self.writer = outer
-            if decl.role != "inout":
-                del ctx.writers[s.tensor]
-            return
-        self.starts[s.tensor] = decl.fill
-        ctx.valued = decl.role != "pattern"
-        ctx.asked = asked = frozenset() if ctx.valued else _asked(s.body)
-        if s.method == "insert":
-            operators = {n.op for n in walk(s.body) if isinstance(n, Accumulate) and n.target.tensor == s.tensor}
-            insert = InsertWriter(ctx, decl, None if "=" in operators else min(operators, default=None))
-            if any(a.tensor == s.tensor for a in self.reads(s.body)):
-                insert.complete = False  # a recurrence: what it reads too early is the fill
-            self.writer = ctx.writers[s.tensor] = insert
-            with self.b.collect() as body:
-                self.stmt(s.body, env)
-            for stmt in ([] if insert.complete else insert.initialise(ctx)) + body:
-                self.b.emit(stmt)
-        elif s.method == "append":
-            append = AppendWriter(ctx, decl, self._entries(s.body))
-            self.writer = ctx.writers[s.tensor] = append
-            self._write(append, s.body, env)
-            append.close()
-        elif s.method in ("count", "scatter"):
-            count = CountWriter(ctx, decl) if s.method == "count" else ScatterWriter(ctx, decl)
-            self.writer = ctx.writers[s.tensor] = count
-            if count.needs_counts:
-                ctx.counting, ctx.asked = True, _asked(s.body)
-                self._write(count, s.body, env)
-                ctx.counting, ctx.asked = False, asked
-            count.start_filling()
-            self._write(count, s.body, env)
-            count.close()
-        elif s.method == "fill":
-            self.writer = ctx.writers[s.tensor] = fill = FillWriter(ctx, decl)
-            self._write(fill, s.body, env)
-        else:
-            raise ScheduleError(f"'{s.tensor}' cannot be assembled by '{s.method}'", hint=", ".join(loops.METHODS))
-        ctx.valued, ctx.asked = around
-        self.writer = outer
-        del ctx.writers[s.tensor]
-
-    def _write(self, w: SparseWriter, body: loops.Stmt, env: Env) -> None:
-        with ExitStack() as stack:
-            self._descend(w, stack)
-            self.stmt(body, env)
-
-    def _entries(self, body: loops.Stmt) -> Expr | None:
-        """A number that the entries cannot pass: the positions of the one sparse tensor that decides where they are.
-
-        It is known where plain loops run over the coordinates of that tensor and nothing else.
-        """
-        names: list[str] = []
-        while isinstance(body, Forall):
-            names.append(body.index)
-            body = body.body
-        reads = self.sparse_reads(body) if isinstance(body, Accumulate) and body.op == "=" else []
-        if len(reads) != 1 or any(a.tensor in self.ctx.works for a in self.reads(body)):
-            return None
-        (access,) = reads
-        if sorted(names) != sorted(e.name if isinstance(e, Index) else "" for e in access.indices):
-            return None
-        if prune(substitute(body, {access: self.ctx.absent(access)}), self.start) is not None:
-            return None
-        storage = self.ctx.storages[access.tensor]
-        if any(isinstance(level, CanSpan) for level in storage.levels):
-            return None  # a position stands for many coordinates
-        size: Expr = i64(1)
-        for level, view in zip(storage.levels, storage.views, strict=True):
-            size = self.b.let("most", level.size(self.b, view, size))
-        return size
 
     def let(self, s: loops.Let, env: Env) -> None:
         """An index computed from others; the loop around may have seen to it that it lies inside."""
@@ -399,7 +207,7 @@ class Lowerer:
         if s.index in env.inside:
             self.stmt(s.body, inner)
             return
-        self._mark_incomplete(s.body)
+        self.mark_incomplete(s.body)
         with self.b.if_(both(op("le", i64(0), value), lt(value, self.bounds(s.domain, env)[1]))):
             self.stmt(s.body, inner)
 
@@ -433,13 +241,13 @@ class Lowerer:
 
         A loop over stored coordinates would have to search its ends: only one coordinate is worth that.
         """
-        in_order = all(self._next_level(a, env).searchable for a in walkers)
+        in_order = all(self.next_level(a, env).searchable for a in walkers)
         if not isinstance(f.domain, loops.Full) or not in_order:
             return Bounds(), f
         known = env.indices.keys() - {f.index}
         found, body = cut(f.body, f.index, lambda e: self.ctx.form(e, env, f.index), known, bool(walkers))
         if found:
-            self._mark_incomplete(f.body)
+            self.mark_incomplete(f.body)
         return found, replace(f, body=body) if found else f
 
     def clipped(self, f: Forall, env: Env, bounds: Bounds) -> tuple[Expr, Expr, Env]:
@@ -462,7 +270,7 @@ class Lowerer:
             lo = self.b.let("lo", op("max", lo, sub(i64(0), shift)))
             hi = self.b.let("hi", op("min", hi, sub(end, shift)))
             names.add(node.index)
-            self._mark_incomplete(node.body)
+            self.mark_incomplete(node.body)
             node = node.body
         if lo is not first:
             lo = self.b.let("lo", op("min", lo, last))
@@ -480,7 +288,7 @@ class Lowerer:
         ]
         for access in self.sparse_reads(f.body):
             if self.walked(access, env, f.index) is not None:
-                level = self._next_level(access, env)
+                level = self.next_level(access, env)
                 # A level that can only be probed restricts nothing: ``_resolve`` asks it at each coordinate.
                 if not level.full and isinstance(level, CanIterate):
                     walkers.append(access)
@@ -489,7 +297,7 @@ class Lowerer:
             if sweeps:
                 self.sweep(f, env, sweeps, walkers)
             elif walkers:
-                self.coiterate(f, env, walkers, bounds)
+                coiterate(self, f, env, walkers, bounds)
             elif spans := self._spans(f, env):
                 self.stretches(f, env, spans, bounds)
             else:
@@ -500,7 +308,7 @@ class Lowerer:
         if not isinstance(f.domain, loops.Full) or isinstance(f.body, loops.Let) or f.reverse:
             return []
         reads = [a for a in self.sparse_reads(f.body) if self._counts_rows(a, env, f.index)]
-        return [a for a in reads if isinstance(self._next_level(a, env), CanSpan)][:MOST]
+        return [a for a in reads if isinstance(self.next_level(a, env), CanSpan)][:MOST]
 
     def stretches(self, f: Forall, env: Env, accesses: list[Access], bounds: Bounds) -> None:
         """Every coordinate, from run to run of ``accesses``."""
@@ -509,7 +317,7 @@ class Lowerer:
         if not live:
             return
         if len(live) < 2 ** len(accesses):
-            self._mark_incomplete(f.body)
+            self.mark_incomplete(f.body)
         lo, hi, env = self.clipped(f, env, bounds)
         over_stretches(
             self.ctx, f.index, (lo, hi), env, accesses, cases, lambda body, inner: self.leaf(f.index, body, inner)
@@ -543,10 +351,10 @@ class Lowerer:
                     coord = self.ctx.coordinate(target, w.depth, env, early=True)
                     assert coord is not None
                     stack.enter_context(w.coordinate(coord))
-                    self._descend(w, stack)
+                    self.descend(w, stack)
             self.stmt(body, env)
 
-    def _descend(self, w: SparseWriter, stack: ExitStack) -> None:
+    def descend(self, w: SparseWriter, stack: ExitStack) -> None:
         """Take the writer down the levels that have one coordinate alone."""
         while w.depth < len(w.levels) and w.coords[w.depth].constant:
             w.enter("")
@@ -630,167 +438,12 @@ class Lowerer:
             grain = parallel.equal_grain(self.ctx, sub(hi, lo), inner)
         parallel.in_chunks(self.ctx, f.index, lo, hi, grain, body)
 
-    def coiterate(self, f: Forall, env: Env, accesses: list[Access], bounds: Bounds) -> None:
-        """Walk the stored entries of ``accesses`` together."""
-        cases = Cases(self.ctx, f.body, accesses, self.start, self._at_last_level(accesses, env))
-        live = cases.live()
-        if not live:
-            return
-        lo, hi, inner = self.clipped(f, env, bounds)
-        whole = not isinstance(f.domain, Chunk) and inner.inside == env.inside and not bounds
-        if not all(self._next_level(a, env).searchable for a in accesses):
-            kept = self._kept(f, env, accesses, frozenset() in live, whole)
-            if not kept:
-                self.plain(f, env, bounds)
-                return
-            if kept != accesses:
-                accesses = kept
-                cases = Cases(self.ctx, f.body, kept, self.start, self._at_last_level(kept, env))
-                live = cases.live()
-        env = inner
-        ends = self.b.let("ends", add(lo, sub(hi, 1))) if f.reverse else None
-        walkers = [make_walker(self.ctx, a, env, lo, hi, whole, self.walked(a, env, f.index), ends) for a in accesses]
-        co = Coiteration(self.ctx, f, env, cases, lambda body, inner: self.leaf(f.index, body, inner), ends)
-        complete = len(live) == 2 ** len(accesses)
-        if complete and self._once_is_enough(f, env, cases[frozenset()]):
-            self._absent_once(f, env, co, walkers, live, sub(hi, lo))
-        elif complete and all(w.unique for w in walkers) and self._kept_of_equals(f, cases[frozenset()]) is not None:
-            keep = self._kept_of_equals(f, cases[frozenset()])
-            assert keep is not None
-            co.merge(walkers, cases.visited([case for case in live if case]))
-            self._some_absent(f, env, co, accesses, lo, hi, whole, keep)
-        elif frozenset() in live:
-            if len(live) < 2 ** len(accesses):
-                self._mark_incomplete(f.body)
-            co.every(walkers, lo, hi)
-        else:
-            self._mark_incomplete(f.body)
-            if (
-                len(walkers) == 2
-                and all(w.unique and w.level.searchable for w in walkers)
-                and self._counts(cases[frozenset(accesses)], f.index, env)
-            ):
-                assert isinstance(self.writer, CountWriter)
-                co.skip_equal(walkers, self.writer.add)
-            co.merge(walkers, cases.visited(live))
-
-    def _at_last_level(self, accesses: list[Access], env: Env) -> frozenset[Access]:
-        """Those whose next level is their last."""
-        done = {a: env.cursors[a].done if a in env.cursors else 0 for a in accesses}
-        return frozenset(a for a in accesses if done[a] + 1 == len(self.ctx.storages[a.tensor].levels))
-
-    def _kept(self, f: Forall, env: Env, accesses: list[Access], everywhere: bool, whole: bool) -> list[Access]:
-        """Which of the accesses to walk, some of whose levels are not ordered: the others are asked at each coordinate.
-
-        Such a level is walked alone, all of it, and where nothing asks for ascending coordinates.  If it must be walked
-        and cannot, the loop runs over every coordinate (the planner knows, and makes an ordered copy where that is
-        better).
-        """
-        loose = [a for a in accesses if not self._next_level(a, env).ordered or not self._in_one_go(f, env, a, whole)]
-        kept = list(accesses)
-        for a in loose:
-            others = [x for x in kept if x != a]
-            if everywhere or (others and Cases(self.ctx, f.body, others, self.start)[frozenset()] is None):
-                kept = others
-        alone = len(kept) == 1 and self._in_one_go(f, env, kept[0], whole) and not self._needs_order(f, env)
-        return kept if alone else [a for a in kept if a not in loose]
-
-    def _in_one_go(self, f: Forall, env: Env, access: Access, whole: bool) -> bool:
-        """Whether the next level can be walked along a loop: all of it, forwards, unless its parts can be found."""
-        beside = self.walked(access, env, f.index)
-        plain = beside is not None and not beside.terms and not beside.const
-        return self._next_level(access, env).searchable or (whole and plain and not f.reverse)
-
-    def _needs_order(self, f: Forall, env: Env) -> bool:
-        """Whether the coordinates of a loop must ascend: for the result, or for what it folds or hands on."""
-        ctx, w = self.ctx, self.writer
-        if f.ordered:
-            return True
-        for n in walk(f.body):
-            if not isinstance(n, Accumulate):
-                continue
-            if isinstance(w, SparseWriter) and n.target.tensor == w.decl.name and w.needs_order(n.target, f.index, env):
-                return True
-            m = ctx.kernel.monoid(n.op)
-            if m is not None and m.ordered:
-                return True
-        return False
-
-    def _next_level(self, access: Access, env: Env) -> Level:
+    def next_level(self, access: Access, env: Env) -> Level:
         """The next unresolved level of an access."""
         done = env.cursors[access].done if access in env.cursors else 0
         return self.ctx.storages[access.tensor].levels[done]
 
-    def _once_is_enough(self, f: Forall, env: Env, body: loops.Stmt | None) -> bool:
-        """Whether ``body``, which stands for the coordinates without entries, does the same however often it runs.
-
-        So does folding one value into one place by a monoid in which it is idempotent: ``max`` over a sparse row takes
-        in the zeros between its entries once.
-        """
-        if not isinstance(body, Accumulate) or body.op == "=" or f.parallel is not None:
-            return False
-        if body.op not in ops.MONOIDS:
-            return False  # a tuple state may count its points
-        monoid = ops.MONOIDS[body.op]
-        nodes = [*walk(body.value), *body.target.indices]
-        if any(isinstance(n, Index) and n.name == f.index for n in nodes):
-            return False
-        storages = self.ctx.storages
-        for n in nodes:
-            if not isinstance(n, Access) or n.tensor not in storages or storages[n.tensor].is_dense:
-                continue
-            if n not in env.cursors or env.cursors[n].done < len(storages[n.tensor].levels):
-                return False
-        if monoid.idempotent:
-            return True
-        if monoid.op is None or not isinstance(body.value, Literal):
-            return False
-        value = scalar(body.value.value, body.value.dtype)
-        return bool(ops.evaluate(monoid.op, (value, value), body.value.dtype) == value)
-
-    def _kept_of_equals(self, f: Forall, body: loops.Stmt | None) -> int | None:
-        """How often ``body``, which stands for the coordinates without entries, need run from the first on.
-
-        A list that keeps so many entries has no use for more of one value.
-        """
-        if not isinstance(body, Accumulate) or not isinstance(body.value, Literal) or f.ordered:
-            return None
-        work = self.ctx.works.get(body.target.tensor)
-        return work.w.keep if isinstance(work, SelectWork) else None
-
-    def _some_absent(
-        self, f: Forall, env: Env, co: Coiteration, accesses: list[Access], lo: Expr, hi: Expr, whole: bool, most: int
-    ) -> None:
-        """Do what coordinates without entries ask for at the first ``most`` of them."""
-        seen = self.b.var("seen", i64(0))
-
-        def counted(body: loops.Stmt, inner: Env) -> None:
-            self.b.set(seen, add(seen, 1))
-            self.leaf(f.index, body, inner)
-
-        walkers = [make_walker(self.ctx, a, env, lo, hi, whole, self.walked(a, env, f.index)) for a in accesses]
-        absent = OnlyAbsent(self.ctx, f.body, accesses, self.start)
-        Coiteration(self.ctx, f, env, absent, counted).every(walkers, lo, hi, while_=lt(seen, i64(most)))
-
-    def _absent_once(
-        self, f: Forall, env: Env, co: Coiteration, walkers: list[Walker], live: list[Subset], extent: Expr
-    ) -> None:
-        """Walk the entries alone, then do once what coordinates without any ask for, if there are some."""
-        seen = self.b.var("seen", i64(0))
-        leaf = co.leaf
-
-        def counted(body: loops.Stmt, inner: Env) -> None:
-            self.b.set(seen, add(seen, 1))
-            leaf(body, inner)
-
-        co.leaf = counted
-        co.merge(walkers, [case for case in live if case])
-        body = co.cases[frozenset()]
-        assert body is not None
-        with self.b.if_(lt(seen, extent)):
-            self.stmt(body, env)
-
-    def _mark_incomplete(self, s: loops.Stmt) -> None:
+    def mark_incomplete(self, s: loops.Stmt) -> None:
         """Some places of a dense result may not be written: it must be initialised."""
         for node in walk(s):
             w = self.ctx.writers.get(node.target.tensor) if isinstance(node, Accumulate) else None
@@ -816,7 +469,7 @@ class Lowerer:
         if cases[frozenset()] is not None:
             work.scan(self.ctx, body)
         else:
-            self._mark_incomplete(f.body)
+            self.mark_incomplete(f.body)
             work.sweep(self.ctx, body)
 
     def forall_stored(self, s: ForallStored, env: Env) -> None:
@@ -829,7 +482,7 @@ class Lowerer:
                 hint="convert the tensor to coo, or loop over its levels",
             )
         lo, hi = first.bounds(self.b, storage.views[0], i64(0), i64(1))
-        self._mark_incomplete(s.body)
+        self.mark_incomplete(s.body)
         there = first.present
         with (
             self.b.loop(f"p_{s.access.tensor}", lo, hi, note=f"stored {s.access.tensor}") as p,
@@ -845,20 +498,6 @@ class Lowerer:
             self.stmt(s.body, env.move(s.access, Cursor(len(storage.levels), p)))
 
 
-def _asked(body: loops.Stmt) -> frozenset[str]:
-    """The workspaces on whose values conditions hang, so that these are needed also where entries are only counted."""
-    flows: dict[str, set[str]] = {}
-    names: set[str] = set()
-    for n in walk(body):
-        if isinstance(n, Accumulate):
-            flows.setdefault(n.target.tensor, set()).update(a.tensor for a in walk(n.value) if isinstance(a, Access))
-        elif isinstance(n, Guard):
-            names |= {a.tensor for a in walk(n.condition) if isinstance(a, Access)}
-    while more := set().union(*(flows.get(name, set()) for name in names)) - names:
-        names |= more
-    return frozenset(names)
-
-
 def _indexed_by(access: Access, index: str) -> bool:
     return any(isinstance(e, Index) and e.name == index for e in access.indices)
 
@@ -871,3 +510,6 @@ def _wants_whole_chunks(s: loops.Stmt, outer: str) -> bool:
         if isinstance(n, Workspace) and n.kind == "registers":
             return True
     return False
+
+
+__all__ = ["Lowerer", "emit"]

@@ -23,11 +23,19 @@ from typing import TYPE_CHECKING
 
 from sparsec.errors import UnsupportedError
 from sparsec.ir import loops
-from sparsec.ir.loops import Assemble, Forall, Full, Sequence
-from sparsec.ir.rewrite import children, postwalk, walk
+from sparsec.ir.loops import Accumulate, Assemble, Forall, Full, Sequence, WorkIndex, Workspace
+from sparsec.ir.rewrite import children, postwalk, replaced, walk
 from sparsec.ir.tensor import Access, Assign, Expr, Index, IndexDecl, Literal, Map, Reduce, Scan, ScanLoop, Top
+from sparsec.ir.tensor_values import scalar
+from sparsec.passes.lower.bodies import Bodies
+from sparsec.passes.lower.factoring import factor
 from sparsec.passes.lower.guards import write_out
-from sparsec.passes.lower.variables import names_in
+from sparsec.passes.lower.order import choose_order
+from sparsec.passes.lower.scans import cannot_ride, split_scan
+from sparsec.passes.lower.selections import plan_selections
+from sparsec.passes.lower.simplify import simplify_expr
+from sparsec.passes.lower.spaces import Nesting
+from sparsec.passes.lower.variables import mentioned, names_in
 
 if TYPE_CHECKING:
     from sparsec.passes.lower.planning import Planner
@@ -45,7 +53,7 @@ def plan_recurrence(planner: Planner, s: ScanLoop) -> list[loops.Stmt]:
     points: list[loops.Stmt] = []
     for a in s.body:
         a = write_out(planner.program, a, planner.exists(a.target.tensor))
-        before, point = planner.at_point(replace(a, indices=(step, *a.indices)), step.name, written)
+        before, point = _at_point(planner, replace(a, indices=(step, *a.indices)), step.name, written)
         nests += before
         points.append(point)
     body: loops.Stmt = points[0] if len(points) == 1 else Sequence(tuple(points))
@@ -56,6 +64,42 @@ def plan_recurrence(planner: Planner, s: ScanLoop) -> list[loops.Stmt]:
     order = "descending" if s.reverse else "ascending"
     planner.notes.append(f"{', '.join(written)}: a recurrence over {step.name}, point by point, {order}")
     return [*nests, out]
+
+
+def _at_point(planner: Planner, s: Assign, step: str, written: tuple[str, ...]) -> tuple[list[loops.Stmt], loops.Stmt]:
+    """A statement of the block over ``step``: what goes before the block, and the nest at one point of it."""
+    for top in (n for n in walk(s.value) if isinstance(n, Top)):
+        check_independent(top, written, "a 'top'")
+    nests, s = plan_selections(planner, planner.renamed(s))
+    extents = {i.name: i.extent for i in s.indices}
+    value = factor(simplify_expr(s.value))
+    query = replace(planner.query(s.target, value, extents, free_first=True), outermost=(step,))
+    while (scan := cannot_ride(query)) is not None:
+        check_independent(scan, written, "a scan")
+        first, access = split_scan(planner, s.target.tensor, scan, extents)
+        nests += planner.statement(first)
+        query = replace(query, value=replaced(query.value, {scan: access}), program=planner.program)
+    choice = choose_order(query)
+    conversions, instead = planner.convert(query, choice)
+    planner.explain_order(s, choice)
+    decl = planner.program.tensor(s.target.tensor)
+    fill = None if planner.exists(decl.name) else scalar(decl.fill, decl.dtype).item()
+    bodies = Bodies(planner, Nesting(choice.order, choice.space), extents, fill)
+    value = bodies.riding(replaced(query.value, instead))
+    depends = choice.space.depends(*s.target.indices)
+    free = [v for v in choice.order[1:] if v in depends]
+    if not may_see_itself(s, step):
+        return nests + conversions, bodies.foralls(free, bodies.leaf(s.target, s.op, value))
+    work = planner.fresh_work()
+    names = [v for v in mentioned(*s.target.indices) if v != step]
+    access = Access(work, tuple(Index(v) for v in names), s.target.dtype)
+    producer = bodies.foralls(free, bodies.leaf(access, "=", value))
+    consumer: loops.Stmt = Accumulate(s.target, s.op, access)
+    for v in reversed(names):
+        consumer = Forall(v, Full(extents[v]), consumer)
+    shape = tuple(WorkIndex(v, Full(extents[v])) for v in names)
+    zero = s.target.dtype.np.type(0).item()
+    return nests + conversions, Workspace(work, s.target.dtype, shape, "dense", zero, producer, consumer)
 
 
 def check_independent(e: Expr, written: tuple[str, ...], what: str) -> None:

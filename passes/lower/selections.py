@@ -24,13 +24,19 @@ from typing import TYPE_CHECKING
 
 from sparsec.formats.compressed import Compressed
 from sparsec.formats.dense import Dense
-from sparsec.formats.named import from_levels
+from sparsec.formats.named import dense, from_levels
 from sparsec.ir import loops
 from sparsec.ir.dtypes import BOOL
 from sparsec.ir.loops import Accumulate, Assemble, Chunk, Chunks, Forall, Full, WorkIndex, Workspace
 from sparsec.ir.loops_exact import repeatable
-from sparsec.ir.rewrite import map_children
-from sparsec.ir.tensor import Access, Assign, Expr, Extent, Index, Literal, Stored, TensorDecl, Top
+from sparsec.ir.rewrite import map_children, replaced, walk
+from sparsec.ir.tensor import Access, Assign, Expr, Extent, Index, Literal, Reduce, Scan, Stored, TensorDecl, Top
+from sparsec.passes.lower.bodies import Bodies
+from sparsec.passes.lower.copies import widest
+from sparsec.passes.lower.guards import conjuncts, guard
+from sparsec.passes.lower.order import choose_order
+from sparsec.passes.lower.scans import split_scan
+from sparsec.passes.lower.spaces import Nesting
 from sparsec.passes.lower.variables import names_in
 
 if TYPE_CHECKING:
@@ -60,20 +66,21 @@ def _mask(planner: Planner, top: Top, extents: dict[str, Extent]) -> tuple[list[
     if top.k == 0:
         return [], Literal(False, BOOL, fill=True)
     groups = tuple(g for g, _ in top.groups)
-    nests, top, order = planner.keys(top, extents)
+    nests, top, bodies = _keys(planner, top, extents)
+    order = bodies.nesting.order
     fibre = [v for v in order if v in names_in(top) and v not in groups]
     names = [*fibre, *groups]
     kinds = (*(Dense() for _ in fibre), *(Compressed() for _ in groups))
-    width = planner.width()
+    width = widest(planner.program)
     fmt = from_levels(None, kinds, tuple(range(len(names)))).concrete(width, width)
     decl = planner.local("top1", TensorDecl("top1", BOOL, tuple(extents[v] for v in names), fmt, False, "local"))
     mask = Access(decl.name, tuple(Index(v) for v in names), BOOL)
     planner.notes.append(f"'{decl.name}' marks the {top.k} greatest keys along {', '.join(groups)} first")
     inner = [v for v in order if v in groups]
     if len(groups) > 1 and any(n for _, n in top.groups):
-        body = _collected(planner, top, mask, inner, extents)
+        body = _collected(bodies, top, mask, inner)
     else:
-        body = _select(planner, top, mask, inner, extents)
+        body = _select(bodies, top, mask, inner)
     for v in reversed(fibre):
         body = Forall(v, Full(extents[v]), body)
     countable = bool(fibre) and len(groups) == 1 and repeatable(body)
@@ -83,8 +90,39 @@ def _mask(planner: Planner, top: Top, extents: dict[str, Extent]) -> tuple[list[
     return [*nests, Assemble(decl.name, "count" if countable else "append", body)], mask
 
 
-def _select(planner: Planner, top: Top, target: Access, inner: list[str], extents: dict[str, Extent]) -> loops.Stmt:
+def _keys(planner: Planner, top: Top, extents: dict[str, Extent]) -> tuple[list[loops.Stmt], Top, Bodies]:
+    """Get ready to compute the keys of a selection: what goes first, the selection then, and its loops.
+
+    It is as a reduction over its groups' indices, inside the fibre's.
+    """
+    t = top.key.dtype
+    groups = tuple(g for g, _ in top.groups)
+    fibre = tuple(v for v in extents if v in names_in(top) and v not in groups)
+    key = top.key if top.where is None else guard(top.where, top.key, 0)
+    stand_in = TensorDecl("", t, tuple(extents[v] for v in fibre), dense(len(fibre)), t.np.type(0).item(), "local")
+    target = Access("", tuple(Index(v) for v in fibre), t)
+    nests: list[loops.Stmt] = []
+    while (scan := next((n for n in walk(key) if isinstance(n, Scan)), None)) is not None:
+        first, access = split_scan(planner, "top", scan, extents)
+        nests += planner.statement(first)
+        top, key = replaced(top, {scan: access}), replaced(key, {scan: access})
+    query = planner.query(target, Reduce("max", groups, key, t), extents, free_first=True)
+    query = replace(query, program=replace(planner.program, tensors=(*planner.program.tensors, stand_in)))
+    query = replace(query, whole=(*fibre, *groups))
+    choice = choose_order(query)
+    conversions, instead = planner.convert(query, choice)
+    return nests + conversions, replaced(top, instead), Bodies(planner, Nesting(choice.order, choice.space), extents)
+
+
+def _offer(bodies: Bodies, place: Access, top: Top) -> loops.Stmt:
+    """Offer the key of a point to a list that keeps the greatest."""
+    step = bodies.leaf(place, "=", top.key)
+    return step if top.where is None else bodies.guard([*conjuncts(top.where)], step)
+
+
+def _select(bodies: Bodies, top: Top, target: Access, inner: list[str]) -> loops.Stmt:
     """``target = true`` for what is selected of one fibre, one group after the other."""
+    planner, extents = bodies.planner, bodies.extents
     sizes = dict(top.groups)
     chunks = {v: planner.fresh_index(f"{v}o", extents) for v, n in top.groups if n is not None}
     domains: dict[str, loops.Domain] = {
@@ -92,7 +130,7 @@ def _select(planner: Planner, top: Top, target: Access, inner: list[str], extent
     }
     work, t = planner.fresh_work(), top.key.dtype
     place = Access(work, tuple(Index(v) for v in domains), t)
-    producer = _loops(inner, domains, planner.offer(place, top))
+    producer = _loops(inner, domains, _offer(bodies, place, top))
     consumer = _loops(domains, domains, Accumulate(target, "=", Stored(place)))
     shape = tuple(WorkIndex(v, Full(extents[v])) for v in domains)
     zero = t.np.type(0).item()
@@ -102,12 +140,13 @@ def _select(planner: Planner, top: Top, target: Access, inner: list[str], extent
     return out
 
 
-def _collected(planner: Planner, top: Top, mask: Access, inner: list[str], extents: dict[str, Extent]) -> loops.Stmt:
+def _collected(bodies: Bodies, top: Top, mask: Access, inner: list[str]) -> loops.Stmt:
     """What is selected in blocks, by way of a list that brings it in order."""
+    planner, extents = bodies.planner, bodies.extents
     work = planner.fresh_work()
     domains = {v: Full(extents[v]) for v, _ in top.groups}
     place = Access(work, tuple(Index(v) for v in domains), BOOL)
-    producer = _select(planner, top, place, inner, extents)
+    producer = _select(bodies, top, place, inner)
     consumer = _loops(domains, domains, Accumulate(mask, "=", place))
     shape = tuple(WorkIndex(v, d) for v, d in domains.items())
     return Workspace(work, BOOL, shape, "list", False, producer, consumer, "or")

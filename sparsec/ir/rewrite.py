@@ -7,7 +7,7 @@ fields, directly or inside tuples.  A rewrite is a function that returns ``None`
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from typing import Any, TypeVar
 
@@ -75,6 +75,13 @@ def _map_value(value: Any, fn: Callable[[Node], Node]) -> Any:
         new = tuple(_map_value(v, fn) for v in value)
         return new if any(a is not b for a, b in zip(new, value, strict=True)) else value
     return fn(value) if is_node(value) else value
+
+
+def replaced(node: T, table: Mapping[Any, Any]) -> T:
+    """``node`` with every node that ``table`` lists replaced; what replaces one is left as it is."""
+    if node in table:
+        return table[node]  # type: ignore[no-any-return]
+    return map_children(node, lambda c: replaced(c, table))
 
 
 def prewalk(node: T, rewrite: Rewrite) -> T:

@@ -13,7 +13,7 @@ from sparsec.ir.dtypes import F64
 from sparsec.ir.expr_text import print_expr
 from sparsec.ir.tensor import Access, Assign, Index, IndexDecl, Literal, Map, Program, Reduce, TensorDecl
 from sparsec.ir.tensor_interp import interpret
-from sparsec.passes.lower.planning import factor
+from sparsec.passes.lower.factoring import factor
 from tests.support.statements import Source
 
 RNG = np.random.default_rng(0)

@@ -11,8 +11,8 @@ from sparsec.ir.expr_text import print_expr
 from sparsec.ir.tensor import Assign
 from sparsec.ir.tensor_text import parse_program
 from sparsec.knobs import scope
+from sparsec.passes.lower.factoring import factor
 from sparsec.passes.lower.guards import push, write_out
-from sparsec.passes.lower.planning import factor
 
 PROGRAM = """\
 program f {{

@@ -1,0 +1,221 @@
+"""How a statement's nest makes its result: where the folds stand, and how what they give is assembled."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from itertools import takewhile
+from typing import TYPE_CHECKING
+
+from sparsec.formats.coords import Coord
+from sparsec.formats.level import CanAppend, CanInsert
+from sparsec.ir import loops, ops
+from sparsec.ir.loops import (
+    Accumulate,
+    Assemble,
+    Chunk,
+    Chunks,
+    Forall,
+    Full,
+    Guard,
+    Span,
+    WorkIndex,
+    Workspace,
+)
+from sparsec.ir.loops_exact import repeatable
+from sparsec.ir.rewrite import walk
+from sparsec.ir.tensor import Access, Expr, Extent, Index, Reduce, TensorDecl
+from sparsec.ir.tensor_values import scalar
+from sparsec.passes.lower.bodies import Bodies
+from sparsec.passes.lower.coordinates import digit_domain, level_expr
+from sparsec.passes.lower.copies import must_count
+from sparsec.passes.lower.guards import guarded, reduces, strip
+from sparsec.passes.lower.order import Choice, is_sparse, loose_loops, result_prefix
+from sparsec.passes.lower.panels import Panel, find_panel
+from sparsec.passes.lower.scatter import can_scatter
+from sparsec.passes.lower.spaces import Nesting, make_space
+from sparsec.passes.lower.variables import mentioned
+
+if TYPE_CHECKING:
+    from sparsec.passes.lower.planning import Planner
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """``target op= fold of body by monoid``, in loops ``order`` of which ``free`` are the target's."""
+
+    target: Access
+    op: str
+    body: Expr
+    monoid: str | None
+    order: tuple[str, ...]
+    free: frozenset[str]
+    summed: frozenset[str]
+
+    def parted(self, start: int = 0) -> tuple[list[str], list[str]]:
+        """The loops from ``start`` on: up to the last of the target's, and those inside it."""
+        n = len(self.order)
+        while n > start and self.order[n - 1] not in self.free:
+            n -= 1
+        return [*self.order[start:n]], [*self.order[n:]]
+
+
+def make_nest(
+    planner: Planner, target: Access, op: str, value: Expr, choice: Choice, extents: dict[str, Extent]
+) -> loops.Stmt:
+    """``target op= value`` in the loops that were chosen."""
+    decl = planner.program.tensor(target.tensor)
+    space = choice.space
+    bodies = Bodies(planner, Nesting(choice.order, space), extents, scalar(decl.fill, decl.dtype).item())
+    free = space.depends(*target.indices)
+    summed: frozenset[str] = frozenset()
+    body, monoid = value, None
+    if isinstance(value, Reduce) and op in ("=", value.monoid) and planner.tuple_state(value) is None:
+        body, monoid = value.body, value.monoid
+        summed = space.loops_of(value.indices)
+    order = tuple(v for v in choice.order if v in free or v in summed)
+    parts = Parts(target, op, bodies.riding(body), monoid, order, free, summed)
+    if is_sparse(decl):
+        return _sparse(bodies, parts, decl, value)
+    return _dense(bodies, parts, value)
+
+
+# dense results
+
+
+def _dense(bodies: Bodies, p: Parts, value: Expr) -> loops.Stmt:
+    name = p.target.tensor
+    keeps = p.op != "=" or any(isinstance(n, Access) and n.tensor == name for n in walk(value))
+    method = "update" if bodies.planner.exists(name) and keeps else "insert"
+    stmt = _into_dense(bodies, p)
+    # What loops over diagonals write is apart, but not by an index that says so.
+    diagonal = any(p.order[0] in c.needs for c in bodies.nesting.space.computed) if p.order else False
+    parallel = bool(p.order) and p.order[0] in p.free - p.summed and not diagonal
+    return Assemble(name, method, _mark_parallel(stmt) if parallel else stmt)
+
+
+def _into_dense(bodies: Bodies, p: Parts) -> loops.Stmt:
+    last = bodies.nesting.space.domains[p.order[-1]] if p.order else None
+    if isinstance(last, Full) and p.monoid is not None and not bodies.carries:
+        conditions, core = strip(p.body, lambda g: p.order[-1] not in bodies.needs(g) and not reduces(g.condition))
+        panel = find_panel(bodies.planner.program, p.target, list(p.order), p.free, core, p.monoid, last.extent)
+        if panel is not None:
+            return _in_panels(bodies, replace(p, body=core), p.monoid, panel, conditions)
+    head, tail = p.parted()
+    op = p.op
+    if op == "=" and p.monoid is not None and not p.summed.isdisjoint(head):
+        op = p.monoid
+    return bodies.foralls(head, bodies.fold_tail(p.target, op, tail, p.body, p.monoid))
+
+
+def _in_panels(bodies: Bodies, p: Parts, monoid: str, panel: Panel, conditions: list[Expr]) -> loops.Stmt:
+    """The fold where ``conditions`` hold, with a stretch of the target in registers."""
+    planner, v, t = bodies.planner, panel.index, p.target.dtype
+    extent = bodies.extents[v]
+    chunk = planner.fresh_index(f"{v}o", bodies.extents)
+    domain = Chunk(chunk, panel.size, Full(extent))
+    work = planner.fresh_work()
+    access = Access(work, (Index(v),), t)
+    step = Forall(v, domain, Accumulate(access, monoid, p.body), vector=panel.lanes)
+    write = Forall(v, domain, Accumulate(p.target, p.op, access), vector=panel.lanes)
+    producer = bodies.foralls(list(panel.inner), guarded(conditions, step))
+    init = ops.MONOIDS[monoid].identity(t)
+    stmt = Workspace(work, t, (WorkIndex(v, domain),), "registers", init, producer, write, monoid)  # type: ignore[arg-type]
+    planner.notes.append(
+        f"{p.target.tensor}: panels of {panel.size} along {v} stay in registers over {', '.join(panel.inner)}"
+    )
+    return bodies.foralls(list(panel.outer), Forall(chunk, Chunks(extent, panel.size), stmt))
+
+
+# sparse results
+
+
+def _sparse(bodies: Bodies, p: Parts, decl: TensorDecl, value: Expr) -> loops.Stmt:
+    planner, space = bodies.planner, bodies.nesting.space
+    query = planner.query(p.target, value, bodies.extents, free_first=False)
+    loose = loose_loops(query, space, p.order, ()).walked
+    # Loops that run backwards bring no entries in order.
+    ahead = [*takewhile(lambda v: not any(c.scan.reverse for c in bodies.carries.get(v, ())), p.order)]
+    found, matched = result_prefix(query, space, ahead, loose)
+    prefix = list(found)
+    head, tail = p.parted()
+    levels = space.level_names(planner.program, p.target)
+    known = decl.role == "values"
+    if not prefix and not bodies.carries and not set(head) & p.summed and can_scatter(decl, levels, head, loose):
+        stmt = bodies.foralls(head, bodies.fold_tail(p.target, "=", tail, p.body, p.monoid))
+        if known:
+            planner.notes.append(f"{decl.name}: filled, each entry where its pattern has it")
+            return Assemble(decl.name, "fill", stmt)
+        if repeatable(stmt):
+            planner.notes.append(f"{decl.name}: assembled by scatter: the loops bring each parent's entries in order")
+            return Assemble(decl.name, "scatter", stmt)
+    stmt, how = _into_sparse(bodies, p, decl, prefix, matched)
+    assert decl.format is not None
+    rows = matched >= len(levels) - 1
+    counted = rows or must_count(decl.format.levels[-1].type)
+    countable = counted and _countable(decl) and repeatable(stmt)
+    method = "fill" if known else "count" if countable else "append"
+    done = "filled, its pattern being there" if known else f"assembled by {method}"
+    planner.notes.append(f"{decl.name}: {done}{how}")
+    parallel = countable and rows and len(levels) > 1
+    return Assemble(decl.name, method, _mark_parallel(stmt) if parallel else stmt)
+
+
+def _into_sparse(bodies: Bodies, p: Parts, decl: TensorDecl, prefix: list[str], matched: int) -> tuple[loops.Stmt, str]:
+    """The loops of ``prefix``, which are the result's own, around the rest: directly, or by way of a workspace."""
+    planner = bodies.planner
+    assert decl.format is not None
+    coords = [c for c in decl.format.coords[matched:] if not c.constant]
+    head, tail = p.parted(len(prefix))
+    if not coords and not head:
+        return bodies.foralls(prefix, bodies.fold_tail(p.target, "=", tail, p.body, p.monoid)), ""
+    # The workspace has a dimension for each level that is left; the consumer's loops are those of the result alone.
+    own = {v: bodies.extents[v] for v in mentioned(*p.target.indices)}
+    space = make_space(planner.program, [p.target], own)
+    names = [space.level_name(c, p.target) for c in coords]
+    keys = tuple(level_expr(c, decl.dims, p.target.indices) for c in coords)
+    single = len(coords) == 1 and keys[0] == Index(names[0])
+    kind = "bitmap" if single and not _is_long(decl) else "list"
+    fold = p.monoid or "add"
+    init = ops.MONOIDS[fold].identity(p.target.dtype) if p.monoid else decl.fill
+    work = planner.fresh_work()
+    access = Access(work, keys, p.target.dtype)
+    producer = bodies.foralls(head, bodies.fold_tail(access, p.monoid or "=", tail, p.body, p.monoid))
+    consumer = Nesting((*prefix, *names), space).foralls(names, Accumulate(p.target, "=", access))
+    shape = tuple(WorkIndex(v, _level_domain(c, decl)) for v, c in zip(names, coords, strict=True))
+    stmt = Workspace(work, p.target.dtype, shape, kind, init, producer, consumer, fold)  # type: ignore[arg-type]
+    return bodies.foralls(prefix, stmt), f", through a {kind} workspace over {', '.join(names)}"
+
+
+def _countable(decl: TensorDecl) -> bool:
+    """Full levels above one appendable last level: rows that can be counted, or filled, each alone."""
+    assert decl.format is not None
+    kinds = [s.type for s in decl.format.levels]
+    return (
+        (len(kinds) > 1 or isinstance(kinds[-1], CanInsert))
+        and all(k.full for k in kinds[:-1])
+        and isinstance(kinds[-1], CanAppend)
+        and not kinds[-1].branchless
+        and not kinds[-1].append_only
+    )
+
+
+def _is_long(decl: TensorDecl) -> bool:
+    """Whether the last level of a result has 64-bit coordinates: a workspace with a place for each may not fit."""
+    assert decl.format is not None
+    crd = decl.format.levels[-1].type.arrays().get("crd")
+    return crd is not None and crd.bits == 64
+
+
+def _level_domain(coord: Coord, decl: TensorDecl) -> loops.Domain:
+    """What the coordinate of a level runs over."""
+    parts = tuple(digit_domain(d, decl.dims[d.dim]) for _, d in coord.terms)
+    return parts[0] if len(parts) == 1 else Span(parts)
+
+
+def _mark_parallel(stmt: loops.Stmt) -> loops.Stmt:
+    if isinstance(stmt, Guard):
+        return replace(stmt, body=_mark_parallel(stmt.body))
+    return replace(stmt, parallel=0) if isinstance(stmt, Forall) and not stmt.ordered else stmt
+
+
+__all__ = ["make_nest"]
