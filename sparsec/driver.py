@@ -52,6 +52,7 @@ class Compiled:
         self.times: dict[str, float] = {}
         self.runner: Any = None
         self.checks_bounds = backend != "interp" and knobs().checks("bounds")  # the interpreter always does
+        self.opt = knobs().opt
         if nest is not None:
             self.__dict__["loops"] = nest
         if backend == "cpu":
@@ -115,7 +116,7 @@ class Compiled:
 
     def _cache_key(self) -> str:
         source = repr(self.__dict__.get("loops") or self.program)
-        return f"{source}\0{'bounds' if self.checks_bounds else ''}"
+        return f"{source}\0{'bounds' if self.checks_bounds else ''}\0{self.opt}"
 
     def _prepare_other(self) -> None:
         from sparsec.backends import backend
@@ -281,7 +282,7 @@ def compiled(program: Program, backend: str = "cpu", nest: loops.Kernel | None =
     _guard_forks()
     settings = knobs()
     # As text, for in code -0.0 is not 0.0 and NaN is NaN.
-    key = (repr(nest or program), backend, settings.check, settings.cache_dir)
+    key = (repr(nest or program), backend, settings.check, settings.cache_dir, settings.opt)
     with _LOCK:
         found = _COMPILED.get(key)
         if found is None:
@@ -303,7 +304,7 @@ def routine(name: str, make: Callable[[], Module]) -> Any:
     from sparsec.runtime.cache import disk_cache
 
     _guard_forks()
-    cache_, key = disk_cache(), f"routine\0{name}"
+    cache_, key = disk_cache(), f"routine\0{name}\0{knobs().opt}"
     with _LOCK:
         cpu.keep_in(cache_)
         found = cache_.get(key)

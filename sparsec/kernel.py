@@ -315,7 +315,7 @@ class Kernel:
                         formats[t.name] = with_widths(t.format, shape_of(t, dims), wide)
                     else:
                         formats[t.name] = storage.format.normal().with_dims(t.format.dims)
-        key = (*formats.items(), *(t.role for t in program.tensors), knobs().check)
+        key = (*formats.items(), *(t.role for t in program.tensors), knobs().check, knobs().opt)
         found = self._variants.get(key)
         if found is None:
             tensors = tuple(replace(t, format=formats.get(t.name, t.format)) for t in program.tensors)

@@ -8,6 +8,7 @@ SPARSEC_CHECK       comma list of ``nan`` (results), ``bounds`` (accesses), ``ve
 SPARSEC_CACHE_DIR   folder of compiled code (the user's cache folder)
 SPARSEC_CACHE_SIZE  bound of that folder: bytes, or with a suffix K, M, G; 0 turns it off (256M)
 SPARSEC_THREADS     threads of a parallel loop (the cores this process may run on)
+SPARSEC_OPT         how hard LLVM optimises, 0 to 3: lower compiles sooner and runs slower (3)
 ==================  =============================================================================
 
 The environment is read when a knob is first asked for; ``scope`` changes knobs for the current thread or task.
@@ -45,6 +46,7 @@ class Knobs:
     cache_dir: Path | None = None
     cache_size: int = 256 << 20
     threads: int | None = None
+    opt: int = 3
 
     def checks(self, what: str) -> bool:
         """Whether the check ``what`` (one of ``CHECKS``) is on."""
@@ -84,12 +86,19 @@ def _threads(text: str) -> int:
     return int(text)
 
 
+def _level(text: str) -> int:
+    if text not in ("0", "1", "2", "3"):
+        raise ValueError("this is no level")
+    return int(text)
+
+
 _READERS: dict[str, tuple[str, Callable[[str], Any]]] = {
     "SPARSEC_LOGS": ("logs", _words),
     "SPARSEC_CHECK": ("check", _checks),
     "SPARSEC_CACHE_DIR": ("cache_dir", lambda text: Path(text).expanduser()),
     "SPARSEC_CACHE_SIZE": ("cache_size", _size),
     "SPARSEC_THREADS": ("threads", _threads),
+    "SPARSEC_OPT": ("opt", _level),
 }
 
 
@@ -99,6 +108,7 @@ _EXPECTED = {
     "cache_dir": "a folder",
     "cache_size": "a number of bytes, or with a suffix K, M, G as in 256M; 0 turns the cache off",
     "threads": "a number from 1 to 1024",
+    "opt": "a level from 0 to 3",
 }
 
 
@@ -146,7 +156,8 @@ def _held(field: str, value: Any) -> Any:
     if field == "threads" and value is None:
         return None
     number = index(value)
-    if isinstance(value, bool) or number < 0 or (field == "threads" and not 1 <= number <= 1024):
+    least, most = {"threads": (1, 1024), "opt": (0, 3)}.get(field, (0, number))
+    if isinstance(value, bool) or not least <= number <= most:
         raise ValueError
     return number
 

@@ -22,7 +22,7 @@ import numpy as np
 
 from sparsec.backends.cpu.team import TEAM_RUN, team
 from sparsec.errors import BackendError
-from sparsec.knobs import thread_count
+from sparsec.knobs import knobs, thread_count
 
 if TYPE_CHECKING:
     from sparsec.ir.buffer import Module
@@ -61,11 +61,11 @@ def host() -> tuple[str, str, str]:
 
 
 @cache
-def _machine() -> Any:
+def _machine(level: int) -> Any:
     triple, name, features = host()
     target = llvm_binding().Target.from_triple(triple)
     return target.create_target_machine(
-        cpu=name, features=features, opt=3, reloc="pic", codemodel="jitdefault", jit=True
+        cpu=name, features=features, opt=level, reloc="pic", codemodel="jitdefault", jit=True
     )
 
 
@@ -87,14 +87,14 @@ def _keep_code() -> None:
         artifact._code.detach()
 
 
-def _optimised(text: str) -> Any:
-    """The module of ``text`` after LLVM's O3 pipeline."""
+def _optimised(text: str, level: int) -> Any:
+    """The module of ``text`` after LLVM's pipeline of a level: O0 to O3."""
     llvm = llvm_binding()
     try:
         module = llvm.parse_assembly(text, llvm.create_context())
     except RuntimeError as problem:
         raise BackendError(f"LLVM rejects the code made for it: {problem}", hint="this is a bug in sparsec") from None
-    builder = llvm.create_pass_builder(_machine(), llvm.create_pipeline_tuning_options(3))
+    builder = llvm.create_pass_builder(_machine(level), llvm.create_pipeline_tuning_options(level))
     builder.getModulePassManager().run(module, builder)
     return module
 
@@ -181,7 +181,7 @@ class Artifact:
         return int(self._call(args, threads))
 
     def source(self, kind: str = "llvm") -> str:
-        """The kernel as ``"llvm"`` (as emitted), ``"llvm-opt"`` (after O3) or ``"asm"``.
+        """The kernel as ``"llvm"`` (as emitted), ``"llvm-opt"`` (after LLVM's pipeline) or ``"asm"``.
 
         Raises ``BackendError`` for other kinds, and for a kernel loaded without its text.
         """
@@ -200,9 +200,10 @@ def _render(text: str, kind: str) -> str:
         raise BackendError(f"the cpu backend has no source '{kind}'", hint="there are " + ", ".join(_SOURCES))
     if kind == "llvm":
         return text
+    level = knobs().opt
     with _LOCK:
-        module = _optimised(text)
-        return str(module) if kind == "llvm-opt" else str(_machine().emit_assembly(module))
+        module = _optimised(text, level)
+        return str(module) if kind == "llvm-opt" else str(_machine(level).emit_assembly(module))
 
 
 def _emit(module: Module) -> str:
@@ -212,7 +213,7 @@ def _emit(module: Module) -> str:
 
 
 def compile_module(module: Module) -> Artifact:
-    """Compile ``module`` for this host.
+    """Compile ``module`` for this host, at the level of optimisation of the knob ``opt``.
 
     The entry takes an argument block of 8-byte slots, in the order of its parameters: the address of each "in" and
     "out" buffer, the value of each scalar, two slots (address, elements) for each "result", whose memory ``adopt``
@@ -221,12 +222,13 @@ def compile_module(module: Module) -> Artifact:
     start = perf_counter()
     text = _emit(module)
     emitted = perf_counter()
+    level = knobs().opt
     with _LOCK:
-        _machine()
+        machine = _machine(level)
         ready = perf_counter()
-        optimised = _optimised(text)
+        optimised = _optimised(text, level)
         passed = perf_counter()
-        object_bytes = _machine().emit_object(optimised)
+        object_bytes = machine.emit_object(optimised)
     times = (emitted - start, ready - emitted, passed - ready, perf_counter() - passed)
     steps = dict(zip(("emit", "setup", "optimise", "codegen"), (t * 1e3 for t in times), strict=True))
     return Artifact(object_bytes, ENTRY, text, steps)

@@ -67,6 +67,7 @@ class Lowerer:
         self.ctx = Context(kernel)
         self.b = self.ctx.b
         self.starts: dict[str, object] = {}
+        self.known: dict[int, tuple[loops.Stmt, list[Access]]] = {}  # what each statement reads
         self.writer: SparseWriter | InsertWriter | None = None
         for t in kernel.tensors:
             if t.role == "inout":  # loops written by hand update it where they like
@@ -107,6 +108,9 @@ class Lowerer:
 
     def reads(self, s: loops.Stmt) -> list[Access]:
         """Every access the statement reads, once each, in order."""
+        known = self.known.get(id(s))
+        if known is not None:
+            return known[1]
         seen: dict[Access, None] = {}
         for node in walk(s):
             if isinstance(node, Accumulate | Guard | loops.Let | loops.Check):
@@ -115,7 +119,8 @@ class Lowerer:
                         for e in n.indices:  # what an index reads comes before what it indexes
                             seen.update((inner, None) for inner in walk(e) if isinstance(inner, Access))
                         seen.setdefault(n)
-        return list(seen)
+        self.known[id(s)] = s, list(seen)  # the statement is kept, so that its id stays its own
+        return self.known[id(s)][1]
 
     def sparse_reads(self, s: loops.Stmt) -> list[Access]:
         storages = self.ctx.storages

@@ -8,7 +8,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 
 from sparsec.errors import FormatError, UnsupportedError
 from sparsec.formats import coords
@@ -87,6 +86,7 @@ class Format:
     levels: tuple[LevelSpec, ...]
     name: str | None = dataclasses.field(default=None, compare=False)
     values: Encoding | None = None
+    _normal: tuple[Coord, ...] | None = dataclasses.field(default=None, init=False, compare=False, repr=False)
 
     @property
     def ndim(self) -> int:
@@ -105,7 +105,10 @@ class Format:
     @property
     def coords(self) -> tuple[Coord, ...]:
         """What each level stores, in normal form; raises ``FormatError`` for a map without one."""
-        return _coords(self)
+        if self._normal is None:  # asked so often that a cache keyed by the whole format would cost more than this
+            object.__setattr__(self, "_normal", _coords(self))
+        assert self._normal is not None
+        return self._normal
 
     @property
     def is_plain(self) -> bool:
@@ -221,7 +224,6 @@ def _names(e: DimExpr) -> set[str]:
     return set()
 
 
-@cache
 def _coords(fmt: Format) -> tuple[Coord, ...]:
     def fail(why: str) -> Exception:
         return FormatError(f"format '{fmt.label}': {why}")

@@ -23,29 +23,42 @@ def _fields(cls: type) -> tuple[str, ...]:
     return tuple(f.name for f in dataclasses.fields(cls) if f.compare)
 
 
+@cache
+def _is_node_type(cls: type) -> bool:
+    return dataclasses.is_dataclass(cls) and cls.__name__ not in _LEAVES
+
+
 def is_node(value: object) -> bool:
-    return dataclasses.is_dataclass(value) and not isinstance(value, type) and type(value).__name__ not in _LEAVES
+    return _is_node_type(value.__class__)
 
 
-def children(node: Node) -> Iterator[Node]:
+def children(node: Node) -> list[Node]:
     """The nodes directly beneath ``node``, in field order."""
+    out: list[Node] = []
     for name in _fields(node.__class__):
-        yield from _nodes_in(getattr(node, name))
+        value = getattr(node, name)
+        if value.__class__ is tuple:
+            _add_nodes(value, out)
+        elif _is_node_type(value.__class__):
+            out.append(value)
+    return out
 
 
-def _nodes_in(value: object) -> Iterator[Node]:
-    if isinstance(value, tuple):
-        for v in value:
-            yield from _nodes_in(v)
-    elif is_node(value):
-        yield value
+def _add_nodes(values: tuple[object, ...], out: list[Node]) -> None:
+    for v in values:
+        if v.__class__ is tuple:
+            _add_nodes(v, out)
+        elif _is_node_type(v.__class__):
+            out.append(v)
 
 
 def walk(node: Node) -> Iterator[Node]:
     """``node`` and everything beneath it, parents first."""
-    yield node
-    for child in children(node):
-        yield from walk(child)
+    left = [node]
+    while left:
+        at = left.pop()
+        yield at
+        left += reversed(children(at))
 
 
 def depth(node: Node) -> int:

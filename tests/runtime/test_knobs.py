@@ -21,9 +21,10 @@ def test_everything_set() -> None:
             "SPARSEC_CACHE_DIR": "/tmp/x",
             "SPARSEC_CACHE_SIZE": "1.5M",
             "SPARSEC_THREADS": " 3 ",
+            "SPARSEC_OPT": "1",
         }
     )
-    assert found == Knobs(frozenset({"cache", "lower"}), frozenset({"nan", "bounds"}), Path("/tmp/x"), 3 << 19, 3)
+    assert found == Knobs(frozenset({"cache", "lower"}), frozenset({"nan", "bounds"}), Path("/tmp/x"), 3 << 19, 3, 1)
     assert found.checks("nan") and not found.checks("verify")
     assert read({"SPARSEC_CHECK": "all"}).check == frozenset(CHECKS)
 
@@ -36,6 +37,7 @@ def test_everything_set() -> None:
         ("SPARSEC_CACHE_SIZE", "-1"),
         ("SPARSEC_CACHE_SIZE", "inf"),
         ("SPARSEC_THREADS", "0"),
+        ("SPARSEC_OPT", "4"),
         ("SPARSEC_THREADS", "two"),
     ],
 )
@@ -57,6 +59,7 @@ def test_hints_say_what_is_expected() -> None:
     ("knob", "value"),
     [
         ("threads", "2"), ("threads", 0), ("threads", 2.0), ("threads", True), ("threads", 1025),
+        ("opt", 4), ("opt", -1), ("opt", "3"),
         ("cache_size", "x"), ("cache_size", -1), ("cache_size", None),
         ("cache_dir", 3), ("check", {"zzz"}), ("check", "nan"), ("check", None), ("logs", 1), ("logs", {1}),
         ("thread", 2),

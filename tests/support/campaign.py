@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from sparsec.errors import UnsupportedError
 from sparsec.ir.tensor import Program
+from sparsec.knobs import Knobs, scope
 from tests.support.dsl import text
 from tests.support.strategies import Data, data, programs
 
@@ -42,7 +43,10 @@ def cases(draw: st.DrawFn, draws: int) -> Case:
 
 @dataclass(slots=True)
 class Campaign:
-    """``examples`` programs with ``draws`` sets of data each; ``seed`` repeats a run."""
+    """``examples`` programs with ``draws`` sets of data each; ``seed`` repeats a run.
+
+    One in ten is compiled at the default level of optimisation, the others at level 0.
+    """
 
     check: Check
     examples: int
@@ -64,8 +68,10 @@ class Campaign:
         @given(cases(self.draws))
         def one(case: Case) -> None:
             self.counts["programs"] += 1
+            level = Knobs().opt if self.counts["programs"] % 10 == 0 else 0
             try:
-                self.check(case.program, case.sets)
+                with scope(opt=level):
+                    self.check(case.program, case.sets)
             except UnsupportedError:
                 self.counts["unsupported"] += 1
                 return
