@@ -37,6 +37,8 @@ _STALE = 3600.0
 """Seconds after which a temporary file is nobody's any more."""
 _KEEP = 0.8
 """The part of the bound that is left after pruning."""
+_LOOKS = 32
+"""How often, about, the folder is looked through while as much is written as its bound."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +87,12 @@ class DiskCache:
         if len(body) > self.limit * _KEEP:
             return
         try:
-            self._write(self._path(key), _MAGIC + hashlib.blake2b(body, digest_size=_CHECKSUM).digest() + body)
-            self._prune()
+            path = self._path(key)
+            self._write(path, _MAGIC + hashlib.blake2b(body, digest_size=_CHECKSUM).digest() + body)
+            # To sum the sizes of all entries costs more than to write one: it is left to so few writers, as their names
+            # have it, that a share of the bound is written between two of them.
+            if int(path.name[:8], 16) / 2**32 < _LOOKS * len(body) / self.limit:
+                self._prune()
         except OSError as problem:
             LOG.info("cannot write the disk cache: %s", problem)
 
