@@ -13,7 +13,7 @@ from sparsec.errors import FormatError, UnsupportedError
 from sparsec.formats import coords
 from sparsec.formats.coords import Coord, Digit
 from sparsec.formats.encoding import Encoding
-from sparsec.formats.level import CanIterate, CanSpan, Level, Planned
+from sparsec.formats.level import CanIterate, CanSpan, CanWindow, Level, Planned
 from sparsec.ir.dtypes import I32, DType
 
 
@@ -150,7 +150,8 @@ class Format:
                 return DimOp(e.op, tuple(rename(a) for a in e.args))
             return e
 
-        return Format(dims, tuple(LevelSpec(rename(s.coord), s.type) for s in self.levels), self.name, self.values)
+        levels = tuple(LevelSpec(rename(s.coord), s.type.renamed(names)) for s in self.levels)
+        return Format(dims, levels, self.name, self.values)
 
     def plain(self) -> Format:
         """The format without an encoding of its values."""
@@ -188,6 +189,14 @@ class Format:
             raise FormatError(f"format '{self.label}': no level stores dimension '{missing[0]}'")
         if not any(isinstance(s.type, Planned) for s in self.levels):
             coords.check_invertible(self.coords, self.dims, self.label)
+        for n, spec in enumerate(self.levels):
+            stored = [str(s.coord) for s in self.levels[:n]]
+            for need in spec.type.outer if isinstance(spec.type, CanWindow) else ():
+                if need not in stored:
+                    raise FormatError(
+                        f"format '{self.label}': level '{spec}' depends on '{need}', which no level above it stores",
+                        hint=f"store '{need}' first: (i, j) -> (i: dense, j: range[i-1, i+2]), say",
+                    )
         for above, below in zip(self.levels, self.levels[1:], strict=False):
             if isinstance(above.type, CanSpan):
                 raise FormatError(f"format '{self.label}': '{above}' can only be the last level")
@@ -213,6 +222,8 @@ class Format:
                 raise UnsupportedError(
                     f"format '{self.label}': level '{spec}', which is neither ordered nor unique, cannot run yet"
                 )
+        for n, spec in enumerate(self.levels):
+            spec.type.check_above(tuple((str(s.coord), s.type) for s in self.levels[:n]))
         coords.check_runnable(self.coords, self.dims, self.label)
 
 

@@ -12,6 +12,10 @@ Reading (Chou, Kjolstad, Amarasinghe: Format abstraction for sparse tensor algeb
 ``CanSpan``
     ``bounds`` likewise, and where the stretch of coordinates that a position stands for ends (``stop``): one run of the
     looplets of Ahrens, Donenfeld, Kjolstad and Amarasinghe (Looplets, CGO 2023).
+``CanWindow``
+    the entries beneath a parent are all coordinates of one stretch, a phase of looplets: between ``limits``, which are
+    linear in the coordinates that levels above store.  ``place`` gives the view beneath a parent, with ``lo`` and
+    ``hi``, the ends of the stretch, and ``base``, the place of coordinate 0, among its ``scalars``.
 ``CanLocate``
     ``locate`` the position of a coordinate beneath a parent, and whether it is there at all.  ``probe_cost`` says
     whether that is constant time or a search.
@@ -32,8 +36,8 @@ routines, PLDI 2020) or in one with growth:
 Properties: ``full`` (every coordinate is present), ``ordered`` (coordinates ascend beneath a parent), ``searchable``
 (the coordinate of any position is at hand, so that one is found by bisection), ``unique`` (none repeats beneath a
 parent), ``branchless`` (exactly one position for each parent), ``compact`` (positions have no gaps), ``room`` (how many
-entries there may be beneath a parent, where the level bounds that), ``spread`` (a position for each coordinate, stored
-or not: parent * extent + coordinate; full levels are).
+entries there may be beneath a parent, where the level bounds that), ``spread`` (a position for each coordinate that may
+be stored, so that they are there as soon as the parent is; full levels are).
 
 A level that is not compact has positions without an entry: those beneath parent ``p`` begin at ``bounds(p, p)[0]`` and
 end where the next parent's begin; what ``bounds(p, p + 1)`` leaves out of them is never seen.
@@ -42,6 +46,7 @@ end where the next parent's begin; what ``bounds(p, p + 1)`` leaves out of them 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
@@ -52,6 +57,7 @@ from sparsec.ir import dtypes
 from sparsec.ir.dtypes import DType
 
 if TYPE_CHECKING:
+    from sparsec.formats.linear import Bound
     from sparsec.ir.buffer import Buffer, Expr, Var
     from sparsec.ir.build import Builder
 
@@ -61,12 +67,14 @@ class LevelView:
     """One level of one tensor as generated code sees it.
 
     ``arrays`` maps a role ("pos", "crd", ...) to its buffer, ``scalars`` a role to a run-time i64 ("stride"),
-    ``capacity`` a role to the mutable local that holds the room of a growing array (results only).
+    ``capacity`` a role to the mutable local that holds the room of a growing array (results only).  ``around`` is the
+    extent of the level above, if there is one.
     """
 
     tensor: str
     number: int
     extent: Expr
+    around: Expr | None = None
     arrays: dict[str, Buffer] = field(default_factory=dict)
     scalars: dict[str, Expr] = field(default_factory=dict)
     capacity: dict[str, Var] = field(default_factory=dict)
@@ -113,6 +121,18 @@ class Level:
     @property
     def room(self) -> int | None:
         return None
+
+    @classmethod
+    def read(cls, words: tuple[str, ...]) -> tuple[dict[str, object], tuple[str, ...]]:
+        """Fields that ``words`` say in a notation of the level's own, and the words that are left."""
+        return {}, words
+
+    def renamed(self, names: Mapping[str, str]) -> Level:
+        """The level for dimensions of other names."""
+        return self
+
+    def check_above(self, above: tuple[tuple[str, Level], ...]) -> None:
+        """Raise ``UnsupportedError`` if the level cannot run beneath these: what each stores, and its type."""
 
     def arrays(self) -> dict[str, DType]:
         """Role and element type of each array the level stores, in a fixed order."""
@@ -227,6 +247,32 @@ class CanSpan:
         raise NotImplementedError
 
 
+class CanWindow:
+    """All coordinates of one stretch are present beneath a parent, and no others: see ``limits``."""
+
+    @property
+    def limits(self) -> tuple[Bound | None, Bound | None]:
+        """The first coordinate and the end, None for those of the dimension; they are cut at its ends anyway."""
+        raise NotImplementedError
+
+    def place(self, b: Builder, v: LevelView, parent: Expr, above: Mapping[str, Expr]) -> LevelView:
+        """The view beneath ``parent``, where the levels above, by what they store, have the coordinates ``above``.
+
+        Coordinate ``c`` stands at ``scalars["base"] + c`` if it is at least ``scalars["lo"]`` and below ``"hi"``.
+        """
+        raise NotImplementedError
+
+    @property
+    def outer(self) -> tuple[str, ...]:
+        """What the levels store on whose coordinates the stretch depends."""
+        return tuple(dict.fromkeys(k for bound in self.limits if bound is not None for k, _ in bound.terms))
+
+    @property
+    def width(self) -> int | None:
+        """The length of every stretch that the dimension does not cut, if that is one number."""
+        return None
+
+
 class CanInsert:
     """Coordinates may be written in any order."""
 
@@ -275,7 +321,6 @@ class CanAppend:
 
 REGISTRY: dict[str, type[Level]] = {}
 PLANNED: dict[str, str] = {
-    "range": "bands and triangles",
     "structured": "N:M groups",
     "slots": "a position without a coordinate",
     "sliced": "SELL-C-sigma slices",
@@ -328,6 +373,8 @@ def make_level(name: str, words: tuple[str, ...] = (), options: dict[str, Any] |
             wanted = f"{name}[{', '.join(cls.numbers)}]"
             raise FormatError(f"level type '{name}' is written {wanted}", hint="with positive numbers: fixed[8], say")
         settings |= dict(zip(cls.numbers, map(int, given), strict=True))
+    said, words = cls.read(words)
+    settings |= said
     for word in words:
         if word not in cls.flags:
             allowed = ", ".join([*cls.flags, *(k + "=" for k in known)]) or "none"

@@ -17,6 +17,8 @@ from sparsec.formats.fixed import Fixed
 from sparsec.formats.format import DimConst, DimExpr, DimOp, DimVar, Format, LevelSpec
 from sparsec.formats.hashed import Hashed
 from sparsec.formats.level import Level, Planned
+from sparsec.formats.linear import Bound
+from sparsec.formats.ranges import Range
 from sparsec.formats.runs import Runs
 from sparsec.formats.singleton import Singleton
 
@@ -144,12 +146,22 @@ def csb(order: int, rows: int, columns: int) -> Format:
 
 
 def dia(order: int) -> Format:
-    """Whole diagonals, those that hold something: ``j - i`` compressed, along it all rows."""
+    """Whole diagonals, those that hold something: ``j - i`` compressed, along it the rows inside the shape."""
 
     def levels(i: DimExpr, j: DimExpr) -> tuple[LevelSpec, ...]:
-        return LevelSpec(DimOp("-", (j, i)), Compressed()), LevelSpec(i, Dense())
+        return LevelSpec(DimOp("-", (j, i)), Compressed()), LevelSpec(i, Range())
 
     return mapped("dia", order, levels)
+
+
+def band(order: int, below: int, above: int) -> Format:
+    """Rows of the main diagonal, ``below`` diagonals under it and ``above`` over it, all of them stored."""
+
+    def levels(i: DimExpr, j: DimExpr) -> tuple[LevelSpec, ...]:
+        rows = Bound(((str(i), 1),), -below), Bound(((str(i), 1),), above + 1)
+        return LevelSpec(i, Dense()), LevelSpec(j, Range(*rows))
+
+    return mapped(f"band[{below}, {above}]", order, levels)
 
 
 FORMATS: dict[str, tuple[int, Callable[[int], Format]]] = {
@@ -173,6 +185,7 @@ PARAMETRIC: dict[str, tuple[int, tuple[str, ...], Callable[..., Format]]] = {
     "bsr": (2, ("b", "c"), bsr),
     "bsc": (2, ("b", "c"), bsc),
     "csb": (2, ("b", "c"), csb),
+    "band": (2, ("l", "u"), band),
 }
 """Formats with numbers in brackets: name -> (least order, names of the numbers, maker)."""
 
@@ -182,7 +195,6 @@ NAMES = (*FORMATS, *PARAMETRIC)
 PLANNED_FORMATS = (
     "sell",
     "nm",
-    "band",
     "sym",
     "lowrank",
     "blockdiag",
@@ -207,8 +219,9 @@ def named_format(name: str, order: int, args: tuple[int, ...] = ()) -> Format:
     if len(args) != len(params):
         takes = f"is written {name}[{', '.join(params)}]" if params else "takes no arguments"
         raise FormatError(f"format '{name}' {takes}")
-    if any(n < 1 or n >= 2**31 for n in args):
-        raise FormatError(f"format '{name}[{', '.join(map(str, args))}]': its numbers lie in 1 .. 2**31 - 1")
+    fewest = 0 if name == "band" else 1
+    if any(n < fewest or n >= 2**31 for n in args):
+        raise FormatError(f"format '{name}[{', '.join(map(str, args))}]': its numbers lie in {fewest} .. 2**31 - 1")
     if order < least:
         raise FormatError(
             f"format '{name}' is for tensors of order {least} and more, this one has order {order}",
