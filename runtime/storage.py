@@ -17,7 +17,7 @@ import numpy as np
 from sparsec.errors import FormatError, ShapeError, TypeError_
 from sparsec.formats.compressed import Compressed
 from sparsec.formats.format import Format, LevelSpec
-from sparsec.formats.level import CanSpan
+from sparsec.formats.level import CanSpan, CanWindow
 from sparsec.formats.singleton import Singleton
 from sparsec.ir.dtypes import BF16, I32, DType, from_numpy
 
@@ -67,9 +67,28 @@ class Storage:
             return self.positions
         live = np.ones(1, bool)
         extents = self.format.level_shape(self.shape)
-        for spec, arrays, extent in zip(self.format.levels, self.levels, extents, strict=True):
-            live = spec.type.live(arrays, live, extent)
+        for n, (spec, arrays, extent) in enumerate(zip(self.format.levels, self.levels, extents, strict=True)):
+            if isinstance(spec.type, CanWindow):
+                parents, coords = spec.type.unfold(len(live), self._above(n), extent)
+                live = live[parents] & (coords >= 0) & (coords < extent)
+            else:
+                live = spec.type.live(arrays, live, extent)
         return int(np.count_nonzero(live))
+
+    def _above(self, level: int) -> dict[str, np.ndarray]:
+        """What each of the levels above ``level`` holds at every parent of it."""
+        above: dict[str, np.ndarray] = {}
+        count = 1
+        for n, extent in enumerate(self.format.level_shape(self.shape)[:level]):
+            kind = self.format.levels[n].type
+            if isinstance(kind, CanWindow):
+                parents, coords = kind.unfold(count, above, extent)
+            else:
+                parents, coords = kind.coordinates(self.levels[n], count, extent)
+            above = {key: array[parents] for key, array in above.items()}
+            above[str(self.format.levels[n].coord)] = coords
+            count = len(coords)
+        return above
 
     @property
     def nbytes(self) -> int:
@@ -131,7 +150,10 @@ class Storage:
                 raise FormatError(f"{where} has arrays ({', '.join(arrays)}), expected ({', '.join(types)})")
             for role, array in arrays.items():
                 _check_array(array, types[role], f"{where}: {role}")
-            positions = spec.type.validate(arrays, positions, extent, where)
+            if isinstance(spec.type, CanWindow):
+                positions = spec.type.positions(positions, extent, extents[n - 1] if n else 0)
+            else:
+                positions = spec.type.validate(arrays, positions, extent, where)
         if fmt.values is None and self.codes is None:
             _check_array(self.values, self.dtype, f"{name}: values")
         else:

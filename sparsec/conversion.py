@@ -10,7 +10,7 @@ import numpy as np
 from sparsec.driver import Call, Stopped, compiled, routine
 from sparsec.errors import FormatError
 from sparsec.formats.format import Format
-from sparsec.formats.level import CanSpan
+from sparsec.formats.level import CanSpan, CanWindow
 from sparsec.formats.named import coo
 from sparsec.ir import dtypes
 from sparsec.ir.tensor import Access, Assign, Index, IndexDecl, Program, TensorDecl
@@ -60,6 +60,8 @@ def convert(storage: Storage, format: Format) -> Storage:
         except Stopped as e:
             if e.reason == "room":
                 raise _no_room(storage, format) from None
+            if e.reason == "outside":
+                raise _outside(storage, format) from None
             if e.reason != "width":
                 raise
     raise FormatError(f"the tensor has more entries than the positions of '{format}' can count", hint="declare pos=i64")
@@ -155,7 +157,7 @@ def _copy(storage: Storage, target: Format) -> Storage:
 def _pads(format: Format) -> bool:
     """Whether the format stores places without an entry: in a level with gaps or runs, or that is full beneath one."""
     full = [spec.type.full for spec in format.levels]
-    gaps = any(not spec.type.compact or isinstance(spec.type, CanSpan) for spec in format.levels)
+    gaps = any(not spec.type.compact or isinstance(spec.type, CanSpan | CanWindow) for spec in format.levels)
     return gaps or any(below and not above for above, below in zip(full, full[1:], strict=False))
 
 
@@ -185,6 +187,27 @@ def _no_room(storage: Storage, target: Format) -> FormatError:
                 hint="choose a wider format, or one without such a bound: csr",
             )
     raise AssertionError("every parent has room")
+
+
+def _outside(storage: Storage, target: Format) -> FormatError:
+    """What to say of the first entry outside of the range that a level of ``target`` holds."""
+    entries = convert(storage, coo_format(range(target.ndim)))
+    point = [c.astype(np.int64) for c in entries.coordinates()]
+    other = entries.values != entries.fill_value
+    stored = {str(s.coord): c.of(point, storage.shape) for s, c in zip(target.levels, target.coords, strict=True)}
+    for spec in target.levels:
+        if not isinstance(spec.type, CanWindow):
+            continue
+        lo, hi = (bound and bound.at(stored, len(other)) for bound in spec.type.limits)
+        coords = stored[str(spec.coord)]
+        bad = other & ((lo is not None and coords < lo) | (hi is not None and coords >= hi))
+        if bad.any():
+            at = tuple(int(c[np.argmax(bad)]) for c in point)
+            return FormatError(
+                f"the entry at {at} lies outside of what level '{spec}' of format '{target.label}' holds",
+                hint="choose a wider range, or a format without one: csr",
+            )
+    raise AssertionError("every entry is inside")
 
 
 def _copy_program(source: Format, target: Format, t: dtypes.DType, fill: int) -> Program:

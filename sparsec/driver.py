@@ -261,6 +261,7 @@ _REASONS: dict[str, tuple[str, str | None]] = {
         "an operand's index arrays were changed after validation?",
     ),
     "room": ("a result has more entries beneath one parent than its level has room for", "choose a wider format"),
+    "outside": ("a result has an entry outside of the range that its level holds", "choose a wider range, or csr"),
     "index": ("an index read from data lies outside of the tensor that it indexes", "negative ones do, too"),
     "width": ("a position or coordinate does not fit in its index type", "declare a wider one: compressed[pos=i64]"),
 }

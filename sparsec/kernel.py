@@ -18,7 +18,7 @@ from sparsec.conversion import with_widths
 from sparsec.driver import Call, Compiled, Stopped, compiled
 from sparsec.errors import BackendError, FormatError, TypeError_, UnsupportedError, nearest
 from sparsec.formats.format import Format
-from sparsec.formats.level import CanIterate, CanSpan
+from sparsec.formats.level import CanIterate, CanSpan, CanWindow
 from sparsec.ir.dtypes import BF16
 from sparsec.ir.tensor import Program, TensorDecl
 from sparsec.ir.tensor_values import from_storage, held, to_storage
@@ -140,6 +140,8 @@ class Kernel:
             except Stopped as e:
                 if e.reason == "room":
                     raise _no_room(program) from None
+                if e.reason == "outside":
+                    raise _outside(program) from None
                 if e.reason == "pattern":
                     raise _not_in_pattern(known) from None
                 if e.reason != "width" or self._nest is not None:
@@ -476,6 +478,16 @@ def _no_room(program: Program) -> FormatError:
     return FormatError(
         f"result {names} has more entries beneath one parent than its format has room for",
         hint="choose a wider format, or one without such a bound: csr",
+    )
+
+
+def _outside(program: Program) -> FormatError:
+    """What to say where an entry of a result lies outside of the range that its level holds."""
+    bounded = [t for t in program.results if t.format and any(isinstance(s.type, CanWindow) for s in t.format.levels)]
+    names = " or ".join(f"'{t.name}' ({t.format.label})" for t in bounded if t.format) or "a local"
+    return FormatError(
+        f"result {names} has an entry outside of the range of coordinates that its format holds",
+        hint="choose a wider range, say 'where' entries are (i - j in -1:2), or store it in csr",
     )
 
 

@@ -35,6 +35,8 @@ STRIDE = 8
 IS_STORED = Literal(True, BOOL)
 
 Subset = frozenset[Access]
+Seams = dict[tuple[Access, Expr], Expr]
+"""Of accesses that are walked the first positions from coordinates on."""
 
 
 class Cases:
@@ -195,9 +197,11 @@ def make_walker(
     whole: bool,
     beside: Linear | None = None,
     ends: Expr | None = None,
+    seams: Seams | None = None,
 ) -> Walker:
     """A walker over the next level of ``access``, restricted to ``lo..hi`` unless the loop is ``whole``.
 
+    ``seams`` has the positions that were searched for before.
     ``beside`` is what the level's coordinate has beside the loop's index.  ``ends``, the sum of the first and last
     coordinate, makes it walk in reverse.
     """
@@ -214,8 +218,16 @@ def make_walker(
         shift = b.let("shift", ctx.value(beside, env))
     if not whole or shift is not None:
         assert level.searchable, f"{view.tensor}.{view.number} cannot be searched"
-        lo, hi = (lo, hi) if shift is None else (add(lo, shift), add(hi, shift))
-        first, end = search(b, level, view, first, end, lo), search(b, level, view, first, end, hi)
+        seams = {} if seams is None else seams
+        if shift is None:
+            seams |= {(access, i64(0)): first, (access, view.extent): end}
+        found = []
+        for at in (lo, hi):
+            if (access, at) not in seams:
+                coord = at if shift is None else add(at, shift)
+                seams[access, at] = search(b, level, view, first, end, coord)
+            found.append(seams[access, at])
+        first, end = found
     if level.sequential:
         view = level.begin(b, view, cursor.lo)
     mirror = None if ends is None else Mirror(ends, b.let("ends", add(first, sub(end, 1))))
@@ -242,6 +254,7 @@ def probe(ctx: Context, access: Access, env: Env, coord: Expr) -> tuple[Expr, Cu
     n = cursor.done
     level, view = storage.levels[n], storage.views[n]
     if not isinstance(level, CanIterate) or not level.searchable:
+        view = ctx.placed(access, n, env, cursor.lo)
         look = level.locate if isinstance(level, CanLocate) else level.scan  # type: ignore[attr-defined]
         pos, found = look(b, view, cursor.lo, coord)
         return found, Cursor(n + 1, pos)

@@ -9,7 +9,9 @@ from typing import Protocol
 
 from sparsec.errors import ScheduleError, UnsupportedError
 from sparsec.formats.coords import Coord
-from sparsec.formats.level import Level, LevelView
+from sparsec.formats.format import Format
+from sparsec.formats.level import CanWindow, Level, LevelView
+from sparsec.formats.linear import Bound
 from sparsec.ir import ops
 from sparsec.ir.buffer import (
     TRUE,
@@ -63,11 +65,15 @@ class Storage:
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """How far an access has been resolved: ``done`` levels, the positions ``lo..hi`` beneath them."""
+    """How far an access has been resolved: ``done`` levels, the positions ``lo..hi`` beneath them.
+
+    ``view`` is that of the next level where it has been placed beneath its parent.
+    """
 
     done: int
     lo: Expr
     hi: Expr | None = None  # None: exactly the position lo
+    view: LevelView | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +81,9 @@ class Env:
     """What is known at a point of the loop nest: values of index variables, cursors of accesses.
 
     ``full_chunks`` holds the outer indices of chunks known to be whole here, ``inside`` the computed indices known to
-    lie in their domains, ``relations`` what the loops and lets around say of index variables.
+    lie in their domains, ``relations`` what the loops and lets around say of index variables.  ``within`` has accesses
+    with the number of a level whose coordinate lies in its window, ``ranges`` what bounds the loops around by their
+    indices: least coordinates, and ends.
     """
 
     indices: dict[str, Expr] = field(default_factory=dict)
@@ -83,6 +91,8 @@ class Env:
     full_chunks: frozenset[str] = frozenset()
     inside: frozenset[str] = frozenset()
     relations: Relations = field(default_factory=Relations)
+    within: frozenset[tuple[Access, int]] = frozenset()
+    ranges: dict[str, tuple[tuple[Linear, ...], tuple[Linear, ...]]] = field(default_factory=dict)
 
     def bind(self, name: str, value: Expr) -> Env:
         return replace(self, indices={**self.indices, name: value})
@@ -201,7 +211,11 @@ class Context:
         return t.format.is_dense
 
     def views(self, t: TensorDecl) -> tuple[LevelView, ...]:
-        return tuple(LevelView(t.name, n, self.level_extent(c, t.dims)) for n, c in enumerate(self.coords(t)))
+        views: list[LevelView] = []
+        for n, c in enumerate(self.coords(t)):
+            around = views[-1].extent if views else None
+            views.append(LevelView(t.name, n, self.level_extent(c, t.dims), around))
+        return tuple(views)
 
     def level_extent(self, coord: Coord, dims: Sequence[Extent]) -> Expr:
         """How many coordinates a level has that stores ``coord``."""
@@ -329,6 +343,40 @@ class Context:
         if any(isinstance(v, Index) and v.name not in env.indices for e in places for v in walk(e)):
             return None
         return self.value(form, env)
+
+    def bound(self, access: Access, bound: Bound, env: Env, walking: str | None = None) -> Linear:
+        """A bound of a level of ``access`` in linear form, seen from here (and a loop over ``walking``)."""
+        total = Linear({}, bound.const)
+        for key, n in bound.terms:
+            total = total.plus(self.form(self.stored_expr(access, key), env, walking).times(n))
+        return total
+
+    def stored_expr(self, access: Access, key: str) -> TExpr:
+        """What the level of ``access`` holds whose coordinate is written ``key``, by index variables."""
+        stored = [str(spec.coord) for spec in self.format_of(access).levels]
+        return self.level_exprs(access)[stored.index(key)]
+
+    def format_of(self, access: Access) -> Format:
+        decl = self.decl_of(access)
+        assert decl is not None and decl.format is not None
+        return decl.format
+
+    def placed(self, access: Access, n: int, env: Env, parent: Expr) -> LevelView:
+        """The view of level ``n`` beneath ``parent``: with its window, if it has one."""
+        storage = self.storages[access.tensor]
+        level, view = storage.levels[n], storage.views[n]
+        cursor = env.cursors.get(access)
+        if cursor is not None and cursor.done == n and cursor.view is not None:
+            return cursor.view
+        if not isinstance(level, CanWindow):
+            return view
+        above: dict[str, Expr] = {}
+        for m, spec in enumerate(self.format_of(access).levels[:n]):
+            if str(spec.coord) in level.outer:
+                coord = self.coordinate(access, m, env, early=True)
+                assert coord is not None, f"level {m} of {access.tensor} is not known where {level} is read"
+                above[str(spec.coord)] = coord
+        return level.place(self.b, view, parent, above)
 
     def walked(self, access: Access, n: int, env: Env, index: str) -> Linear | None:
         """What stands beside ``index`` in the coordinate of level ``n``, if that is ``index`` plus what is known."""

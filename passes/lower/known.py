@@ -8,7 +8,7 @@ a place of the pattern that gets none holds the fill.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from sparsec.formats.level import CanIterate, CanLocate, Level
@@ -78,7 +78,7 @@ class FillWriter(SparseWriter):
         self.path.append(coord)
         position, found = self.positions[-1], self.present[-1]
         if not self._is_walked(level):
-            position, found = self._locate(n, position, found, coord)
+            position, found = self._locate(n, position, found, self.path)
         else:
             head, ends = self._group(n)
             if ends:
@@ -124,16 +124,16 @@ class FillWriter(SparseWriter):
             b.set(cursor, add(position, 1))
         return position, there
 
-    def _locate(self, n: int, parent: Expr, present: Expr, coord: Expr) -> tuple[Expr, Expr]:
-        """The position of ``coord`` in level ``n`` beneath a parent that may not be there, and whether it is."""
-        b, level = self.b, self.levels[n]
+    def _locate(self, n: int, parent: Expr, present: Expr, path: Sequence[Expr]) -> tuple[Expr, Expr]:
+        """The position of the last coordinate of ``path`` in level ``n``, whose parent may not be there; is it?"""
+        b, level, coord = self.b, self.levels[n], path[-1]
         assert isinstance(level, CanLocate)
         if present == TRUE:
-            position, found = level.locate(b, self.views[n], parent, coord)
+            position, found = level.locate(b, self.view(n, parent, path), parent, coord)
             return b.let("place", position), found
         place, there = b.var("place", i64(0)), b.var("there", FALSE)
         with b.if_(present):
-            position, found = level.locate(b, self.views[n], parent, coord)
+            position, found = level.locate(b, self.view(n, parent, path), parent, coord)
             b.set(place, position)
             b.set(there, found)
         return b.let("place", place), b.let("there", there)
@@ -143,10 +143,12 @@ class FillWriter(SparseWriter):
         at, found = self.positions[-1], self.present[-1]
         if self.depth < len(self.levels):  # the loops run in another order
             at, found = i64(0), TRUE
+            path: list[Expr] = []
             for n in range(len(self.levels)):
                 coord = ctx.coordinate(access, n, env)
                 assert coord is not None
-                at, found = self._locate(n, at, found, coord)
+                path.append(coord)
+                at, found = self._locate(n, at, found, path)
         if found != TRUE:
             self.b.abort_if(negate(found), "pattern")
         ctx.b.store(self.values, at, ctx.expr(value, env))

@@ -15,6 +15,7 @@ from sparsec.passes.lower.bounds import Bounds
 from sparsec.passes.lower.coiterate import Cases, Coiteration, OnlyAbsent, Subset, Walker, make_walker
 from sparsec.passes.lower.context import Env
 from sparsec.passes.lower.selection import SelectWork
+from sparsec.passes.lower.windows import Part
 from sparsec.passes.lower.working import counts_one
 from sparsec.passes.lower.writers import CountWriter, SparseWriter
 
@@ -22,18 +23,20 @@ if TYPE_CHECKING:
     from sparsec.passes.lower.nests import Lowerer
 
 
-def coiterate(low: Lowerer, f: Forall, env: Env, accesses: list[Access], bounds: Bounds) -> None:
-    """Walk the stored entries of ``accesses`` together."""
+def coiterate(
+    low: Lowerer, f: Forall, env: Env, accesses: list[Access], bounds: Bounds, part: Part | None = None
+) -> None:
+    """Walk the stored entries of ``accesses`` together, those of a ``part`` of the loop alone."""
     cases = Cases(low.ctx, f.body, accesses, low.start, _at_last_level(low, accesses, env))
     live = cases.live()
     if not live:
         return
-    lo, hi, inner = low.clipped(f, env, bounds)
-    whole = not isinstance(f.domain, Chunk) and inner.inside == env.inside and not bounds
+    lo, hi, inner = low.clipped(f, env, bounds) if part is None else (part.lo, part.hi, env)
+    whole = not isinstance(f.domain, Chunk) and inner.inside == env.inside and not bounds and part is None
     if not all(low.next_level(a, env).searchable for a in accesses):
         kept = _kept(low, f, env, accesses, frozenset() in live, whole)
         if not kept:
-            low.plain(f, env, bounds)
+            low.plain(f, env, bounds, part)
             return
         if kept != accesses:
             accesses = kept
@@ -41,7 +44,8 @@ def coiterate(low: Lowerer, f: Forall, env: Env, accesses: list[Access], bounds:
             live = cases.live()
     env = inner
     ends = low.b.let("ends", add(lo, sub(hi, 1))) if f.reverse else None
-    walkers = [make_walker(low.ctx, a, env, lo, hi, whole, low.walked(a, env, f.index), ends) for a in accesses]
+    seams = {} if part is None else part.seams
+    walkers = [make_walker(low.ctx, a, env, lo, hi, whole, low.walked(a, env, f.index), ends, seams) for a in accesses]
     co = Coiteration(low.ctx, f, env, cases, lambda body, inner: low.leaf(f.index, body, inner), ends)
     complete = len(live) == 2 ** len(accesses)
     if complete and _once_is_enough(low, f, env, cases[frozenset()]):

@@ -35,9 +35,11 @@ from sparsec.passes.lower.coiterate import (
 from sparsec.passes.lower.context import Context, Cursor, Env
 from sparsec.passes.lower.coordinates import Linear, merge, relations
 from sparsec.passes.lower.merging import coiterate
+from sparsec.passes.lower.parting import deciding, parted
 from sparsec.passes.lower.simplify import prune, substitute
 from sparsec.passes.lower.stretches import MOST, over_stretches
 from sparsec.passes.lower.tuples import TupleWork
+from sparsec.passes.lower.windows import Part
 from sparsec.passes.lower.working import workspace
 from sparsec.passes.lower.workspaces import BitmapWork
 from sparsec.passes.lower.writers import InsertWriter, SparseWriter, UpdateWriter
@@ -150,6 +152,12 @@ class Lowerer:
                 level, view = storage.levels[cursor.done], storage.views[cursor.done]
                 inside = self.ctx.inside(access, env, cursor.done)
                 if inside is None and level.full and isinstance(level, CanLocate):
+                    pos, _ = level.locate(self.b, view, cursor.lo, coord)
+                    env = env.move(access, Cursor(cursor.done + 1, self.b.let(f"at_{access.tensor}", pos)))
+                    continue
+                if inside is None and (access, cursor.done) in env.within:
+                    assert isinstance(level, CanLocate)
+                    view = self.ctx.placed(access, cursor.done, env, cursor.lo)
                     pos, _ = level.locate(self.b, view, cursor.lo, coord)
                     env = env.move(access, Cursor(cursor.done + 1, self.b.let(f"at_{access.tensor}", pos)))
                     continue
@@ -301,12 +309,19 @@ class Lowerer:
         with self._following(f, env):
             if sweeps:
                 self.sweep(f, env, sweeps, walkers)
-            elif walkers:
-                coiterate(self, f, env, walkers, bounds)
-            elif spans := self._spans(f, env):
-                self.stretches(f, env, spans, bounds)
+            elif windows := deciding(self, f, env, walkers):
+                parted(self, f, env, windows, walkers, bounds)
             else:
-                self.plain(f, env, bounds)
+                self.walk(f, env, walkers, bounds)
+
+    def walk(self, f: Forall, env: Env, walkers: list[Access], bounds: Bounds, part: Part | None = None) -> None:
+        """A forall whose operands are walked, go by runs, or can only be asked; a ``part`` of it alone."""
+        if walkers:
+            coiterate(self, f, env, walkers, bounds, part)
+        elif spans := self._spans(f, env):
+            self.stretches(f, env, spans, bounds, part)
+        else:
+            self.plain(f, env, bounds, part)
 
     def _spans(self, f: Forall, env: Env) -> list[Access]:
         """The accesses whose next level stores runs along ``f``, if the loop can go from run to run."""
@@ -315,7 +330,7 @@ class Lowerer:
         reads = [a for a in self.sparse_reads(f.body) if self._counts_rows(a, env, f.index)]
         return [a for a in reads if isinstance(self.next_level(a, env), CanSpan)][:MOST]
 
-    def stretches(self, f: Forall, env: Env, accesses: list[Access], bounds: Bounds) -> None:
+    def stretches(self, f: Forall, env: Env, accesses: list[Access], bounds: Bounds, part: Part | None) -> None:
         """Every coordinate, from run to run of ``accesses``."""
         cases = Cases(self.ctx, f.body, accesses, self.start)
         live = cases.live()
@@ -323,7 +338,7 @@ class Lowerer:
             return
         if len(live) < 2 ** len(accesses):
             self.mark_incomplete(f.body)
-        lo, hi, env = self.clipped(f, env, bounds)
+        lo, hi, env = self.clipped(f, env, bounds) if part is None else (part.lo, part.hi, env)
         over_stretches(
             self.ctx, f.index, (lo, hi), env, accesses, cases, lambda body, inner: self.leaf(f.index, body, inner)
         )
@@ -371,16 +386,22 @@ class Lowerer:
     def _left(self, w: SparseWriter) -> None:
         w.entered -= 1
 
-    def plain(self, f: Forall, env: Env, bounds: Bounds) -> None:
-        """Every coordinate of the domain."""
-        if isinstance(f.domain, Chunks) and _wants_whole_chunks(f.body, f.index):
+    def plain(self, f: Forall, env: Env, bounds: Bounds, part: Part | None = None) -> None:
+        """Every coordinate of the domain, or of ``part`` of it."""
+        if part is None and isinstance(f.domain, Chunks) and _wants_whole_chunks(f.body, f.index):
             self._chunked(f, env)
             return
-        lo, hi, env = self.clipped(f, env, bounds)
+        lo, hi, env = self.clipped(f, env, bounds) if part is None else (part.lo, part.hi, env)
         if f.parallel is not None and self._can_run_parallel():
             self.parallel(f, env, lo, hi)
             return
         mark = f"vector<{f.vector}>" if f.vector else "unroll" if f.unroll else ""
+        if isinstance(f.domain, Chunk) and part is not None:
+            begin = self.bounds(f.domain, env)[0]
+            with self.b.loop(f.index, lo, hi) as var:
+                coord = self.b.let(f.index, sub(add(lo, sub(hi, 1)), var)) if f.reverse else var
+                self.leaf(f.index, f.body, env.bind(f.index, coord).bind(f"{f.index}@local", sub(coord, begin)))
+            return
         if isinstance(f.domain, Chunk):
             trip = i64(f.domain.size) if f.domain.outer in env.full_chunks else self.b.let("trip", sub(hi, lo))
             with self.b.loop(f.index, i64(0), trip, mark=mark) as step:

@@ -19,7 +19,7 @@ from itertools import combinations, islice
 from sparsec.formats.compressed import Compressed
 from sparsec.formats.dense import Dense
 from sparsec.formats.format import Format
-from sparsec.formats.level import CanIterate, CanLocate, Level
+from sparsec.formats.level import CanIterate, CanLocate, CanWindow, Level
 from sparsec.ir.loops import Chunk, Chunks, Domain, Full
 from sparsec.ir.monoids import definition
 from sparsec.ir.rewrite import walk
@@ -182,7 +182,7 @@ def _orders(query: Query, space: Space, kept: Sequence[Access]) -> Iterator[tupl
         above: set[str] = set()
         for coord, spec in zip(fmt.coords, fmt.levels, strict=True):
             name = space.level_name(coord, access)
-            if name and name not in above and not spec.type.full:
+            if name and name not in above and not isinstance(spec.type, CanWindow) and not spec.type.full:
                 graph.add_edges_from((u, name) for u in sorted(above))
             above |= space.level_needs(coord, access)
     graph.add_edges_from(space.nesting)
@@ -461,6 +461,8 @@ def _fibre(
     if not is_sparse(t):
         return full
     assert t.format is not None
+    if a not in converted and (width := window_trips(query, space, a, v, position)) is not None:
+        return min(full, width)
     if a in converted:
         kinds = level_kinds(t.format)
         names = [e.name for e in a.indices if isinstance(e, Index)]
@@ -479,3 +481,18 @@ def _fibre(
     if level.branchless:
         return FIBRE / 4
     return min(full, FIBRE if kinds[n - 1].full else FIBRE / 2)
+
+
+def window_trips(query: Query, space: Space, a: Access, v: str, position: dict[str, int]) -> float | None:
+    """About how many coordinates of ``v`` a window of ``a`` leaves, if its loop is the last of those that decide it."""
+    fmt = query.program.tensor(a.tensor).format
+    assert fmt is not None
+    stored = {str(spec.coord): c for spec, c in zip(fmt.levels, fmt.coords, strict=True)}
+    for spec, c in zip(fmt.levels, fmt.coords, strict=True):
+        level = spec.type
+        if not isinstance(level, CanWindow) or level.full:
+            continue
+        loops = space.level_needs(c, a).union(*(space.level_needs(stored[key], a) for key in level.outer))
+        if v == max(loops, key=lambda u: position.get(u, -1)):
+            return size_of(space.domains[v]) / 2 if level.width is None else float(level.width)
+    return None

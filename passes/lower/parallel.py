@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial, reduce
 
-from sparsec.formats.level import CanIterate, CanLocate, LevelView
+from sparsec.formats.level import CanIterate, CanLocate, CanWindow, LevelView
 from sparsec.ir.buffer import Block, Expr, ParallelFor, Var, i64
 from sparsec.ir.build import add, lt, mul, op, sub
 from sparsec.ir.dtypes import I64
@@ -97,12 +97,19 @@ def _entries_before(
 def inner_trips(ctx: Context, f: Forall, accesses: Iterable[Access]) -> Expr:
     """About how many steps one iteration of ``f`` takes: the extents of inner loops that no sparse access restricts."""
     bound: set[str] = set()
+    trips: Expr = i64(1)
+    inside = [n.index for n in walk(f.body) if isinstance(n, Forall)]
     for a in accesses:
         storage = ctx.storages[a.tensor]
         for level, e in zip(storage.levels, ctx.level_exprs(a), strict=True):
             if isinstance(level, CanIterate) and not level.full:
                 bound.update(mentioned(e))
-    trips: Expr = i64(1)
+            elif isinstance(level, CanWindow) and level.width is not None:
+                decides = set(mentioned(e, *(ctx.stored_expr(a, key) for key in level.outer)))
+                last = next((v for v in reversed(inside) if v in decides), None)
+                if last is not None and last not in bound:
+                    bound.add(last)
+                    trips = mul(trips, max(1, level.width))
     for node in walk(f.body):
         if not isinstance(node, Forall) or node.index in bound:
             continue

@@ -93,8 +93,7 @@ class ScatterWriter(CountWriter):
             parent = add(mul(parent, self.views[n].extent), coords[n])
         parent = self.b.let("parent", parent)
         if not self.counting and self.inserts is not None:
-            at = self.inserts.insert(self.b, self.views[self.last], parent, coords[-1])
-            self.place(self.b.let("at", at), coords[-1], value, env)
+            self.insert(self.inserts, parent, coords, access, value, env)
             return
         at = self.b.let("at", load(self.next, parent))
         if not self.counting:

@@ -115,7 +115,7 @@ def over_stretches(
 
 def _run(ctx: Context, index: str, at: Var, stop: Var, present: Subset, body: LStmt, env: Env, leaf: Leaf) -> None:
     """``body`` for the coordinates ``at..stop``, in which the operands ``present`` do not change."""
-    folded = _folded(body, index, present)
+    folded = folded(body, index, present)
     if folded is not None:
         leaf(folded, env.bind(index, at).bind(f"{index}@length", ctx.b.let("length", sub(stop, at))))
         return
@@ -123,7 +123,7 @@ def _run(ctx: Context, index: str, at: Var, stop: Var, present: Subset, body: LS
         leaf(body, env.bind(index, var))
 
 
-def _folded(body: LStmt, index: str, present: Subset) -> LStmt | None:
+def folded(body: LStmt, index: str, present: Subset) -> LStmt | None:
     """What ``body`` comes to over a run, if it is the same at each of its coordinates; ``index@length`` is theirs."""
     if not isinstance(body, Accumulate) or body.op not in ops.MONOIDS or body.place is not None:
         return None
@@ -156,4 +156,4 @@ def _depends(e: TExpr, index: str, present: Subset) -> bool:
     return found
 
 
-__all__ = ["MOST", "over_stretches"]
+__all__ = ["MOST", "folded", "over_stretches"]

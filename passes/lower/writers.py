@@ -6,19 +6,20 @@ values at the leaves (``update``).  What it needs of a level it asks for by capa
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 
 from sparsec.errors import UnsupportedError
-from sparsec.formats.level import CanAppend, CanInsert, CanIterate, CanSpan
+from sparsec.formats.level import CanAppend, CanInsert, CanIterate, CanLocate, CanSpan, CanWindow, LevelView
 from sparsec.ir import ops
 from sparsec.ir.buffer import FALSE, TRUE, Alloc, Buffer, Const, Expr, Origin, Stmt, Var, i64
-from sparsec.ir.build import add, load, lt, mul, op, sub
+from sparsec.ir.build import add, load, lt, mul, negate, op, sub
 from sparsec.ir.dtypes import DType
 from sparsec.ir.rewrite import walk
 from sparsec.ir.tensor import Access, TensorDecl
 from sparsec.ir.tensor import Expr as TExpr
 from sparsec.passes.lower.context import Context, Env, Storage, combine
+from sparsec.passes.lower.windows import surely_within
 
 
 class InsertWriter:
@@ -126,6 +127,34 @@ class SparseWriter:
         """Whether the coordinates of the loop over ``index`` around a write to ``target`` must ascend."""
         return True
 
+    def view(self, n: int, parent: Expr, coords: Sequence[Expr]) -> LevelView:
+        """The view of level ``n`` beneath ``parent``, where the levels above have the coordinates ``coords``."""
+        level = self.levels[n]
+        if not isinstance(level, CanWindow):
+            return self.views[n]
+        assert self.decl.format is not None
+        above = {str(spec.coord): c for spec, c in zip(self.decl.format.levels, coords, strict=False)}
+        return level.place(self.b, self.views[n], parent, above)
+
+    def outside(self, n: int, view: LevelView, coord: Expr, access: Access, env: Env) -> Expr:
+        """Whether the coordinate of level ``n`` lies outside of what the level can hold."""
+        level = self.levels[n]
+        if not isinstance(level, CanWindow) or surely_within(self.ctx, access, n, level, env):
+            return FALSE
+        assert isinstance(level, CanLocate)
+        return negate(level.locate(self.b, view, i64(0), coord)[1])
+
+    @contextmanager
+    def held(self, outside: Expr, value: Expr) -> Iterator[None]:
+        """Around the writing of ``value``; where it has no place and is not the fill the function is left."""
+        with self.b.collect() as inside:
+            yield
+        fill = Const(self.decl.fill, self.decl.dtype)
+        other = op("eq", value, value) if self.decl.fill != self.decl.fill else op("ne", value, fill)
+        with self.b.collect() as leave:
+            self.b.abort_if(other, "outside")
+        self.b.if_else(outside, leave, inside)
+
     def appender(self, n: int) -> CanAppend:
         level = self.levels[n]
         assert isinstance(level, CanAppend)
@@ -170,6 +199,7 @@ class AppendWriter(SparseWriter):
         self.values = self.b.alloc(f"{decl.name}_vals", decl.dtype, i64(0), origin=(decl.name, -1, "vals"))
         self.values_room = self.b.var(f"{decl.name}_vals_cap", i64(0))
         self.begins: list[Expr] = []
+        self.placed: list[LevelView] = []
         self.limits: dict[int, Expr] = {}
         self.reach = self.b.var(f"{decl.name}_reach", i64(0)) if isinstance(self.levels[-1], CanSpan) else None
         for n, level in enumerate(self.levels):
@@ -179,6 +209,13 @@ class AppendWriter(SparseWriter):
                     "beneath dense levels, and as the last",
                     hint="assemble it in csf, and convert that",
                 )
+            beneath = self.levels[n + 1 :]
+            if isinstance(level, CanWindow) and not level.full and not all(below.full for below in beneath):
+                raise UnsupportedError(
+                    f"result '{decl.name}': sparse levels beneath level '{level}' of format '{decl.format}' cannot be "
+                    "assembled yet",
+                    hint="make what is stored beneath a range dense",
+                )
         self.runs = [self._run(n + 1) if not level.spread else () for n, level in enumerate(self.levels)]
         parents: Expr | None = i64(1)
         for n, level in enumerate(self.levels):
@@ -186,7 +223,8 @@ class AppendWriter(SparseWriter):
             if not level.full:
                 self.appender(n).open(self.b, view, i64(0) if parents is None else parents)
             if level.spread:
-                parents = self.b.product("places", parents, view.extent) if parents is not None else None
+                if parents is not None:
+                    parents = self.b.product("places", parents, level.size(self.b, view, i64(1)))
                 self.sizes.append(i64(0) if parents is None else parents)
                 self.made.append(self.sizes[n] if level.full else self.b.var(f"{decl.name}_made{n}", i64(0)))
                 continue
@@ -222,7 +260,7 @@ class AppendWriter(SparseWriter):
                 out.append((product, n))
             if not self.levels[n].spread:
                 return tuple(out)
-            product = self.b.product("places", product, self.views[n].extent)
+            product = self.b.product("places", product, self.levels[n].size(self.b, self.views[n], i64(1)))
         return (*out, (product, len(self.levels)))
 
     def _in_group(self, n: int) -> bool:
@@ -291,7 +329,10 @@ class AppendWriter(SparseWriter):
         opened: tuple[Expr, Expr] | None = None
         last = n + 1 == len(self.levels)
         if level.spread:
-            p = self.b.let("at", add(mul(self.positions[-1], view.extent), coord))
+            assert isinstance(level, CanInsert)
+            view = self.view(n, self.positions[-1], self.path)
+            self.placed.append(view)
+            p = self.b.let("at", level.insert(self.b, view, self.positions[-1], coord))
             if not level.full and not last:
                 opened = (p, self._before(n + 1))
             self.positions.append(p)
@@ -308,6 +349,8 @@ class AppendWriter(SparseWriter):
         self.depth -= 1
         self.path.pop()
         self.positions.pop()
+        if level.spread:
+            self.placed.pop()
         if opened is not None:
             p, before = opened
             with self.b.if_(self._more_than(before, n + 1)):
@@ -346,8 +389,14 @@ class AppendWriter(SparseWriter):
         v = self.value(value, env)
         last = len(self.levels) - 1
         if self.levels[last].spread:
-            self._mark(last, self.positions[-1], self.path[-1])
-            ctx.b.store(self.values, self.positions[-1], v)
+            outside: Expr = FALSE
+            for view in self.placed:
+                outside = op("or", outside, self.outside(view.number, view, self.path[view.number], access, env))
+            if outside != FALSE:
+                v = ctx.b.let("value", v)
+            with self.held(outside, v):
+                self._mark(last, self.positions[-1], self.path[-1])
+                ctx.b.store(self.values, self.positions[-1], v)
             return
         if self.reach is not None:
             with ctx.b.if_(lt(self.reach, self.path[-1])):
@@ -397,7 +446,7 @@ class AppendWriter(SparseWriter):
         for n, level in enumerate(self.levels):
             parents.append(count)
             if level.spread:
-                count = self.b.let("count", mul(count, self.views[n].extent))
+                count = self.b.let("count", level.size(self.b, self.views[n], count))
             else:
                 self.appender(n).seal(self.b, self.views[n], count)
                 if not level.compact:
@@ -487,8 +536,7 @@ class CountWriter(SparseWriter):
     def update(self, ctx: Context, access: Access, op_name: str, value: TExpr, env: Env) -> None:
         assert op_name == "="
         if not self.counting and self.inserts is not None:
-            at = self.inserts.insert(self.b, self.views[self.last], self.positions[-2], self.path[-1])
-            self.place(self.b.let("at", at), self.path[-1], value, env)
+            self.insert(self.inserts, self.positions[-2], self.path, access, value, env)
             return
         assert self.cursor is not None
         if not self.counting:
@@ -496,6 +544,20 @@ class CountWriter(SparseWriter):
                 self.b.abort_if(op("le", self.limit, self.cursor), "room")
             self.place(self.cursor, self.path[-1], value, env)
         self.b.set(self.cursor, add(self.cursor, 1))
+
+    def insert(
+        self, level: CanInsert, parent: Expr, path: Sequence[Expr], access: Access, value: TExpr, env: Env
+    ) -> None:
+        """An entry where the last level says that the last coordinate of ``path`` goes."""
+        view = self.view(self.last, parent, path)
+        outside = self.outside(self.last, view, path[-1], access, env)
+        v = self.value(value, env)
+        if outside != FALSE:
+            v = self.b.let("value", v)
+        with self.held(outside, v):
+            at = self.b.let("at", level.insert(self.b, view, parent, path[-1]))
+            self.appender(self.last).put(self.b, view, at, path[-1])
+            self.b.store(self.values, at, v)
 
     def place(self, at: Expr, coord: Expr, value: TExpr, env: Env) -> None:
         """An entry at position ``at`` of the last level."""

@@ -165,6 +165,18 @@ class Level:
             return parents
         raise UnsupportedError(f"the entries of level '{self}' cannot be counted")
 
+    def coordinates(
+        self, arrays: dict[str, np.ndarray], parents: int, extent: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Of every position its parent and its coordinate, whatever that is where nothing is stored."""
+        if self.spread and "crd" not in arrays:
+            return np.repeat(np.arange(parents), extent), np.tile(np.arange(extent), parents)
+        crd = arrays["crd"].astype(np.int64)
+        if "pos" in arrays:
+            return np.repeat(np.arange(parents), np.diff(arrays["pos"])), crd[: arrays["pos"][-1]]
+        each = 1 if self.room is None else self.room
+        return np.repeat(np.arange(parents), each), crd[: parents * each]
+
     def __str__(self) -> str:
         words = [str(getattr(self, n)) for n in self.numbers] + ([self.encoding] if self.encoding else [])
         defaults = {f.name: f.default for f in dataclasses.fields(self)}
@@ -260,6 +272,14 @@ class CanWindow:
 
         Coordinate ``c`` stands at ``scalars["base"] + c`` if it is at least ``scalars["lo"]`` and below ``"hi"``.
         """
+        raise NotImplementedError
+
+    def positions(self, parents: int, extent: int, around: int) -> int:
+        """Places beneath ``parents`` parents; the level above has the extent ``around``."""
+        raise NotImplementedError
+
+    def unfold(self, count: int, above: Mapping[str, np.ndarray], extent: int) -> tuple[np.ndarray, np.ndarray]:
+        """``coordinates`` beneath ``count`` parents whose levels hold ``above``; past the extent nothing is stored."""
         raise NotImplementedError
 
     @property

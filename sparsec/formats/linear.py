@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from sparsec.errors import FormatError
 
 if TYPE_CHECKING:
@@ -72,6 +74,13 @@ class Bound:
         total: Expr = b.const(self.const)
         for key, n in self.terms:
             total = b.add(total, b.mul(above[key], n))
+        return total
+
+    def at(self, above: Mapping[str, np.ndarray], count: int) -> np.ndarray:
+        """The bound at ``count`` points with the coordinates ``above``."""
+        total = np.full(count, self.const, np.int64)
+        for key, n in self.terms:
+            total += n * above[key]
         return total
 
     def __str__(self) -> str:

@@ -1,8 +1,8 @@
 """``range``: one stretch of coordinates beneath each parent, between bounds that hang on the coordinates above it.
 
-``range[i-1, i+2]`` beneath a level of ``i`` is a tridiagonal band, ``range[0, i+1]`` a lower triangle, ``range[i, inf]``
-an upper one; whatever the bounds say, a stretch ends where the dimension does.  Nothing is stored but values, at places
-that arithmetic finds::
+``range[i-1, i+2]`` beneath a level of ``i`` is a tridiagonal band, ``range[0, i+1]`` a lower triangle, and
+``range[i, inf]`` an upper one; whatever the bounds say, a stretch ends where the dimension does.  Nothing is stored but
+values, at places that arithmetic finds::
 
     constant width w       place = parent * w + coordinate - lo         rows are cut at the edges, their places stay
     one bound constant     place = sum of the widths of the rows above + coordinate - lo, a quadratic form (packed)
@@ -17,6 +17,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
 
 from sparsec.errors import FormatError, UnsupportedError
 from sparsec.formats.level import CanAppend, CanInsert, CanLocate, CanWindow, Level, LevelView, register
@@ -123,39 +125,41 @@ class Range(Level, CanWindow, CanLocate, CanInsert, CanAppend):
 
     def _before(self, b: Builder, v: LevelView, row: Expr) -> Expr:
         """The places of the rows before ``row``: sums of ``max(0, row + number)``, which are triangles."""
+        from sparsec.ir.buffer import Const
+
         assert self.lo is not None and self.slope is not None
         sign, zero = self.slope[1], b.const(0)
 
         def ramp(start: Expr) -> Expr:
             """The sum of ``max(0, start + sign * t)`` for ``t`` in ``0..row``."""
             if sign > 0:
-                return b.sub(triangle(b.sub(b.add(row, start), 1)), triangle(b.sub(start, 1)))
+                return b.sub(triangle(b.add(row, b.sub(start, 1))), triangle(b.sub(start, 1)))
             return b.sub(triangle(start), triangle(b.sub(start, row)))
 
         def triangle(n: Expr) -> Expr:
-            n = b.op("max", n, zero)
-            return b.op("shr", b.mul(n, b.add(n, 1)), b.const(1))
+            n = b.let("side", b.op("max", n, zero))
+            twice = b.mul(n, b.add(n, 1))
+            return b.op("floordiv", twice, b.const(2)) if isinstance(n, Const) else b.op("shr", twice, b.const(1))
 
         if not self.lo.terms:  # from a number to what moves
             assert self.hi is not None
-            first = self._clamp(b, v, b.const(self.lo.const))
+            first = self._clamp(b, v, self.lo.const)
             start = b.const(self.hi.const)
             return b.sub(ramp(b.sub(start, first)), ramp(b.sub(start, v.extent)))
-        last = v.extent if self.hi is None else self._clamp(b, v, b.const(self.hi.const))
+        last = v.extent if self.hi is None else self._clamp(b, v, self.hi.const)
         start = b.const(self.lo.const)
         return b.add(b.sub(b.mul(row, last), ramp(start)), ramp(b.sub(start, last)))
 
-    def _clamp(self, b: Builder, v: LevelView, coord: Expr) -> Expr:
-        return b.op("min", b.op("max", coord, b.const(0)), v.extent)
+    def _clamp(self, b: Builder, v: LevelView, coord: int) -> Expr:
+        return b.op("min", b.const(coord), v.extent) if coord > 0 else b.const(0)
 
     def place(self, b: Builder, v: LevelView, parent: Expr, above: Mapping[str, Expr]) -> LevelView:
         if self.lo is None:
             return v
-        raw = self.lo.value(b, above)
-        lo = b.let("lo", self._clamp(b, v, raw))
-        hi = v.extent if self.hi is None else b.op("min", self.hi.value(b, above), v.extent)
+        first = self.lo.value(b, above)
+        end = v.extent if self.hi is None else self.hi.value(b, above)
         if self.slope is None:
-            base = b.sub(b.mul(parent, self.places(b, v)), raw)
+            base = b.sub(b.mul(parent, self.places(b, v)), first)
         else:
             row = above[self.slope[0]]
             base = self._before(b, v, row)
@@ -163,16 +167,50 @@ class Range(Level, CanWindow, CanLocate, CanInsert, CanAppend):
                 assert v.around is not None
                 whole = b.op("floordiv", b.sub(parent, row), v.around)
                 base = b.add(b.mul(whole, self.places(b, v)), base)
-            base = b.sub(base, b.op("max", raw, b.const(0)))
-        return replace(v, scalars={**v.scalars, "base": b.let("base", base), "lo": lo, "hi": b.let("hi", hi)})
+            base = b.sub(base, b.op("max", first, b.const(0)))
+        return replace(v, scalars={**v.scalars, "base": b.let("base", base), "lo": first, "hi": end})
 
     # reading
 
     def locate(self, b: Builder, v: LevelView, parent: Expr, coord: Expr) -> tuple[Expr, Expr]:
         if self.lo is None:
             return b.add(b.mul(parent, v.extent), coord), b.true
-        lo, hi, base = (v.scalars[role] for role in ("lo", "hi", "base"))
-        return b.add(base, coord), b.op("and", b.op("le", lo, coord), b.lt(coord, hi))
+        found: Expr = b.true
+        if self.lo.terms or self.lo.const > 0:
+            found = b.op("le", v.scalars["lo"], coord)
+        if self.hi is not None:
+            found = b.op("and", found, b.lt(coord, v.scalars["hi"]))
+        return b.add(v.scalars["base"], coord), found
+
+    # checking
+
+    def validate(self, arrays: dict[str, np.ndarray], parents: int, extent: int, where: str) -> int:
+        return self.positions(parents, extent, 0)
+
+    def positions(self, parents: int, extent: int, around: int) -> int:
+        from sparsec.ir.buffer import Const, i64
+        from sparsec.ir.build import Builder
+
+        if max(extent, around) > MOST and self.slope is not None:
+            raise FormatError(f"level '{self}' holds at most {MOST:,} rows and columns")
+        view = LevelView("", 1, i64(extent), i64(around))
+        places = self.places(Builder(), view)
+        assert isinstance(places, Const)
+        return int(places.value) * (parents if self.slope is None else parents // max(around, 1))  # type: ignore[call-overload]
+
+    def unfold(self, count: int, above: Mapping[str, np.ndarray], extent: int) -> tuple[np.ndarray, np.ndarray]:
+        if self.lo is None:
+            return self.coordinates({}, count, extent)
+        first = self.lo.at(above, count)
+        if self.slope is None:
+            each = self.positions(1, extent, 0)
+            return np.repeat(np.arange(count), each), (first[:, None] + np.arange(each)).reshape(-1)
+        end = np.full(count, extent) if self.hi is None else self.hi.at(above, count)
+        first = np.clip(first, 0, extent)
+        lengths = np.maximum(np.clip(end, 0, extent) - first, 0)
+        parents = np.repeat(np.arange(count), lengths)
+        starts = np.cumsum(lengths) - lengths
+        return parents, first[parents] + np.arange(len(parents)) - starts[parents]
 
     # writing
 

@@ -33,7 +33,7 @@ from typing import Any
 
 from sparsec.errors import VerifyError
 from sparsec.formats.format import Format
-from sparsec.formats.level import CanAppend, CanInsert, Planned
+from sparsec.formats.level import CanAppend, CanInsert, CanWindow, Planned
 from sparsec.ir import ops
 from sparsec.ir.dtypes import BOOL, I32, I64
 from sparsec.ir.expr_verify import (
@@ -400,8 +400,9 @@ def level_order(e: Access, scope: Scope) -> Messages:
             continue
         if scope.bound[i.name].computed or any(outer.name == i.name for outer in above):
             continue  # known already: the level is searched
+        found = spec.type.full or isinstance(spec.type, CanWindow)  # whenever it is its turn
         for outer in above:
-            if not spec.type.full and scope.bound[outer.name].depth > scope.bound[i.name].depth:
+            if not found and scope.bound[outer.name].depth > scope.bound[i.name].depth:
                 yield f"'{e.tensor}' stores '{outer.name}' above '{i.name}', the loops nest the other way"
         above.append(i)
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from sparsec.formats.format import Format
 from sparsec.ir.buffer import Module, ScalarParam
+from tests.support import windows
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -41,6 +42,7 @@ def pack(fmt: Format, dense: Array, pattern: Array) -> tuple[list[dict[str, Arra
     points = level_points(fmt, dense.shape)
     arrays: list[dict[str, Any]] = [{} for _ in fmt.levels]
     entries = sorted(at for at, point in points.items() if pattern[point])
+    assert not (pattern & ~windows.holds(fmt, dense.shape)).any(), f"{fmt} cannot hold the pattern"
     nodes: list[Node] = [()]
     values: list[Any] = []
     for group in chains(fmt):
@@ -48,6 +50,9 @@ def pack(fmt: Format, dense: Array, pattern: Array) -> tuple[list[dict[str, Arra
         level = fmt.levels[first].type
         if level.full:
             nodes = [None if node is None else (*node, c) for node in nodes for c in range(shape[first])]
+            continue
+        if level.name == "range":
+            nodes = windows.places(fmt, first, nodes, shape[first])
             continue
         below: dict[tuple[int, ...], list[tuple[int, ...]]] = {node: [] for node in nodes if node is not None}
         for tail in dict.fromkeys(e[: last + 1] for e in entries):
@@ -171,6 +176,9 @@ def unpack(
         level = fmt.levels[first].type
         if level.full:
             nodes = [None if node is None else (*node, c) for node in nodes for c in range(n)]
+            continue
+        if level.name == "range":
+            nodes = windows.places(fmt, first, nodes, n)
             continue
         if level.name == "runs":
             nodes, values = _from_runs(arrays[first], nodes, values, n, f"level {first}")

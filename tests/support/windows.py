@@ -1,0 +1,67 @@
+"""Levels that hold a stretch of coordinates: where their places stand, what fits in them, and formats that have some."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import numpy as np
+
+from sparsec.formats.format import Format
+
+Array = np.ndarray[Any, np.dtype[Any]]
+Node = tuple[int, ...] | None
+
+
+def limits(fmt: Format, n: int, above: tuple[int, ...], extent: int) -> tuple[int, int]:
+    """The bounds of level ``n`` as they are written, beneath the coordinates ``above``."""
+    found = re.fullmatch(r"range\[(.*), (.*)\]", str(fmt.levels[n].type))
+    if found is None:
+        return 0, extent
+
+    def value(text: str) -> int:
+        if text == "inf":
+            return extent
+        for spec, c in sorted(zip(fmt.levels, above, strict=False), key=lambda pair: -len(str(pair[0].coord))):
+            text = re.sub(rf"(?<!\w){re.escape(str(spec.coord))}(?![\w/%])", f"({c})", text)
+        return int(eval(text))
+
+    return value(found[1]), value(found[2])
+
+
+def places(fmt: Format, n: int, nodes: list[Node], extent: int) -> list[Node]:
+    """The places of level ``n``: as many beneath each parent where the bounds are so, else those inside the shape."""
+    wide = width(fmt, n, extent)
+    out: list[Node] = []
+    for node in nodes:
+        if node is None:
+            assert wide is not None, "a packed level stands beneath dense ones"
+            out += [None] * wide
+            continue
+        lo, hi = limits(fmt, n, node, extent)
+        if wide is None:
+            out += [(*node, c) for c in range(max(lo, 0), min(hi, extent))]
+        else:
+            out += [(*node, c) if 0 <= c < extent else None for c in range(lo, lo + wide)]
+    return out
+
+
+def width(fmt: Format, n: int, extent: int) -> int | None:
+    """The places beneath each parent, if all have as many."""
+    spans = {
+        b - a for a, b in (limits(fmt, n, tuple(c + k for k in range(1, n + 1)), 0 * n + extent) for c in (0, 50, 90))
+    }
+    return max(0, *spans) if len(spans) == 1 else None
+
+
+def holds(fmt: Format, shape: tuple[int, ...]) -> Array:
+    """Where a tensor of this format may have entries."""
+    out = np.ones(shape, bool)
+    if any(spec.type.name == "range" for spec in fmt.levels):
+        for point in np.ndindex(*shape):
+            at = tuple(int(c.of(point, shape)) for c in fmt.coords)
+            for n, spec in enumerate(fmt.levels):
+                if spec.type.name == "range":
+                    lo, hi = limits(fmt, n, at[:n], fmt.level_shape(shape)[n])
+                    out[point] &= lo <= at[n] < hi
+    return out
