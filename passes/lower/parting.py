@@ -11,7 +11,7 @@ After, as buffer IR::
 Where the body does nothing outside of a window, the loop is clipped: to the intersection, if there are several such
 operands (a triangle times the other one is its diagonal).  Else it is parted where windows begin and end, and each part
 has a body of its own, simplified for the operands that are there; what is dead is no loop, what does not vary in a
-part is folded.  (Phases and sequences, in the words of Ahrens, Donenfeld, Kjolstad and Amarasinghe: Looplets, CGO 2023.)
+part is folded.  (Phases and sequences, in the words of Looplets: Ahrens, Donenfeld, Kjolstad, Amarasinghe, CGO 2023.)
 """
 
 from __future__ import annotations

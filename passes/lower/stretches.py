@@ -115,9 +115,9 @@ def over_stretches(
 
 def _run(ctx: Context, index: str, at: Var, stop: Var, present: Subset, body: LStmt, env: Env, leaf: Leaf) -> None:
     """``body`` for the coordinates ``at..stop``, in which the operands ``present`` do not change."""
-    folded = folded(body, index, present)
-    if folded is not None:
-        leaf(folded, env.bind(index, at).bind(f"{index}@length", ctx.b.let("length", sub(stop, at))))
+    once = folded(body, index, present)
+    if once is not None:
+        leaf(once, env.bind(index, at).bind(f"{index}@length", ctx.b.let("length", sub(stop, at))))
         return
     with ctx.b.loop(index, ctx.b.let("from", at), ctx.b.let("to", stop)) as var:
         leaf(body, env.bind(index, var))

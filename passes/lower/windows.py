@@ -129,8 +129,8 @@ def surely_within(ctx: Context, access: Access, n: int, level: CanWindow, env: E
 
 
 def _at_least(a: Linear, b: Linear) -> bool:
-    offset = offset(a, b)
-    return offset is not None and offset >= 0
+    distance = offset(a, b)
+    return distance is not None and distance >= 0
 
 
 def _shown(form: Linear, env: Env) -> bool:
@@ -146,4 +146,4 @@ def _shown(form: Linear, env: Env) -> bool:
     return False
 
 
-__all__ = ["MOST", "Part", "Window", "enter", "find_windows", "offset", "place", "surely_within"]
+__all__ = ["Part", "Window", "enter", "find_windows", "offset", "place", "surely_within"]

@@ -1,4 +1,4 @@
-"""Levels that hold a stretch of coordinates: where their places stand, what fits in them, and formats that have some."""
+"""Levels that hold a stretch of coordinates: where their places stand, what fits in them, formats that have some."""
 
 from __future__ import annotations
 
