@@ -82,8 +82,8 @@ class Env:
 
     ``full_chunks`` holds the outer indices of chunks known to be whole here, ``inside`` the computed indices known to
     lie in their domains, ``relations`` what the loops and lets around say of index variables.  ``within`` has accesses
-    with the number of a level whose coordinate lies in its window, ``ranges`` what bounds the loops around by their
-    indices: least coordinates, and ends.
+    with the number of a level whose coordinate lies in its window, ``facts`` what is at least 0 here, as the loops and
+    conditions around say.
     """
 
     indices: dict[str, Expr] = field(default_factory=dict)
@@ -92,7 +92,7 @@ class Env:
     inside: frozenset[str] = frozenset()
     relations: Relations = field(default_factory=Relations)
     within: frozenset[tuple[Access, int]] = frozenset()
-    ranges: dict[str, tuple[tuple[Linear, ...], tuple[Linear, ...]]] = field(default_factory=dict)
+    facts: tuple[Linear, ...] = ()
 
     def bind(self, name: str, value: Expr) -> Env:
         return replace(self, indices={**self.indices, name: value})

@@ -34,8 +34,8 @@ def reordered(fmt: Format, order: tuple[int, ...], width: DType) -> Format:
 
 
 def must_count(level: Level) -> bool:
-    """Whether a result's level says where an entry goes, but not before it knows how many there are."""
-    return isinstance(level, CanAppend) and isinstance(level, CanInsert) and level.needs_counts
+    """Whether a result's level says where an entry goes, but not before it knows all of its parents."""
+    return isinstance(level, CanAppend) and isinstance(level, CanInsert) and not level.spread
 
 
 def copyable(level: Level) -> bool:

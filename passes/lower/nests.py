@@ -39,7 +39,7 @@ from sparsec.passes.lower.parting import deciding, parted
 from sparsec.passes.lower.simplify import prune, substitute
 from sparsec.passes.lower.stretches import MOST, over_stretches
 from sparsec.passes.lower.tuples import TupleWork
-from sparsec.passes.lower.windows import Part
+from sparsec.passes.lower.windows import Part, assumed, bounded
 from sparsec.passes.lower.working import workspace
 from sparsec.passes.lower.workspaces import BitmapWork
 from sparsec.passes.lower.writers import InsertWriter, SparseWriter, UpdateWriter
@@ -211,7 +211,7 @@ class Lowerer:
             self.stmt(s.body, env)
         elif condition != FALSE:
             with self.b.if_(condition):
-                self.stmt(s.body, env)
+                self.stmt(s.body, assumed(self.ctx, s.condition, env))
 
     def let(self, s: loops.Let, env: Env) -> None:
         """An index computed from others; the loop around may have seen to it that it lies inside."""
@@ -306,6 +306,7 @@ class Lowerer:
                 if not level.full and isinstance(level, CanIterate):
                     walkers.append(access)
         bounds, f = self.cut(f, env, walkers) if not sweeps else (Bounds(), f)
+        env = bounded(env, f.index, bounds.least, bounds.ends)
         with self._following(f, env):
             if sweeps:
                 self.sweep(f, env, sweeps, walkers)

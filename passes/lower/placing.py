@@ -145,14 +145,14 @@ def _sparse(bodies: Bodies, p: Parts, decl: TensorDecl, value: Expr) -> loops.St
         if known:
             planner.notes.append(f"{decl.name}: filled, each entry where its pattern has it")
             return Assemble(decl.name, "fill", stmt)
-        if repeatable(stmt):
+        if _may_repeat(decl, stmt):
             planner.notes.append(f"{decl.name}: assembled by scatter: the loops bring each parent's entries in order")
             return Assemble(decl.name, "scatter", stmt)
     stmt, how = _into_sparse(bodies, p, decl, prefix, matched)
     assert decl.format is not None
     rows = matched >= len(levels) - 1
     counted = rows or must_count(decl.format.levels[-1].type)
-    countable = counted and _countable(decl) and repeatable(stmt)
+    countable = counted and _countable(decl) and _may_repeat(decl, stmt)
     method = "fill" if known else "count" if countable else "append"
     done = "filled, its pattern being there" if known else f"assembled by {method}"
     planner.notes.append(f"{decl.name}: {done}{how}")
@@ -197,6 +197,13 @@ def _countable(decl: TensorDecl) -> bool:
         and not kinds[-1].branchless
         and not kinds[-1].append_only
     )
+
+
+def _may_repeat(decl: TensorDecl, stmt: loops.Stmt) -> bool:
+    """Whether ``stmt`` may run twice, to count and to fill, or need not."""
+    assert decl.format is not None
+    last = decl.format.levels[-1].type
+    return repeatable(stmt) or (isinstance(last, CanAppend) and not last.needs_counts)
 
 
 def _is_long(decl: TensorDecl) -> bool:

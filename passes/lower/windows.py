@@ -11,8 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from sparsec.formats.level import CanWindow
-from sparsec.ir.buffer import Expr, i64
-from sparsec.ir.tensor import Access, Index
+from sparsec.ir.buffer import Expr as Number
+from sparsec.ir.buffer import i64
+from sparsec.ir.dtypes import I64
+from sparsec.ir.tensor import Access, Expr, Index, Map
 from sparsec.passes.lower.coiterate import Seams
 from sparsec.passes.lower.context import Context, Cursor, Env
 from sparsec.passes.lower.coordinates import Linear
@@ -22,8 +24,8 @@ from sparsec.passes.lower.coordinates import Linear
 class Part:
     """The coordinates ``lo..hi`` of a loop; ``seams`` has where stored coordinates reach an end of a part."""
 
-    lo: Expr
-    hi: Expr
+    lo: Number
+    hi: Number
     seams: Seams
 
 
@@ -103,11 +105,32 @@ def place(ctx: Context, windows: Sequence[Window], env: Env) -> Env:
 
 def enter(env: Env, index: str, windows: Sequence[Window]) -> Env:
     """Inside the loop over ``index``, clipped to ``windows``."""
-    least, ends = env.ranges.get(index, ((), ()))
-    for w in windows:
-        least, ends = least + w.least, ends + w.ends
     within = env.within.union((w.access, n) for w in windows for n in w.levels)
-    return replace(env, within=within, ranges={**env.ranges, index: (least, ends)})
+    env = replace(env, within=within)
+    for w in windows:
+        env = bounded(env, index, w.least, w.ends)
+    return env
+
+
+def bounded(env: Env, index: str, least: Sequence[Linear], ends: Sequence[Linear]) -> Env:
+    """What is known inside the loop over ``index`` from all of ``least`` on and before all of ``ends``."""
+    here, one = Linear({Index(index): 1}), Linear({}, 1)
+    above = [here.plus(m, -1) for m in least]
+    below = [m.plus(here, -1).plus(one, -1) for m in ends]
+    return replace(env, facts=(*env.facts, *above, *below))
+
+
+def assumed(ctx: Context, condition: Expr, env: Env) -> Env:
+    """What is known where ``condition`` holds, a comparison of integers."""
+    if not isinstance(condition, Map) or condition.op not in ("lt", "le", "gt", "ge", "eq"):
+        return env
+    if any(a.dtype is not I64 for a in condition.args):
+        return env
+    a, b = (ctx.form(e, env) for e in condition.args)
+    strict = Linear({}, int(condition.op in ("lt", "gt")))
+    less = [b.plus(a, -1).plus(strict, -1)] if condition.op in ("lt", "le", "eq") else []
+    more = [a.plus(b, -1).plus(strict, -1)] if condition.op in ("gt", "ge", "eq") else []
+    return replace(env, facts=(*env.facts, *less, *more))
 
 
 def offset(a: Linear, b: Linear) -> int | None:
@@ -128,22 +151,11 @@ def surely_within(ctx: Context, access: Access, n: int, level: CanWindow, env: E
     return True
 
 
-def _at_least(a: Linear, b: Linear) -> bool:
-    distance = offset(a, b)
-    return distance is not None and distance >= 0
-
-
 def _shown(form: Linear, env: Env) -> bool:
-    """Whether ``form >= 0`` follows from what bounds one of the loops around."""
+    """Whether ``form >= 0`` follows from one fact."""
     if not form.terms:
         return form.const >= 0
-    for index, (least, ends) in env.ranges.items():
-        here = Linear({Index(index): 1})
-        # What is at least 0: index - least, and ends - 1 - index.
-        known = [here.plus(m, -1) for m in least] + [m.plus(here, -1).plus(Linear({}, -1)) for m in ends]
-        if any(_at_least(form, k) for k in known):
-            return True
-    return False
+    return any((distance := offset(form, fact)) is not None and distance >= 0 for fact in env.facts)
 
 
-__all__ = ["Part", "Window", "enter", "find_windows", "offset", "place", "surely_within"]
+__all__ = ["Part", "Window", "assumed", "bounded", "enter", "find_windows", "offset", "place", "surely_within"]

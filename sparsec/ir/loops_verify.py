@@ -440,7 +440,8 @@ def assembly(s: Assemble, scope: Scope) -> Messages:
                 yield f"'{s.tensor}' cannot be assembled by {s.method}: level '{spec}' cannot append"
         if t.format is not None and t.format.is_dense:
             yield f"'{s.tensor}' is dense: assemble it by insert, not by {s.method}"
-    if s.method in ("count", "scatter") and not repeatable(s.body):
+    counted = any(isinstance(spec.type, CanAppend) and spec.type.needs_counts for spec in levels)
+    if s.method in ("count", "scatter") and counted and not repeatable(s.body):
         yield f"'{s.tensor}' cannot be assembled by {s.method}: a condition computes with floats, and runs twice"
     if s.method == "scatter" and t.format is not None:
         yield from _scattered(s, t.format)

@@ -45,6 +45,7 @@ from tests.support import scans, tuples
 from tests.support.conditions import admits_infinity, condition
 from tests.support.maps import mapped_formats
 from tests.support.updates import updated
+from tests.support.windows import holds, window_formats
 
 Array = np.ndarray[Any, np.dtype[Any]]
 DIMS = ("p", "q", "r")
@@ -60,12 +61,12 @@ LEVELS = (
 
 
 @st.composite
-def formats(draw: st.DrawFn, order: int) -> Format:
-    """Any format of this order, widths included."""
+def formats(draw: st.DrawFn, order: int, result: bool = False) -> Format:
+    """Any format of this order, widths included; one that holds whatever a ``result`` may be."""
     if order == 0:
         return dense(0)
     kind = draw(
-        st.sampled_from(["dense", "named", "named", "levels", "levels", "levels", "hash", "runs", "map"])
+        st.sampled_from(["dense", "named", "named", "levels", "levels", "levels", "hash", "runs", "map", "window"])
     )
     if kind == "dense":
         return dense(order)
@@ -80,6 +81,8 @@ def formats(draw: st.DrawFn, order: int) -> Format:
         above = tuple(draw(st.sampled_from(LEVELS)) for _ in range(order - 1))
         turned = tuple(draw(st.permutations(range(order))))
         return from_levels(None, (*above, Runs()), turned).concrete(index, pos)
+    if kind == "window" and order > 1:
+        return draw(window_formats(order, result)).concrete(index, pos)
     if kind == "map":
         return draw(mapped_formats(order, LEVELS)).concrete(index, pos)
     tail = draw(st.integers(2, order)) if order >= 2 and draw(st.booleans()) else 0
@@ -369,7 +372,7 @@ def programs(draw: st.DrawFn) -> Program:
             bound = "".join(value.indices) if isinstance(value, Reduce) and maker.chance(50) else ""
             if not (bound and admits_infinity(value.monoid, t)):
                 where = condition(maker, free + bound)
-        fmt = draw(formats(order))
+        fmt = draw(formats(order, result=True))
         known = maker.operands | {d.name: d for d in decls} | _scalars(value)
         fill = fill_of(value, known, t) if not fmt.is_dense else t.np.type(0).item()
         if where is not None:  # outside is any fill
@@ -457,7 +460,7 @@ def make_data(program: Program, seed: int, dims: dict[str, int], density: dict[s
         else:
             values = rng.standard_normal(shape)
         values = np.asarray(values).astype(t.dtype.np)
-        pattern = np.asarray(rng.random(shape) < density[t.name])
+        pattern = np.asarray(rng.random(shape) < density[t.name]) & holds(t.format, shape)
         if t.format.is_dense:
             pattern = np.ones(shape, bool)
         arrays[t.name] = np.where(pattern, values, t.dtype.np.type(t.fill))

@@ -6,8 +6,13 @@ import re
 from typing import Any
 
 import numpy as np
+from hypothesis import strategies as st
 
-from sparsec.formats.format import Format
+from sparsec.formats.compressed import Compressed
+from sparsec.formats.dense import Dense
+from sparsec.formats.format import DimVar, Format, LevelSpec
+from sparsec.formats.level import Level, make_level
+from sparsec.formats.named import dim_names
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Node = tuple[int, ...] | None
@@ -48,9 +53,8 @@ def places(fmt: Format, n: int, nodes: list[Node], extent: int) -> list[Node]:
 
 def width(fmt: Format, n: int, extent: int) -> int | None:
     """The places beneath each parent, if all have as many."""
-    spans = {
-        b - a for a, b in (limits(fmt, n, tuple(c + k for k in range(1, n + 1)), 0 * n + extent) for c in (0, 50, 90))
-    }
+    points = [tuple(range(c, c + n)) for c in (0, 50, 90)]
+    spans = {b - a for a, b in (limits(fmt, n, point, extent) for point in points)}
     return max(0, *spans) if len(spans) == 1 else None
 
 
@@ -65,3 +69,23 @@ def holds(fmt: Format, shape: tuple[int, ...]) -> Array:
                     lo, hi = limits(fmt, n, at[:n], fmt.level_shape(shape)[n])
                     out[point] &= lo <= at[n] < hi
     return out
+
+
+@st.composite
+def window_formats(draw: st.DrawFn, order: int, wide: bool = False) -> Format:
+    """A format one of whose levels holds a stretch; ``wide``: one that holds everything, and can be assembled."""
+    dims = dim_names(order)
+    turned = draw(st.permutations(dims))
+    at = order - 1 if wide else draw(st.integers(1, order - 1))
+    kinds: list[Level] = [draw(st.sampled_from([Dense(), Dense(), Compressed()])) for _ in range(order)]
+    below, above = (9, 9) if wide else draw(st.sampled_from([(1, 1), (0, 0), (2, 0), (0, 1), (-1, 2)]))
+    outer = turned[draw(st.integers(0, at - 1))]
+    bounds = [(f"{outer}-{below}", f"{outer}+{above + 1}")]
+    if not wide:
+        bounds += [("1", "3"), (f"2-{outer}", f"4-{outer}")]
+    if all(kind.full for kind in kinds[:at]):
+        last = turned[at - 1]
+        bounds += [("0", f"{last}+{above + 1}"), (f"{last}-{below}", "inf"), ("0", f"{max(above, 3) + 6}-{last}")]
+    lo, hi = draw(st.sampled_from(bounds))
+    kinds[at] = make_level("range", (lo.replace("--", "+"), hi))
+    return Format(dims, tuple(LevelSpec(DimVar(d), kind) for d, kind in zip(turned, kinds, strict=True))).check()
