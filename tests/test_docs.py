@@ -37,6 +37,7 @@ from sparsec.ir.dtypes import BY_NAME
 from sparsec.ir.tensor import TensorDecl
 from sparsec.kernel import Kernel
 from sparsec.knobs import _READERS, KnobError
+from tests.support.windows import holds
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("examples/*.md")])
@@ -96,7 +97,8 @@ def operand(t: TensorDecl, shape: tuple[int, ...], rng: np.random.Generator) -> 
     values = rng.integers(0, 2 if t.dtype.name == "bool" else 5, shape).astype(t.dtype.np)
     if t.format is not None and t.format.is_dense:
         return values if shape else values[()]
-    coords = np.argwhere(rng.random(shape) < 0.4).T
+    held = True if t.format is None else holds(t.format, shape)
+    coords = np.argwhere((rng.random(shape) < 0.4) & held).T
     made = sp.from_coo(coords, values[tuple(coords)], shape, fill_value=t.fill)
     return made if t.format is None or t.format.values is None else made.convert(t.format, lossy=True)
 

@@ -189,8 +189,8 @@ class Format:
             raise FormatError(f"format '{self.label}': no level stores dimension '{missing[0]}'")
         if not any(isinstance(s.type, Planned) for s in self.levels):
             coords.check_invertible(self.coords, self.dims, self.label)
-        for n, spec in enumerate(self.levels):
-            stored = [str(s.coord) for s in self.levels[:n]]
+        for number, spec in enumerate(self.levels):
+            stored = [str(s.coord) for s in self.levels[:number]]
             for need in spec.type.outer if isinstance(spec.type, CanWindow) else ():
                 if need not in stored:
                     raise FormatError(
@@ -222,8 +222,8 @@ class Format:
                 raise UnsupportedError(
                     f"format '{self.label}': level '{spec}', which is neither ordered nor unique, cannot run yet"
                 )
-        for n, spec in enumerate(self.levels):
-            spec.type.check_above(tuple((str(s.coord), s.type) for s in self.levels[:n]))
+        for number, spec in enumerate(self.levels):
+            spec.type.check_above(tuple((str(s.coord), s.type) for s in self.levels[:number]))
         coords.check_runnable(self.coords, self.dims, self.label)
 
 

@@ -195,8 +195,8 @@ class Range(Level, CanWindow, CanLocate, CanInsert, CanAppend):
             raise FormatError(f"level '{self}' holds at most {MOST:,} rows and columns")
         view = LevelView("", 1, i64(extent), i64(around))
         places = self.places(Builder(), view)
-        assert isinstance(places, Const)
-        return int(places.value) * (parents if self.slope is None else parents // max(around, 1))  # type: ignore[call-overload]
+        assert isinstance(places, Const) and isinstance(places.value, int)
+        return places.value * (parents if self.slope is None else parents // max(around, 1))
 
     def unfold(self, count: int, above: Mapping[str, np.ndarray], extent: int) -> tuple[np.ndarray, np.ndarray]:
         if self.lo is None:
