@@ -11,12 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial, reduce
 from itertools import combinations
 
 from sparsec.errors import ScheduleError
 from sparsec.formats.level import CanIterate, CanLocate, Level, LevelView
 from sparsec.ir.buffer import FALSE, TRUE, Block, Expr, If, Set, Stmt, Var, i64
-from sparsec.ir.build import Builder, add, both, eq, lt, op, sub
+from sparsec.ir.build import Builder, add, both, eq, lt, mul, op, sub
 from sparsec.ir.dtypes import BOOL
 from sparsec.ir.loops import Forall
 from sparsec.ir.loops import Stmt as LStmt
@@ -28,6 +29,9 @@ from sparsec.passes.lower.simplify import Start, prune, substitute
 
 MAX_WALKERS = 8
 """More sparse operands than this at one loop would mean more than 256 cases: a limit, not a wish."""
+
+WIDE = 16
+"""Entries for each one of the shortest operand from which an operand of an intersection is searched, not walked."""
 
 STRIDE = 8
 """Coordinates compared at a time where operands may have one pattern."""
@@ -373,12 +377,13 @@ class Coiteration:
         for w in walkers:
             w.pos = self.b.var(f"p_{w.access.tensor}", w.lo)
             w.arrive(self.b)
+        meets = len(live) == 1 and all(w.unique and w.level.searchable and not w.level.sequential for w in walkers)
         for point in lattice_points(live):
             members = [w for w in walkers if w.access in point]
             if len(members) == 1:
                 self.rest(members[0])
             else:
-                self.together(members)
+                self.together(members, self.wide(members) if meets else [])
 
     def single(self, w: Walker) -> None:
         """One walker alone: a plain loop, or a loop over segments."""
@@ -407,7 +412,46 @@ class Coiteration:
             self.at_entry(w, w.pos)
             w.move(self.b)
 
-    def together(self, walkers: list[Walker]) -> None:
+    def wide(self, walkers: list[Walker]) -> list[Expr]:
+        """For each walker of an intersection: has it so many entries that a search passes over them sooner?"""
+        b = self.b
+        sizes = [b.let("entries", sub(w.end, w.lo)) for w in walkers]
+        least = sizes[0]
+        for size in sizes[1:]:
+            least = op("min", least, size)
+        least = b.let("least", mul(least, WIDE))
+        return [b.let("wide", lt(least, size)) for size in sizes]
+
+    def gallop(self, walkers: list[Walker], wide: list[Expr]) -> None:
+        """Move the wide walkers to the largest of the coordinates at hand: steps that double, then a bisection.
+
+        (Bentley and Yao, "An almost optimal algorithm for unbounded searching", 1976.)
+        """
+        b = self.b
+        here = [w.coordinate(b, self._pos(w)) for w in walkers]
+        far = here[0]
+        for c in here[1:]:
+            far = op("max", far, c)
+        far = b.let("far", far)
+        for w, is_wide, at in zip(walkers, wide, here, strict=True):
+            with b.if_(both(is_wide, lt(at, far))):
+                pos, step = self._pos(w), b.var("step", i64(1))
+                more = b.var("more", TRUE)
+                with b.while_(more, note=f"gallop {w.view.tensor}.{w.view.number}"):
+                    b.set(more, lt(add(pos, step), w.end))
+                    with b.if_(more):
+                        b.set(more, lt(w.coordinate(b, add(pos, step)), far))
+                        with b.if_(more):
+                            b.set(pos, add(pos, step))
+                            b.set(step, add(step, step))
+                last = b.let("last", op("min", add(pos, step), w.end))
+                below = partial(self._below, w, far)
+                b.set(pos, b.bisect(add(pos, 1), last, below, f"search {w.view.tensor}.{w.view.number}"))
+
+    def _below(self, w: Walker, coord: Expr, pos: Expr) -> Expr:
+        return lt(w.coordinate(self.b, pos), coord)
+
+    def together(self, walkers: list[Walker], wide: list[Expr]) -> None:
         """Several walkers while all of them last: the smallest coordinate is next."""
         b = self.b
         names = " ".join(f"{w.view.tensor}.{w.view.number}" for w in walkers)
@@ -420,6 +464,9 @@ class Coiteration:
             coord = b.let(self.forall.index, coord)
             flags = {a: b.let("has", eq(c, coord)) for a, c in here.items()}
             self.step(walkers, flags, coord)
+            if wide:
+                with b.if_(both(reduce(partial(op, "or"), wide), *(lt(self._pos(w), w.end) for w in walkers))):
+                    self.gallop(walkers, wide)
 
     def step(self, walkers: list[Walker], flags: dict[Access, Expr], coord: Expr) -> None:
         """Emit the cases at ``coord``, after finding the ends of segments there."""
