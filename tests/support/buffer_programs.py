@@ -105,7 +105,7 @@ PROGRAMS = {
       y[1:i64] = add(cast(half):f64, cast(small):f64)
       y[2:i64] = cast(u):f64 }""",
 }
-SCALARS = {"a": 0.1, "f": True, "small": -3, "half": 0.1, "u": 2**63 + 2**40}
+SCALARS = {"a": 0.1, "f": True, "small": -3, "half": 0.1, "u": 2**63 + 2**40, "z": 1 + 2j}
 
 
 def arguments(names: set[str]) -> dict[str, object]:
