@@ -65,6 +65,11 @@ class Storage:
         """Stored entries, whatever their value."""
         if all(spec.type.compact and not isinstance(spec.type, CanSpan) for spec in self.format.levels):
             return self.positions
+        return int(np.count_nonzero(self.live))
+
+    @property
+    def live(self) -> np.ndarray:
+        """Which positions hold an entry: a bool for each value."""
         live = np.ones(1, bool)
         extents = self.format.level_shape(self.shape)
         for n, (spec, arrays, extent) in enumerate(zip(self.format.levels, self.levels, extents, strict=True)):
@@ -73,7 +78,7 @@ class Storage:
                 live = live[parents] & (coords >= 0) & (coords < extent)
             else:
                 live = spec.type.live(arrays, live, extent)
-        return int(np.count_nonzero(live))
+        return live
 
     def _above(self, level: int) -> dict[str, np.ndarray]:
         """What each of the levels above ``level`` holds at every parent of it."""
@@ -161,6 +166,23 @@ class Storage:
         if self.positions != positions:
             raise FormatError(f"{name}: {self.positions} values for {positions} positions")
         self._validate_lists(name)
+        if any(spec.type.padded for spec in fmt.levels):
+            self._validate_padding(name)
+
+    def _validate_padding(self, name: str) -> None:
+        """Padding that kernels may read holds the fill."""
+        if self.codes is not None:
+            from sparsec.runtime.quantised import decode
+
+            return decode(self)._validate_padding(name)
+        fill = self.fill_value
+        wrong = ~self.live & (self.values != fill) & ((self.values == self.values) | (fill == fill))
+        if wrong.any():
+            p = int(np.argmax(wrong))
+            raise FormatError(
+                f"{name}: value {p} is {self.values[p]} where there is no entry, expected the fill {fill}",
+                hint="padding holds the fill, so that kernels need not ask whether there is an entry",
+            )
 
     def _validate_codes(self, name: str) -> None:
         """Codes, scales and zero points are there, and as many as the encoding says."""

@@ -243,14 +243,23 @@ class FnText(NamedTuple):
     body: Expr
 
 
+class Permutation(NamedTuple):
+    """``name = function[size](dim)``."""
+
+    name: Name
+    function: Name
+    size: str | int
+    dim: Name
+
+
 class FormatDef(NamedTuple):
-    """``format name[params] = format values(...), order = sort[size](dim)``; the tail makes a permutation."""
+    """``format name[params] = format values(...), p = order[size](dim)``; the tail makes a permutation."""
 
     name: Name
     params: tuple[Name, ...]
     format: FormatText
     annotations: tuple[Annotation, ...]
-    order: Name | None
+    order: Permutation | None
 
 
 class Item(NamedTuple):

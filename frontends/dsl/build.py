@@ -98,8 +98,13 @@ class Builder:
     def format_def(self, c: Children, start: int, stop: int) -> ast.FormatDef:
         at = next(n for n, x in enumerate(c) if isinstance(x, ast.FormatText))
         annotations = tuple(x for x in c[at + 1 :] if isinstance(x, ast.Annotation))
-        tail = [x for x in c[at + 1 :] if isinstance(x, Token)]
-        return ast.FormatDef(self._name(c[0]), c[1] or (), c[at], annotations, self._name(tail[0]) if tail else None)
+        order = None
+        tail = [x for x in c[at + 1 :] if x is not None and not isinstance(x, ast.Annotation)]
+        if tail:
+            name, function, size, dim = tail
+            window = size.id if isinstance(size, ast.Name) else size.value
+            order = ast.Permutation(self._name(name), self._name(function), window, self._name(dim))
+        return ast.FormatDef(self._name(c[0]), c[1] or (), c[at], annotations, order)
 
     def format(self, c: Children, start: int, stop: int) -> ast.FormatText:
         return ast.FormatText(tuple(c[::2]), tuple(t.text for t in c[1::2]), self.source.span(start, stop))

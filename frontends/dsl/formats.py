@@ -16,6 +16,7 @@ from sparsec.formats.level import Planned, make_level
 from sparsec.formats.named import NAMES, PLANNED_FORMATS, dim_names, named_format
 from sparsec.frontends.dsl import ast
 from sparsec.frontends.dsl.names import counted
+from sparsec.frontends.dsl.slices import Order, sliced_levels
 from sparsec.ir.dtypes import BY_NAME
 
 Formats = Mapping[str, ast.FormatDef]
@@ -127,9 +128,9 @@ def substitute(part: ast.FormatName | ast.MapText, values: Mapping[str, ast.MapE
 
 
 def build_map(
-    text: ast.MapText, order: int, values: Mapping[str, ast.MapExpr], permuted: ast.Name | None = None
+    text: ast.MapText, order: int, values: Mapping[str, ast.MapExpr], permuted: ast.Permutation | None = None
 ) -> Format:
-    """``(i, j) -> (i: dense, j: compressed)``; ``permuted`` names the dimension ``p`` of ``p = order[s](i)``."""
+    """``(i, j) -> (i: dense, j: compressed)``; ``permuted`` is ``p = order[s](i)``."""
     if len(text.dims) != order:
         raise FormatError(
             f"the format maps {counted(len(text.dims), 'dimension')}, the tensor has {order}",
@@ -149,14 +150,36 @@ def build_map(
         except SparsecError as e:
             e.span = e.span or level.span
             raise
-    fmt = Format(text.dims, tuple(levels))
-    if permuted is not None:
-        return planned("sort", order)
+    turned = None if permuted is None else permutation(permuted, text.dims, values)
+    try:
+        found = sliced_levels(levels, turned)
+    except SparsecError as e:
+        e.span = e.span or text.span
+        raise
+    if found is None and permuted is not None:
+        return planned(f"{permuted.name.id} = {permuted.function.id}(...)", order)
+    fmt = Format(text.dims, tuple(levels) if found is None else found)
     try:
         return fmt.check()
     except FormatError as e:
         e.span = text.span
         raise
+
+
+def permutation(p: ast.Permutation, dims: tuple[str, ...], values: Mapping[str, ast.MapExpr]) -> Order:
+    """``p = order[s](i)`` with its parameters replaced."""
+    if p.function.id != "order":
+        raise FormatError(
+            f"there is no permutation '{p.function.id}'", span=p.function.span, hint=f"{p.name.id} = order[64](i), say"
+        )
+    if p.dim.id not in dims or p.name.id in dims:
+        wrong = p.dim if p.dim.id not in dims else p.name
+        what = "is no dimension of the map" if wrong is p.dim else "is a dimension of the map already"
+        raise FormatError(f"'{wrong.id}' {what}", span=wrong.span, hint=f"its dimensions are ({', '.join(dims)})")
+    size = coordinate(p.size, values)
+    if not isinstance(size, DimConst) or size.value < 1:
+        raise FormatError(f"'order' needs the size of its windows, not '{size}'", span=p.function.span)
+    return Order(p.name.id, size.value, p.dim.id)
 
 
 def coordinate(e: ast.MapExpr, values: Mapping[str, ast.MapExpr]) -> DimExpr:
@@ -179,6 +202,8 @@ def check_definition(d: ast.FormatDef, definitions: Formats) -> None:
     order = len(only.dims) if isinstance(only, ast.MapText) else 2
     if d.order is not None and not isinstance(only, ast.MapText):
         raise FormatError(
-            "'order' permutes a dimension of a map", span=d.order.span, hint="(i, j) -> (p: ..., ...), p = order[s](i)"
+            "'order' permutes a dimension of a map",
+            span=d.order.name.span,
+            hint="(i, j) -> (p: ..., ...), p = order[s](i)",
         )
     instantiate(ast.FormatName(d.name.id, (2,) * len(d.params), d.name.span), order, definitions)

@@ -139,6 +139,20 @@ class Walker:
     pos: Var | None = None
     segment_end: Expr | None = None
     mirror: Mirror | None = None
+    limits: tuple[Expr, Expr] | None = None  # the coordinates that count, where the walk passes others, too
+    covered: bool = False  # every coordinate of the level counts
+    asks: bool = True  # whether there is an entry, at each position; else padding counts
+
+    def present(self, b: Builder, pos: Expr) -> Expr:
+        """Whether an entry that counts stands at ``pos``."""
+        assert isinstance(self.level, CanIterate)
+        if not self.asks:
+            return TRUE
+        there = self.level.present(b, self.view, pos)
+        if self.limits is None:
+            return there
+        coord = b.let("coord", self.coordinate(b, pos))
+        return both(there, op("le", self.limits[0], coord), lt(coord, self.limits[1]))
 
     def coordinate(self, b: Builder, pos: Expr) -> Expr:
         """The value of the loop's index at ``pos``: the stored coordinate without what is added to the index."""
@@ -172,7 +186,11 @@ class Walker:
     def after(self) -> Expr:
         """The position of the next coordinate, once this one's segment is known."""
         assert self.pos is not None
-        return add(self.pos, 1) if self.segment_end is None else self.segment_end
+        return add(self.pos, self.level.stride) if self.segment_end is None else self.segment_end
+
+    def ahead(self, steps: int) -> Expr:
+        """The position so many steps after the first."""
+        return add(self.lo, steps * self.level.stride)
 
     def find_segment(self, b: Builder, pos: Expr, coord: Expr) -> None:
         """The end of the run of entries that share ``coord`` (nonunique levels)."""
@@ -202,12 +220,13 @@ def make_walker(
     beside: Linear | None = None,
     ends: Expr | None = None,
     seams: Seams | None = None,
+    covered: bool = False,
 ) -> Walker:
     """A walker over the next level of ``access``, restricted to ``lo..hi`` unless the loop is ``whole``.
 
     ``seams`` has the positions that were searched for before.
-    ``beside`` is what the level's coordinate has beside the loop's index.  ``ends``, the sum of the first and last
-    coordinate, makes it walk in reverse.
+    ``beside`` is what the level's coordinate has beside the loop's index; all of them lie in the loop if ``covered``.
+    ``ends``, the sum of the first and last coordinate, makes it walk in reverse.
     """
     b = ctx.b
     storage = ctx.storages[access.tensor]
@@ -217,10 +236,14 @@ def make_walker(
     parent_end = cursor.hi if cursor.hi is not None else add(cursor.lo, 1)
     first, end = level.bounds(b, view, cursor.lo, parent_end)
     first, end = b.let("first", first), b.let("end", end)
-    shift = None
+    shift, limits = None, None
     if beside is not None and (beside.terms or beside.const):
         shift = b.let("shift", ctx.value(beside, env))
-    if not whole or shift is not None:
+    if covered or (whole and shift is None):
+        pass
+    elif level.gaps:
+        limits = lo, hi
+    else:
         assert level.searchable, f"{view.tensor}.{view.number} cannot be searched"
         seams = {} if seams is None else seams
         if shift is None:
@@ -232,10 +255,13 @@ def make_walker(
                 seams[access, at] = search(b, level, view, first, end, coord)
             found.append(seams[access, at])
         first, end = found
-    if level.sequential:
+    if cursor.hi is None:
         view = level.begin(b, view, cursor.lo)
-    mirror = None if ends is None else Mirror(ends, b.let("ends", add(first, sub(end, 1))))
-    return Walker(access, level, view, cursor.done, is_unique(storage, cursor.done), first, end, shift, mirror=mirror)
+    mirror = None if ends is None else Mirror(ends, b.let("ends", add(first, sub(end, level.stride))))
+    unique = is_unique(storage, cursor.done)
+    return Walker(
+        access, level, view, cursor.done, unique, first, end, shift, mirror=mirror, limits=limits, covered=covered
+    )
 
 
 def is_unique(storage: Storage, n: int) -> bool:
@@ -246,8 +272,16 @@ def is_unique(storage: Storage, n: int) -> bool:
 def search(b: Builder, level: Level, view: LevelView, first: Expr, end: Expr, coord: Expr) -> Expr:
     """The first position in ``first..end`` whose coordinate is at least ``coord``, by bisection."""
     assert isinstance(level, CanIterate)
-    lo = b.bisect(first, end, lambda p: lt(level.coordinate(b, view, p), coord), f"search {view.tensor}.{view.number}")
-    return b.let("found_at", lo)
+    note = f"search {view.tensor}.{view.number}"
+    if level.stride == 1:
+        return b.let("found_at", b.bisect(first, end, lambda p: lt(level.coordinate(b, view, p), coord), note))
+
+    def place(k: Expr) -> Expr:
+        return add(first, mul(k, level.stride))
+
+    steps = b.let("steps", op("floordiv", sub(end, first), i64(level.stride)))
+    k = b.bisect(i64(0), steps, lambda k: lt(level.coordinate(b, view, place(k)), coord), note)
+    return b.let("found_at", place(k))
 
 
 def probe(ctx: Context, access: Access, env: Env, coord: Expr) -> tuple[Expr, Cursor]:
@@ -354,11 +388,11 @@ class Coiteration:
         for w in walkers:
             w.lo = b.var(f"p_{w.access.tensor}", w.lo)
         alike = b.var("alike", TRUE)
-        room = [op("le", add(w.lo, STRIDE), w.end) for w in walkers]
+        room = [op("le", add(w.lo, STRIDE * w.level.stride), w.end) for w in walkers]
         with b.while_(both(alike, *room), note="alike"):
             first, *others = walkers
             same = [
-                eq(first.coordinate(b, add(first.lo, k)), w.coordinate(b, add(w.lo, k)))
+                eq(first.coordinate(b, first.ahead(k)), w.coordinate(b, w.ahead(k)))
                 for w in others
                 for k in range(STRIDE)
             ]
@@ -366,7 +400,7 @@ class Coiteration:
             with b.if_(alike):
                 for w in walkers:
                     assert isinstance(w.lo, Var)
-                    b.set(w.lo, add(w.lo, STRIDE))
+                    b.set(w.lo, w.ahead(STRIDE))
                 passed(i64(STRIDE))
 
     def merge(self, walkers: list[Walker], live: list[Subset]) -> None:
@@ -394,13 +428,19 @@ class Coiteration:
             self.rest(w)
             return
         assert isinstance(w.level, CanIterate)
-        with b.loop(f"p_{w.access.tensor}", w.lo, w.end, note=note) as p, b.if_(w.level.present(b, w.view, p)):
+        if w.level.fan is not None and not w.asks:
+            with b.loop("k", i64(0), i64(w.level.fan), mark="unroll", note=note) as k:
+                self.at_entry(w, b.let(f"p_{w.access.tensor}", add(w.lo, k)))
+            return
+        step = w.level.stride
+        with b.loop(f"p_{w.access.tensor}", w.lo, w.end, step, note=note) as p, b.if_(w.present(b, p)):
             w.level.arrive(b, w.view, p)
             self.at_entry(w, p)
 
-    def at_entry(self, w: Walker, p: Var) -> None:
+    def at_entry(self, w: Walker, p: Expr) -> None:
         """The body at position ``p`` of the only walker."""
         coord = self.b.let(self.forall.index, w.coordinate(self.b, p))
+        assert isinstance(p, Var)
         w.pos = p
         w.find_segment(self.b, p, coord)
         self.dispatch([w], {}, coord)

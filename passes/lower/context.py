@@ -340,7 +340,8 @@ class Context:
         # The difference of i + 1 and i is known at once; whether they lie inside is not.
         storage = self.storages.get(access.tensor)
         places = [access.indices[d] for d in storage.coords[n].dims] if storage is not None and not early else []
-        if any(isinstance(v, Index) and v.name not in env.indices for e in places for v in walk(e)):
+        affine = [e for e in places if not isinstance(e, Index)]
+        if any(isinstance(v, Index) and v.name not in env.indices for e in affine for v in walk(e)):
             return None
         return self.value(form, env)
 

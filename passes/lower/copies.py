@@ -6,7 +6,7 @@ import numpy as np
 
 from sparsec.formats.compressed import Compressed
 from sparsec.formats.format import Format
-from sparsec.formats.level import CanAppend, CanInsert, CanIterate, Level
+from sparsec.formats.level import CanAppend, CanIterate, Level
 from sparsec.formats.named import from_levels, named_format
 from sparsec.ir.dtypes import I32, I64, DType
 from sparsec.ir.rewrite import walk
@@ -35,7 +35,7 @@ def reordered(fmt: Format, order: tuple[int, ...], width: DType) -> Format:
 
 def must_count(level: Level) -> bool:
     """Whether a result's level says where an entry goes, but not before it knows all of its parents."""
-    return isinstance(level, CanAppend) and isinstance(level, CanInsert) and not level.spread
+    return isinstance(level, CanAppend) and level.counted
 
 
 def copyable(level: Level) -> bool:

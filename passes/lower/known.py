@@ -49,7 +49,8 @@ class FillWriter(SparseWriter):
             self.b.store(self.values, p, Const(decl.fill, decl.dtype))
 
     def _is_walked(self, level: Level) -> bool:
-        return isinstance(level, CanIterate) and level.ordered and not level.full and not level.spread
+        walks = isinstance(level, CanIterate) and level.ordered and not level.gaps
+        return walks and not level.full and not level.spread
 
     def _group(self, n: int) -> tuple[int, bool]:
         """The first level of the group of singletons that level ``n`` is in, and whether ``n`` is its last."""
@@ -118,10 +119,10 @@ class FillWriter(SparseWriter):
                 b.set(going, before)
                 b.set(found, same)
                 with b.if_(going):
-                    b.set(cursor, add(cursor, 1))
+                    b.set(cursor, add(cursor, self.levels[head].stride))
         position, there = b.let("place", cursor), b.let("there", found)
         with b.if_(there):
-            b.set(cursor, add(position, 1))
+            b.set(cursor, add(position, self.levels[head].stride))
         return position, there
 
     def _locate(self, n: int, parent: Expr, present: Expr, path: Sequence[Expr]) -> tuple[Expr, Expr]:

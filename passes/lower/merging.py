@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sparsec.formats.level import CanIterate
 from sparsec.ir import loops, ops
 from sparsec.ir.buffer import Expr, i64
 from sparsec.ir.build import add, lt, sub
@@ -11,6 +12,7 @@ from sparsec.ir.loops import Accumulate, Chunk, Forall
 from sparsec.ir.rewrite import walk
 from sparsec.ir.tensor import Access, Index, Literal
 from sparsec.ir.tensor_values import scalar
+from sparsec.passes.lower import padding
 from sparsec.passes.lower.bounds import Bounds
 from sparsec.passes.lower.coiterate import Cases, Coiteration, OnlyAbsent, Subset, Walker, make_walker
 from sparsec.passes.lower.context import Env
@@ -42,10 +44,17 @@ def coiterate(
             accesses = kept
             cases = Cases(low.ctx, f.body, kept, low.start, _at_last_level(low, kept, env))
             live = cases.live()
+    uncut = inner.inside == env.inside and not bounds
     env = inner
     ends = low.b.let("ends", add(lo, sub(hi, 1))) if f.reverse else None
     seams = {} if part is None else part.seams
-    walkers = [make_walker(low.ctx, a, env, lo, hi, whole, low.walked(a, env, f.index), ends, seams) for a in accesses]
+    walkers = []
+    for a in accesses:
+        beside = low.walked(a, env, f.index)
+        covered = uncut and padding.covered(f, env, low.next_level(a, env), beside)
+        w = make_walker(low.ctx, a, env, lo, hi, whole, beside, ends, seams, covered)
+        w.asks = not (covered and w.level.padded and padding.harmless(low.ctx, f.body, a, low.start))
+        walkers.append(w)
     co = Coiteration(low.ctx, f, env, cases, lambda body, inner: low.leaf(f.index, body, inner), ends)
     complete = len(live) == 2 ** len(accesses)
     if complete and _once_is_enough(low, f, env, cases[frozenset()]):
@@ -84,21 +93,32 @@ def _kept(low: Lowerer, f: Forall, env: Env, accesses: list[Access], everywhere:
     and cannot, the loop runs over every coordinate (the planner knows, and makes an ordered copy where that is
     better).
     """
-    loose = [a for a in accesses if not low.next_level(a, env).ordered or not _in_one_go(low, f, env, a, whole)]
+    loose = [a for a in accesses if _is_loose(low, f, env, a, whole)]
     kept = list(accesses)
     for a in loose:
         others = [x for x in kept if x != a]
         if everywhere or (others and Cases(low.ctx, f.body, others, low.start)[frozenset()] is None):
             kept = others
-    alone = len(kept) == 1 and _in_one_go(low, f, env, kept[0], whole) and not _needs_order(low, f, env)
-    return kept if alone else [a for a in kept if a not in loose]
+    alone = len(kept) == 1 and _in_one_go(low, f, env, kept[0], whole)
+    if alone and (low.next_level(kept[0], env).ordered or not _needs_order(low, f, env)):
+        return kept
+    return [a for a in kept if a not in loose]
+
+
+def _is_loose(low: Lowerer, f: Forall, env: Env, access: Access, whole: bool) -> bool:
+    """Whether the next level cannot be merged with others."""
+    level = low.next_level(access, env)
+    assert isinstance(level, CanIterate)
+    return not level.ordered or level.gaps or not _in_one_go(low, f, env, access, whole)
 
 
 def _in_one_go(low: Lowerer, f: Forall, env: Env, access: Access, whole: bool) -> bool:
     """Whether the next level can be walked along a loop: all of it, forwards, unless its parts can be found."""
     beside = low.walked(access, env, f.index)
     plain = beside is not None and not beside.terms and not beside.const
-    return low.next_level(access, env).searchable or (whole and plain and not f.reverse)
+    level = low.next_level(access, env)
+    # Where each parent has a few positions, those outside the loop may be passed over.
+    return level.searchable or (not f.reverse and ((whole and plain) or level.fan is not None))
 
 
 def _needs_order(low: Lowerer, f: Forall, env: Env) -> bool:

@@ -25,7 +25,7 @@ from sparsec.ir.loops import (
 )
 from sparsec.ir.rewrite import walk
 from sparsec.ir.tensor import Access, Index, Literal
-from sparsec.passes.lower import parallel
+from sparsec.passes.lower import lockstep, padding, parallel
 from sparsec.passes.lower.assembly import assemble
 from sparsec.passes.lower.bounds import Bounds, cut
 from sparsec.passes.lower.coiterate import (
@@ -321,6 +321,8 @@ class Lowerer:
             coiterate(self, f, env, walkers, bounds, part)
         elif spans := self._spans(f, env):
             self.stretches(f, env, spans, bounds, part)
+        elif part is None and not bounds and (rows := lockstep.find(self, f, env)) is not None:
+            lockstep.emit(self, f, env, rows)
         else:
             self.plain(f, env, bounds, part)
 
@@ -389,11 +391,11 @@ class Lowerer:
 
     def plain(self, f: Forall, env: Env, bounds: Bounds, part: Part | None = None) -> None:
         """Every coordinate of the domain, or of ``part`` of it."""
-        if part is None and isinstance(f.domain, Chunks) and _wants_whole_chunks(f.body, f.index):
+        if part is None and isinstance(f.domain, Chunks) and padding.wants_whole_chunks(self.ctx, f.body, f.index):
             self._chunked(f, env)
             return
         lo, hi, env = self.clipped(f, env, bounds) if part is None else (part.lo, part.hi, env)
-        if f.parallel is not None and self._can_run_parallel():
+        if f.parallel is not None and self.can_run_parallel():
             self.parallel(f, env, lo, hi)
             return
         mark = f"vector<{f.vector}>" if f.vector else "unroll" if f.unroll else ""
@@ -429,13 +431,18 @@ class Lowerer:
                 self.leaf(f.index, f.body, bound)
             self.b.if_else(whole, full, cut)
 
-        if f.parallel is not None and self._can_run_parallel():
+        if f.parallel is not None and self.can_run_parallel():
             self._in_parallel(f, i64(0), chunks, body)
             return
-        with self.b.loop(f.index, i64(0), chunks) as var:
-            body(var)
+        # One loop over whole chunks and at most one step over what is left: neither asks which it is.
+        whole = self.b.let("whole", op("floordiv", extent, i64(size)))
+        with self.b.loop(f.index, i64(0), whole) as var:
+            bound = env.bind(f.index, var)
+            self.leaf(f.index, f.body, replace(bound, full_chunks=env.full_chunks | {f.index}))
+        with self.b.loop(f.index, whole, chunks) as var:
+            self.leaf(f.index, f.body, env.bind(f.index, var))
 
-    def _can_run_parallel(self) -> bool:
+    def can_run_parallel(self) -> bool:
         return self.writer is not None and self.writer.parallel
 
     def parallel(self, f: Forall, env: Env, lo: Expr, hi: Expr) -> None:
@@ -527,16 +534,3 @@ class Lowerer:
 
 def _indexed_by(access: Access, index: str) -> bool:
     return any(isinstance(e, Index) and e.name == index for e in access.indices)
-
-
-def _wants_whole_chunks(s: loops.Stmt, outer: str) -> bool:
-    """Does something inside gain from knowing that chunk ``outer`` is whole: a vector, unrolling, registers?"""
-    for n in walk(s):
-        if isinstance(n, Forall) and isinstance(n.domain, Chunk) and n.domain.outer == outer and (n.vector or n.unroll):
-            return True
-        if isinstance(n, Workspace) and n.kind == "registers":
-            return True
-    return False
-
-
-__all__ = ["Lowerer", "emit"]

@@ -279,7 +279,7 @@ def loose_loops(query: Query, space: Space, order: Sequence[str], converted: Seq
                 if spec.type.ordered:
                     others.append(a)
                     part = v in names[:n] or isinstance(space.domains[v], Chunk)
-                    scans += [v] * (part and not spec.type.searchable)
+                    scans += [v] * (part and not spec.type.searchable and _scanned(spec.type))
                 elif v not in names[:n]:
                     loose[a] = spec.type
                 elif _scanned(spec.type):
@@ -331,7 +331,7 @@ def estimate(query: Query, space: Space, order: tuple[str, ...], converted: Sequ
         trips *= max(1.0, count)
         total += trips * (1.0 + SCAN * loose.scans.count(v))
     last = order[-1] if order else ""
-    for n in walk(query.value):
+    for n in (*walk(query.value), query.target):
         if isinstance(n, Access) and not is_sparse(program.tensor(n.tensor)) and n.indices:
             variables = space.level_names(program, n)
             if last in variables[:-1]:
@@ -413,7 +413,8 @@ def _entries(query: Query, access: Access) -> float:
     n = 1.0
     for spec, c in zip(t.format.levels, t.format.coords, strict=True):
         extent = sum(size_of(digit_domain(d, t.dims[d.dim])) for _, d in c.terms)
-        n *= extent if spec.type.full else 1.0 if spec.type.branchless else min(extent, FIBRE if n > 1 else extent / 2)
+        below = 1.0 if spec.type.branchless else float(spec.type.fan or FIBRE if n > 1 else extent / 2)
+        n *= extent if spec.type.full else min(extent, below)
     return n
 
 
@@ -453,6 +454,15 @@ def _count(query: Query, space: Space, e: Expr, v: str, position: dict[str, int]
     return full
 
 
+def _share(fmt: Format) -> float:
+    """The part of all coordinates that a format of groups stores, whatever the data; 1 of others."""
+    share = 1.0
+    for spec in fmt.levels:
+        if spec.type.fan is not None and spec.type.modulus is not None:
+            share *= spec.type.fan / spec.type.modulus
+    return share
+
+
 def _fibre(
     query: Query, space: Space, a: Access, v: str, position: dict[str, int], converted: Sequence[Access]
 ) -> float:
@@ -473,6 +483,8 @@ def _fibre(
     if v not in variables:
         return full
     n = variables.index(v)
+    if a in converted and (share := _share(t.format)) < 1.0:
+        return full * share if n + 1 == len(variables) else full
     level = kinds[n]
     if not isinstance(level, CanIterate) or level.full:
         return full
@@ -480,6 +492,8 @@ def _fibre(
         return full / 2
     if level.branchless:
         return FIBRE / 4
+    if level.fan is not None:
+        return min(full, float(level.fan))
     return min(full, FIBRE if kinds[n - 1].full else FIBRE / 2)
 
 

@@ -63,7 +63,7 @@ def find_panel(
     The innermost loop must run along the last level of the dense target, over dense operands only; then reductions;
     and all other free variables around them.
     """
-    if monoid not in _MONOIDS or len(order) < 2 or not _in_vectors(body, target.dtype):
+    if monoid not in _MONOIDS or len(order) < 2 or not in_vectors(body, target.dtype):
         return None
     *head, last = order
     decl = program.tensor(target.tensor)
@@ -87,7 +87,7 @@ def find_panel(
     return Panel(last, size, lanes, tuple(outer), tuple(inner))
 
 
-def _in_vectors(body: Expr, t: DType) -> bool:
+def in_vectors(body: Expr, t: DType) -> bool:
     """Whether every value of ``body`` is of one numeric type and made by operators that have vectors."""
     if t.kind not in "uif" or t.bits < 32:
         return False
@@ -108,4 +108,4 @@ def _in_vectors(body: Expr, t: DType) -> bool:
     return True
 
 
-__all__ = ["Panel", "find_panel"]
+__all__ = ["VECTOR", "Panel", "find_panel", "in_vectors"]

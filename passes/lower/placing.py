@@ -191,7 +191,7 @@ def _countable(decl: TensorDecl) -> bool:
     assert decl.format is not None
     kinds = [s.type for s in decl.format.levels]
     return (
-        (len(kinds) > 1 or isinstance(kinds[-1], CanInsert))
+        (len(kinds) > 1 or isinstance(kinds[-1], CanInsert) or must_count(kinds[-1]))
         and all(k.full for k in kinds[:-1])
         and isinstance(kinds[-1], CanAppend)
         and not kinds[-1].branchless

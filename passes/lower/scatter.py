@@ -99,8 +99,9 @@ class ScatterWriter(CountWriter):
         if not self.counting:
             if not self.needs_counts:
                 self.b.abort_if(op("le", self.start(self.last, add(parent, 1)), at), "room")
+            at = self.appender(self.last).seat(self.b, self.views[self.last], at, coords[-1])
             self.place(at, coords[-1], value, env)
-        self.b.store(self.next, parent, add(at, 1))
+        self.b.store(self.next, parent, add(at, 1 if self.counting else self.levels[self.last].stride))
 
     def _coordinate(self, access: Access, n: int, env: Env) -> Expr:
         coord = self.ctx.coordinate(access, n, env)

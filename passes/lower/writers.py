@@ -203,7 +203,7 @@ class AppendWriter(SparseWriter):
         self.limits: dict[int, Expr] = {}
         self.reach = self.b.var(f"{decl.name}_reach", i64(0)) if isinstance(self.levels[-1], CanSpan) else None
         for n, level in enumerate(self.levels):
-            if isinstance(level, CanInsert) and not level.spread:
+            if isinstance(level, CanAppend) and level.counted:
                 raise UnsupportedError(
                     f"result '{decl.name}': level {n} ('{level.name}') of format '{decl.format}' can be assembled only "
                     "beneath dense levels, and as the last",
@@ -339,7 +339,7 @@ class AppendWriter(SparseWriter):
         elif last or self._in_group(n):
             self.positions.append(self.sizes[n])
         else:
-            p = self.b.let("at", self.sizes[n])
+            p = self.b.let("at", self._seat(n, coord))
             self.positions.append(p)
             self._make_room(n, p, add(p, 1))
             opened = (p, self._before(n + 1))
@@ -361,6 +361,14 @@ class AppendWriter(SparseWriter):
                     self.appender(n).reserve(self.b, view, add(p, 1))
                     self.appender(n).put(self.b, view, p, coord)
                     self._take(n, add(p, 1))
+
+    def _seat(self, n: int, coord: Expr) -> Expr:
+        """The position of level ``n`` where ``coord`` goes; there is nothing at those passed over."""
+        size = self.sizes[n]
+        at = self.appender(n).seat(self.b, self.views[n], size, coord)
+        if at is not size:
+            self._skip_to(n, at)
+        return at
 
     def _before(self, n: int) -> Expr:
         """The entries so far of the first level from ``n`` on that is not full."""
@@ -403,8 +411,8 @@ class AppendWriter(SparseWriter):
                 self._stretch(Const(self.decl.fill, self.decl.dtype), self.path[-1], covers=False)
             self._stretch(ctx.b.let("value", v), add(self.path[-1], 1), covers=True)
             return
-        size = self.sizes[last]
-        self._check_room(last, size)
+        self._check_room(last, self.sizes[last])
+        size = self._seat(last, self.path[-1])
         needed = self.b.let("needed", add(size, 1))
         group = self._last_group()
         for n in group:
@@ -539,11 +547,13 @@ class CountWriter(SparseWriter):
             self.insert(self.inserts, self.positions[-2], self.path, access, value, env)
             return
         assert self.cursor is not None
+        at: Expr = self.cursor
         if not self.counting:
             if self.limit is not None:
                 self.b.abort_if(op("le", self.limit, self.cursor), "room")
-            self.place(self.cursor, self.path[-1], value, env)
-        self.b.set(self.cursor, add(self.cursor, 1))
+            at = self.appender(self.last).seat(self.b, self.views[self.last], self.cursor, self.path[-1])
+            self.place(at, self.path[-1], value, env)
+        self.b.set(self.cursor, add(at, 1 if self.counting else self.levels[self.last].stride))
 
     def insert(
         self, level: CanInsert, parent: Expr, path: Sequence[Expr], access: Access, value: TExpr, env: Env

@@ -166,7 +166,12 @@ def publish_segments(b: Builder, v: LevelView, parents: Expr, size: Expr) -> Non
 
 def check_positions(b: Builder, v: LevelView, count: Expr) -> None:
     """Stop where ``pos`` cannot say ``count``."""
-    largest = int(np.iinfo(v.arrays["pos"].dtype.np).max)
+    check_width(b, v.arrays["pos"].dtype, count)
+
+
+def check_width(b: Builder, t: DType, count: Expr) -> None:
+    """Stop where an array of type ``t`` cannot say ``count``."""
+    largest = int(np.iinfo(t.np).max)
     if largest < 2**63 - 1:
         b.abort_if(b.lt(b.const(largest), count), "width")
 
@@ -232,6 +237,7 @@ __all__ = [
     "check_index",
     "check_positions",
     "check_segments",
+    "check_width",
     "open_segments",
     "publish_segments",
     "reserve_segments",

@@ -189,6 +189,7 @@ class Format:
             raise FormatError(f"format '{self.label}': no level stores dimension '{missing[0]}'")
         if not any(isinstance(s.type, Planned) for s in self.levels):
             coords.check_invertible(self.coords, self.dims, self.label)
+            self._check_moduli()
         for number, spec in enumerate(self.levels):
             stored = [str(s.coord) for s in self.levels[:number]]
             for need in spec.type.outer if isinstance(spec.type, CanWindow) else ():
@@ -211,6 +212,15 @@ class Format:
         if self.levels and self.levels[0].type.branchless:
             raise FormatError(f"format '{self.label}': the first level cannot be '{self.levels[0].type.name}'")
         return self
+
+    def _check_moduli(self) -> None:
+        for spec, coord in zip(self.levels, self.coords, strict=True):
+            m = spec.type.modulus
+            if m is not None and (coord.digit is None or coord.digit.modulus != m):
+                raise FormatError(
+                    f"format '{self.label}': level '{spec}' stores the place within groups of {m}, not '{spec.coord}'",
+                    hint=f"(i, j) -> (i: dense, j/{m}: dense, j%{m}: {spec.type})",
+                )
 
     def require_runnable(self) -> None:
         """Raise ``UnsupportedError`` that names the level type or map this version cannot run."""

@@ -32,6 +32,8 @@ class Hashed(Level, CanIterate, CanLocate, CanInsert, CanAppend):
     index: DType | None = None
     pos: DType | None = None
     name: ClassVar[str] = "hashed"
+    gaps: ClassVar[bool] = True
+    counted: ClassVar[bool] = True
 
     @property
     def ordered(self) -> bool:

@@ -16,6 +16,8 @@ Reading (Chou, Kjolstad, Amarasinghe: Format abstraction for sparse tensor algeb
     the entries beneath a parent are all coordinates of one stretch, a phase of looplets: between ``limits``, which are
     linear in the coordinates that levels above store.  ``place`` gives the view beneath a parent, with ``lo`` and
     ``hi``, the ends of the stretch, and ``base``, the place of coordinate 0, among its ``scalars``.
+``CanStep``
+    Many parents are walked in step, one a lane.
 ``CanLocate``
     ``locate`` the position of a coordinate beneath a parent, and whether it is there at all.  ``probe_cost`` says
     whether that is constant time or a search.
@@ -36,11 +38,16 @@ routines, PLDI 2020) or in one with growth:
 Properties: ``full`` (every coordinate is present), ``ordered`` (coordinates ascend beneath a parent), ``searchable``
 (the coordinate of any position is at hand, so that one is found by bisection), ``unique`` (none repeats beneath a
 parent), ``branchless`` (exactly one position for each parent), ``compact`` (positions have no gaps), ``room`` (how many
-entries there may be beneath a parent, where the level bounds that), ``spread`` (a position for each coordinate that may
-be stored, so that they are there as soon as the parent is; full levels are).
+entries there may be beneath a parent, where the level bounds that), ``fan`` (how many positions each parent has, where
+that is one number), ``stride`` (from one position of a parent to its next), ``modulus`` (of the coordinates, where the
+level stores ``d % modulus`` and nothing else), ``spread`` (a position for each coordinate that may be stored, so that
+they are there as soon as the parent is; full levels are).
 
 A level that is not compact has positions without an entry: those beneath parent ``p`` begin at ``bounds(p, p)[0]`` and
-end where the next parent's begin; what ``bounds(p, p + 1)`` leaves out of them is never seen.
+end where the next parent's begin; what ``bounds(p, p + 1)`` leaves out of them is never seen.  Positions within bounds
+may hold no entry either, where the level says so (``gaps``): ``present`` is then asked.  If such a level is ``padded``,
+they have a coordinate all the same, of their own and below the extent of the level, and the fill as their value: what
+does nothing with the fill need not ask.
 """
 
 from __future__ import annotations
@@ -122,6 +129,20 @@ class Level:
     def room(self) -> int | None:
         return None
 
+    @property
+    def fan(self) -> int | None:
+        return None
+
+    @property
+    def stride(self) -> int:
+        return 1
+
+    @property
+    def modulus(self) -> int | None:
+        return None
+
+    padded: ClassVar[bool] = False
+
     @classmethod
     def read(cls, words: tuple[str, ...]) -> tuple[dict[str, object], tuple[str, ...]]:
         """Fields that ``words`` say in a notation of the level's own, and the words that are left."""
@@ -165,9 +186,7 @@ class Level:
             return parents
         raise UnsupportedError(f"the entries of level '{self}' cannot be counted")
 
-    def coordinates(
-        self, arrays: dict[str, np.ndarray], parents: int, extent: int
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def coordinates(self, arrays: dict[str, np.ndarray], parents: int, extent: int) -> tuple[np.ndarray, np.ndarray]:
         """Of every position its parent and its coordinate, whatever that is where nothing is stored."""
         if self.spread and "crd" not in arrays:
             return np.repeat(np.arange(parents), extent), np.tile(np.arange(extent), parents)
@@ -203,6 +222,7 @@ class CanIterate:
         raise NotImplementedError
 
     sequential: ClassVar[bool] = False  # ``coordinate`` holds only where a walk has just arrived
+    gaps: ClassVar[bool] = False  # there may be no entry at a position in bounds: a walk must ask ``present``
 
     def begin(self, b: Builder, v: LevelView, parent: Expr) -> LevelView:
         """The view of a walk beneath ``parent``, with what it carries along in ``scalars``."""
@@ -212,7 +232,7 @@ class CanIterate:
         """The walk comes to ``pos``: called once for each position, in order."""
 
     def present(self, b: Builder, v: LevelView, pos: Expr) -> Expr:
-        """Whether there is an entry at ``pos``, which lies in bounds; only levels without order may have gaps there."""
+        """Whether there is an entry at ``pos``, which lies in bounds (if ``gaps``)."""
         return b.true
 
     def scan(self, b: Builder, v: LevelView, parent: Expr, coord: Expr) -> tuple[Expr, Expr]:
@@ -293,6 +313,29 @@ class CanWindow:
         return None
 
 
+class CanStep:
+    """Parents in blocks of ``lanes``, their entries side by side: all lanes of a block can be walked in step.
+
+    Lane ``l`` of block ``t`` has ``length`` entries, the one of step ``k`` at position ``start(t) + k * lanes + l``.
+    """
+
+    @property
+    def lanes(self) -> int:
+        raise NotImplementedError
+
+    def start(self, b: Builder, v: LevelView, block: Expr) -> Expr:
+        """The first position of a block; the one after the last has one, too."""
+        raise NotImplementedError
+
+    def length(self, b: Builder, v: LevelView, block: Expr, lane: Expr) -> Expr:
+        """How many entries a lane has, i64; none where it has no parent."""
+        raise NotImplementedError
+
+    def parent(self, b: Builder, v: LevelView, block: Expr, lane: Expr) -> Expr:
+        """The parent position that a lane stands for, i64; each has one lane."""
+        raise NotImplementedError
+
+
 class CanInsert:
     """Coordinates may be written in any order."""
 
@@ -305,6 +348,7 @@ class CanAppend:
     """Results can be assembled in this level, coordinates in order beneath each parent; in any with ``CanInsert``."""
 
     needs_counts: ClassVar[bool] = True
+    counted: ClassVar[bool] = False  # entries can only be written once the counts of all parents are known
     append_only: ClassVar[bool] = False  # entries come one after another, and are not counted first
 
     def enter(self, b: Builder, v: LevelView) -> None:
@@ -321,6 +365,10 @@ class CanAppend:
     def reserve_parents(self, b: Builder, v: LevelView, first: Expr, needed: Expr) -> None:
         """Make room for ``needed`` parents, those from ``first`` on without children."""
         raise NotImplementedError
+
+    def seat(self, b: Builder, v: LevelView, pos: Expr, coord: Expr) -> Expr:
+        """Where ``coord`` goes, if the positions of its parent before ``pos`` are taken: further on, perhaps."""
+        return pos
 
     def put(self, b: Builder, v: LevelView, pos: Expr, coord: Expr) -> None:
         """Write ``coord`` at ``pos``."""
@@ -341,9 +389,7 @@ class CanAppend:
 
 REGISTRY: dict[str, type[Level]] = {}
 PLANNED: dict[str, str] = {
-    "structured": "N:M groups",
     "slots": "a position without a coordinate",
-    "sliced": "SELL-C-sigma slices",
 }
 """Level types of the language that this version parses and cannot run."""
 

@@ -21,6 +21,8 @@ from sparsec.formats.linear import Bound
 from sparsec.formats.ranges import Range
 from sparsec.formats.runs import Runs
 from sparsec.formats.singleton import Singleton
+from sparsec.formats.sliced import Sliced
+from sparsec.formats.structured import Structured
 
 _LETTERS = "ijklmnopqrstuvwxyz"
 
@@ -99,6 +101,11 @@ def ell(order: int, width: int) -> Format:
     return from_levels(f"ell[{width}]", (Dense(),) * (order - 1) + (Fixed(width),))
 
 
+def sell(order: int, rows: int, window: int) -> Format:
+    """SELL-C-sigma: slices of ``rows`` rows, ordered by length in windows of ``window``; leading levels dense."""
+    return from_levels(f"sell[{rows}, {window}]", (Dense(),) * (order - 1) + (Sliced(rows, window),))
+
+
 def mapped(name: str, order: int, levels: Callable[[DimExpr, DimExpr], tuple[LevelSpec, ...]]) -> Format:
     """A format of matrices, ``levels`` made for their two dimensions; leading (batch) levels are dense."""
     dims = dim_names(order)
@@ -145,6 +152,15 @@ def csb(order: int, rows: int, columns: int) -> Format:
     return mapped(f"csb[{rows}, {columns}]", order, levels)
 
 
+def nm(order: int, n: int, m: int) -> Format:
+    """Of each ``m`` neighbours in a row at most ``n`` (N:M sparsity; 2:4 is what sparse tensor cores take)."""
+
+    def levels(i: DimExpr, j: DimExpr) -> tuple[LevelSpec, ...]:
+        return LevelSpec(i, Dense()), LevelSpec(_over(j, m), Dense()), LevelSpec(_rest(j, m), Structured(n, m))
+
+    return mapped(f"nm[{n}, {m}]", order, levels)
+
+
 def dia(order: int) -> Format:
     """Whole diagonals, those that hold something: ``j - i`` compressed, along it the rows inside the shape."""
 
@@ -186,6 +202,8 @@ PARAMETRIC: dict[str, tuple[int, tuple[str, ...], Callable[..., Format]]] = {
     "bsc": (2, ("b", "c"), bsc),
     "csb": (2, ("b", "c"), csb),
     "band": (2, ("l", "u"), band),
+    "nm": (2, ("n", "m"), nm),
+    "sell": (2, ("c", "s"), sell),
 }
 """Formats with numbers in brackets: name -> (least order, names of the numbers, maker)."""
 
@@ -193,8 +211,6 @@ NAMES = (*FORMATS, *PARAMETRIC)
 """The names of all formats that run."""
 
 PLANNED_FORMATS = (
-    "sell",
-    "nm",
     "sym",
     "lowrank",
     "blockdiag",

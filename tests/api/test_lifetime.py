@@ -15,7 +15,7 @@ MAPS = [
     "(i, j) -> (i/2: dense, j/3: compressed, i%2: dense, j%3: dense)",
     "(i, j) -> (j - i: compressed, i: dense)",
 ]
-LISTS = ["csr", "csc", "dcsr", "dcsc", "coo", "ell[7]", "bitmap", "hash"]
+LISTS = ["csr", "csc", "dcsr", "dcsc", "coo", "ell[7]", "nm[4, 4]", "bitmap", "hash"]
 FORMATS = [*LISTS, *MAPS]
 
 

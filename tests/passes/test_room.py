@@ -9,7 +9,9 @@ import sparsec as sp
 
 RNG = np.random.default_rng(11)
 A = np.where(RNG.random((9, 12)) < 0.4, RNG.integers(1, 5, (9, 12)), 0.0)
-SOURCES = ["csr", "csc", "dcsr", "coo", "ell[12]", "bitmap", "hash", "rle", "(i, j) -> (i: compressed, j: dense)"]
+SOURCES = [
+    "csr", "csc", "dcsr", "coo", "ell[12]", "nm[4, 4]", "bitmap", "hash", "rle", "(i, j) -> (i: compressed, j: dense)",
+]  # fmt: skip
 RESULTS = ["coo", "dcsr", "csf", "(i, j) -> (j: compressed, i: compressed)", "rle"]
 
 

@@ -8,7 +8,10 @@ import pytest
 import sparsec as sp
 
 VECTORS = ["dense", "csf", "hash1", "rle"]
-MATRICES = ["dense", "csr", "csc", "coo", "dcsr", "bsr[2, 3]", "csb[3, 2]", "dia", "bitmap", "ell[8]", "hash", "rle"]
+MATRICES = [
+    "dense", "csr", "csc", "coo", "dcsr", "bsr[2, 3]", "csb[3, 2]", "dia", "bitmap", "ell[8]", "nm[4, 4]",
+    "hash", "rle",
+]  # fmt: skip
 MAPS = {
     "hash1": "(i) -> (i: hashed)",
     "nested": "(i, j) -> (i/4: dense, j/4: compressed, i%4/2: dense, j/2%2: compressed, i%2: dense, j%2: dense)",

@@ -182,7 +182,7 @@ def test_a_scan_with_a_monoid_of_its_own() -> None:
 
 
 @pytest.mark.parametrize("fmt", [
-    "hash", "bitmap", "ell[8]", "rle", "(i, j) -> (i: dense, j: compressed[index=delta8])",
+    "hash", "bitmap", "ell[8]", "nm[4, 4]", "rle", "(i, j) -> (i: dense, j: compressed[index=delta8])",
     "(i, j) -> (j: dense, i: compressed[unordered])",
 ])  # fmt: skip
 def test_levels_that_cannot_be_walked_backwards_or_in_order(fmt: str) -> None:

@@ -11,6 +11,7 @@ from sparsec.errors import UnsupportedError
 from sparsec.formats.format import DimConst, DimExpr, DimOp, DimVar, Format, LevelSpec
 from sparsec.formats.level import Level
 from sparsec.formats.named import dim_names
+from sparsec.formats.structured import Structured
 
 
 def over(e: DimExpr, by: int) -> DimExpr:
@@ -34,6 +35,14 @@ def digits(draw: st.DrawFn, d: DimExpr) -> list[DimExpr]:
     return [d]
 
 
+def level_of(c: DimExpr, levels: Sequence[Level]) -> st.SearchStrategy[Level]:
+    """A type for a level that stores ``c``: what stores the place within groups may be of groups, all of which fits."""
+    match c:
+        case DimOp("%", (_, DimConst(m))) if m > 1:
+            return st.sampled_from([*levels, *(Structured(m, m),) * 3])
+    return st.sampled_from(levels)
+
+
 @st.composite
 def mapped_formats(draw: st.DrawFn, order: int, levels: Sequence[Level]) -> Format:
     """A format whose map divides dimensions into blocks or adds and subtracts them; level types out of ``levels``."""
@@ -48,7 +57,7 @@ def mapped_formats(draw: st.DrawFn, order: int, levels: Sequence[Level]) -> Form
     turns = draw(st.permutations([n for n, part in enumerate(parts) for _ in part]))
     left = [iter(part) for part in parts]
     coords = [next(left[n]) for n in turns]
-    made = Format(names, tuple(LevelSpec(c, draw(st.sampled_from(levels))) for c in coords)).check()
+    made = Format(names, tuple(LevelSpec(c, draw(level_of(c, levels))) for c in coords)).check()
     try:
         made.require_runnable()
     except UnsupportedError:

@@ -36,7 +36,7 @@ PADDING = 77
 """What stands where nothing may look."""
 
 
-def pack(fmt: Format, dense: Array, pattern: Array) -> tuple[list[dict[str, Array]], Array]:
+def pack(fmt: Format, dense: Array, pattern: Array, fill: Any = 0) -> tuple[list[dict[str, Array]], Array]:
     """The arrays of each level by role, and the values."""
     shape = fmt.level_shape(dense.shape)
     points = level_points(fmt, dense.shape)
@@ -68,7 +68,9 @@ def pack(fmt: Format, dense: Array, pattern: Array) -> tuple[list[dict[str, Arra
     for n, found in enumerate(arrays):
         types = fmt.levels[n].type.arrays()
         arrays[n] = {role: np.asarray(found[role]).astype(types[role].np) for role in types}
-    values += [dense[points[node]] if node in points else PADDING for node in nodes]
+    # Padding that kernels may read holds the fill.
+    nothing = fill if any(spec.type.padded for spec in fmt.levels) else PADDING
+    values += [dense[points[node]] if node in points else nothing for node in nodes]
     return arrays, np.array(values, dense.dtype)
 
 
@@ -142,7 +144,43 @@ def _delta(level: Any, fibres: Fibres, extent: int, depth: int) -> Packed:
     return {"pos": arrays["pos"], "step": step, "skip": skip, "crd": wide}, nodes
 
 
-PACKERS = {"index=delta8": _delta, "compressed": _shuffled, "fixed": _fixed, "bitmap": _bitmap, "hashed": _hashed}
+def _structured(level: Any, fibres: Fibres, extent: int, depth: int) -> Packed:
+    """The coordinates of a group's slots, the first in the lowest bits, and above them which of them hold an entry."""
+    n, m, bits = level.kept, level.group, level.bits
+    words, nodes = [], []
+    for f in fibres:
+        assert len(f) <= n, "a group holds more than the level keeps"
+        there = {node[depth]: node for node in f}
+        free = [c for c in range(m) if c not in there]
+        chosen = sorted([*there, *free[: n - len(there)]])
+        words.append(sum(c << (k * bits) for k, c in enumerate(chosen)))
+        words[-1] |= sum((c in there) << (n * bits + k) for k, c in enumerate(chosen))
+        nodes += [there.get(c) for c in chosen]
+    return {"meta": np.array(words, np.uint64)}, nodes
+
+
+def _sliced(level: Any, fibres: Fibres, extent: int, depth: int) -> Packed:
+    """Fibres by length in windows, slices of them as tables whose columns are the fibres, stored by rows."""
+    c, w, n = level.rows, level.window, len(fibres)
+    order = [p for at in range(0, n, w) for p in sorted(range(at, min(at + w, n)), key=lambda p: -len(fibres[p]))]
+    slots, nodes, count = [0], [], []
+    for at in range(0, n, c):
+        lanes = [fibres[p] for p in order[at : at + c]]
+        lanes += [[]] * (c - len(lanes))
+        count += [len(f) for f in lanes]
+        longest = max(count[-c:])
+        slots.append(slots[-1] + longest)
+        nodes += [f[k] if k < len(f) else None for k in range(longest) for f in lanes]
+    rank = np.argsort(np.array(order, np.int64))
+    crd = [PADDING if node is None else node[depth] for node in nodes]
+    return {"order": order, "rank": rank, "count": count, "slots": slots, "crd": crd}, nodes
+
+
+PACKERS = {
+    "sliced": _sliced,
+    "index=delta8": _delta, "structured": _structured,
+    "compressed": _shuffled, "fixed": _fixed, "bitmap": _bitmap, "hashed": _hashed,
+}  # fmt: skip
 
 
 def _pack_runs(fibres: Fibres, dense: Array, points: dict[Any, tuple[int, ...]]) -> tuple[dict[str, Any], list[Any]]:
@@ -182,6 +220,9 @@ def unpack(
             continue
         if level.name == "runs":
             nodes, values = _from_runs(arrays[first], nodes, values, n, f"level {first}")
+            continue
+        if level.name == "sliced":  # its positions are in another order than their parents
+            nodes = _from_sliced(level, arrays[first], nodes, n, f"level {first}")
             continue
         found = UNPACKERS[level.encoding or level.name](level, arrays[first], nodes, n, f"level {first}")
         coords = [arrays[m]["crd"] for m in group[1:]]
@@ -293,7 +334,42 @@ def _from_delta(level: Any, arrays: dict[str, Array], nodes: list[Node], extent:
     return _from_compressed(level, {"pos": arrays["pos"], "crd": np.array(crd, np.int64)}, nodes, extent, where)
 
 
+def _from_structured(level: Any, arrays: dict[str, Array], nodes: list[Node], extent: int, where: str) -> Coordinates:
+    n, bits, words = level.kept, level.bits, arrays["meta"].tolist()
+    assert len(words) == len(nodes), f"{where}: {len(words)} words for {len(nodes)} groups"
+    out: Coordinates = []
+    for word in words:
+        coords = [word >> (k * bits) & ((1 << bits) - 1) for k in range(n)]
+        assert coords == sorted(set(coords)) and coords[-1] < extent, f"{where}: slots at {coords}"
+        out.append([c if word >> (n * bits + k) & 1 else None for k, c in enumerate(coords)])
+    return out
+
+
+def _from_sliced(level: Any, arrays: dict[str, Array], nodes: list[Node], extent: int, where: str) -> list[Node]:
+    """Slices of parents ordered by length in windows, the entries of each ascending."""
+    c, n = level.rows, len(nodes)
+    order, count, slots, crd = (arrays[role].tolist() for role in ("order", "count", "slots", "crd"))
+    assert sorted(order) == list(range(n)), f"{where}: the order is {order}"
+    assert all(arrays["rank"][p] == r for r, p in enumerate(order)), f"{where}: the ranks are {arrays['rank']}"
+    keys = [(p // level.window, -count[r], p) for r, p in enumerate(order)]
+    assert keys == sorted(keys), f"{where}: {order} does not follow {count}"
+    assert slots[0] == 0 and len(slots) == -(-n // c) + 1 and len(crd) == slots[-1] * c, f"{where}: {slots}"
+    below: list[Node] = [None] * len(crd)
+    for r in range(len(slots[1:]) * c):
+        t, lane = divmod(r, c)
+        assert max(count[t * c : (t + 1) * c]) == slots[t + 1] - slots[t], f"{where}: slice {t} of {slots}"
+        at = [(slots[t] + k) * c + lane for k in range(count[r])]
+        found = [crd[q] for q in at]
+        assert found == sorted({x for x in found if 0 <= x < extent}), f"{where}: {found} in lane {lane} of {t}"
+        node = nodes[order[r]] if r < n else None
+        assert node is not None or not found, f"{where}: entries beneath a gap"
+        for q in at:
+            below[q] = (*node, crd[q]) if node is not None else None
+    return below
+
+
 UNPACKERS = {
+    "structured": _from_structured,
     "index=delta8": _from_delta,
     "compressed": _from_compressed, "fixed": _from_fixed, "bitmap": _from_bitmap, "hashed": _from_hashed,
 }  # fmt: skip

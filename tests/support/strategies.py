@@ -24,6 +24,7 @@ from sparsec.formats.level import Level
 from sparsec.formats.named import dense, from_levels, named_format
 from sparsec.formats.runs import Runs
 from sparsec.formats.singleton import Singleton
+from sparsec.formats.sliced import Sliced
 from sparsec.ir import ops
 from sparsec.ir.dtypes import BOOL, F32, F64, I16, I32, I64, U8, U32, DType
 from sparsec.ir.rewrite import walk
@@ -43,6 +44,7 @@ from sparsec.ir.tensor import (
 )
 from tests.support import scans, tuples
 from tests.support.conditions import admits_infinity, condition
+from tests.support.groups import fitted, narrowed
 from tests.support.maps import mapped_formats
 from tests.support.updates import updated
 from tests.support.windows import holds, window_formats
@@ -65,18 +67,18 @@ def formats(draw: st.DrawFn, order: int, result: bool = False) -> Format:
     """Any format of this order, widths included; one that holds whatever a ``result`` may be."""
     if order == 0:
         return dense(0)
-    kind = draw(
-        st.sampled_from(["dense", "named", "named", "levels", "levels", "levels", "hash", "runs", "map", "window"])
-    )
+    kinds = ["dense", "named", "named", "levels", "levels", "levels", "hash", "runs", "map", "window", "sliced"]
+    kind = draw(st.sampled_from(kinds))
     if kind == "dense":
         return dense(order)
     if kind == "named":
         names = ["csf", "coo"] + (["csr", "csc", "dcsr", "dcsc"] if order >= 2 else [])
         return named_format(draw(st.sampled_from(names)), order).concrete()
     index, pos = draw(st.sampled_from([(I32, I32), (I32, I32), (I64, I64), (U8, I32), (I16, U32)]))
-    if kind == "hash":
+    if kind in ("hash", "sliced"):
         turned = tuple(draw(st.permutations(range(order))))
-        return from_levels(None, (*(Dense(),) * (order - 1), Hashed()), turned).concrete(index, pos)
+        last = Hashed() if kind == "hash" else Sliced(draw(st.integers(1, 4)), draw(st.sampled_from([1, 2, 3, 100])))
+        return from_levels(None, (*(Dense(),) * (order - 1), last), turned).concrete(index, pos)
     if kind == "runs":
         above = tuple(draw(st.sampled_from(LEVELS)) for _ in range(order - 1))
         turned = tuple(draw(st.permutations(range(order))))
@@ -265,7 +267,7 @@ class Maker:
         if t is not BOOL and self.chance(10):
             narrow = {F64: (F32, I64, I32), F32: (BOOL, F32), I64: (I32, BOOL), I32: (BOOL, I32)}
             stored = self.pick(*narrow.get(t, (t,)))
-        fmt = self.draw(formats(len(variables)))
+        fmt = self.draw(narrowed(self.draw(formats(len(variables)))))
         fill: Any = stored.np.type(0).item()
         if not fmt.is_dense and self.chance(12):
             fill = stored.np.type(self.pick(1, 2)).item()
@@ -461,8 +463,7 @@ def make_data(program: Program, seed: int, dims: dict[str, int], density: dict[s
             values = rng.standard_normal(shape)
         values = np.asarray(values).astype(t.dtype.np)
         pattern = np.asarray(rng.random(shape) < density[t.name]) & holds(t.format, shape)
-        if t.format.is_dense:
-            pattern = np.ones(shape, bool)
+        pattern = np.ones(shape, bool) if t.format.is_dense else fitted(t.format, pattern)
         arrays[t.name] = np.where(pattern, values, t.dtype.np.type(t.fill))
         stored[t.name] = expand(t.format, pattern)
     return Data(dims, arrays, stored)
