@@ -44,7 +44,7 @@ def coiterate(
             accesses = kept
             cases = Cases(low.ctx, f.body, kept, low.start, _at_last_level(low, kept, env))
             live = cases.live()
-    uncut = inner.inside == env.inside and not bounds
+    uncut = inner.inside == env.inside and not bounds and part is None
     env = inner
     ends = low.b.let("ends", add(lo, sub(hi, 1))) if f.reverse else None
     seams = {} if part is None else part.seams
