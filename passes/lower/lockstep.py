@@ -155,8 +155,8 @@ def _block(low: Lowerer, f: Forall, env: Env, found: Lockstep, parents: Expr, t:
     least = b.var("least", steps)
     with b.loop("lane", i64(0), i64(lanes), mark="unroll") as lane:
         b.set(least, op("min", least, level.length(b, view, t, lane)))
-    least = b.let("all", least)
-    for lo, hi, asks in ((i64(0), least, False), (least, steps, True)):
+    whole = b.let("whole", least)
+    for lo, hi, asks in ((i64(0), whole, False), (whole, steps, True)):
         with (
             b.loop("k", lo, hi, note=f"in step {view.tensor}.{view.number}") as k,
             b.loop("lane", i64(0), i64(lanes), mark=_mark(low, found, lanes)) as lane,
@@ -187,8 +187,9 @@ def _mark(low: Lowerer, found: Lockstep, lanes: int) -> str:
         if not isinstance(a, Access):
             continue
         storage = low.ctx.storages.get(a.tensor)
-        plain = storage is not None and not storage.codes and all(isinstance(e, Index) for e in a.indices)
-        if not plain or (a != found.access and not storage.is_dense):
+        if storage is None or storage.codes or not all(isinstance(e, Index) for e in a.indices):
+            return "unroll"
+        if a != found.access and not storage.is_dense:
             return "unroll"
     return f"vector<{width}>" if width > 1 and in_vectors(value, t) else "unroll"
 
