@@ -188,6 +188,11 @@ class Walker:
         assert self.pos is not None
         return add(self.pos, self.level.stride) if self.segment_end is None else self.segment_end
 
+    def count(self) -> Expr:
+        """How many entries there are."""
+        stride = self.level.stride
+        return sub(self.end, self.lo) if stride == 1 else op("floordiv", sub(self.end, self.lo), i64(stride))
+
     def ahead(self, steps: int) -> Expr:
         """The position so many steps after the first."""
         return add(self.lo, steps * self.level.stride)
@@ -273,15 +278,19 @@ def search(b: Builder, level: Level, view: LevelView, first: Expr, end: Expr, co
     """The first position in ``first..end`` whose coordinate is at least ``coord``, by bisection."""
     assert isinstance(level, CanIterate)
     note = f"search {view.tensor}.{view.number}"
+    return b.let("found_at", bisect(b, level, first, end, lambda p: lt(level.coordinate(b, view, p), coord), note))
+
+
+def bisect(b: Builder, level: Level, first: Expr, end: Expr, below: Callable[[Expr], Expr], note: str) -> Expr:
+    """The first position of a parent in ``first..end`` at which ``below`` is false, else ``end``."""
     if level.stride == 1:
-        return b.let("found_at", b.bisect(first, end, lambda p: lt(level.coordinate(b, view, p), coord), note))
+        return b.bisect(first, end, below, note)
 
     def place(k: Expr) -> Expr:
         return add(first, mul(k, level.stride))
 
     steps = b.let("steps", op("floordiv", sub(end, first), i64(level.stride)))
-    k = b.bisect(i64(0), steps, lambda k: lt(level.coordinate(b, view, place(k)), coord), note)
-    return b.let("found_at", place(k))
+    return place(b.bisect(i64(0), steps, lambda k: below(place(k)), note))
 
 
 def probe(ctx: Context, access: Access, env: Env, coord: Expr) -> tuple[Expr, Cursor]:
@@ -455,7 +464,7 @@ class Coiteration:
     def wide(self, walkers: list[Walker]) -> list[Expr]:
         """For each walker of an intersection: has it so many entries that a search passes over them sooner?"""
         b = self.b
-        sizes = [b.let("entries", sub(w.end, w.lo)) for w in walkers]
+        sizes = [b.let("entries", w.count()) for w in walkers]
         least = sizes[0]
         for size in sizes[1:]:
             least = op("min", least, size)
@@ -475,7 +484,7 @@ class Coiteration:
         far = b.let("far", far)
         for w, is_wide, at in zip(walkers, wide, here, strict=True):
             with b.if_(both(is_wide, lt(at, far))):
-                pos, step = self._pos(w), b.var("step", i64(1))
+                pos, step = self._pos(w), b.var("step", i64(w.level.stride))
                 more = b.var("more", TRUE)
                 with b.while_(more, note=f"gallop {w.view.tensor}.{w.view.number}"):
                     b.set(more, lt(add(pos, step), w.end))
@@ -486,7 +495,8 @@ class Coiteration:
                             b.set(step, add(step, step))
                 last = b.let("last", op("min", add(pos, step), w.end))
                 below = partial(self._below, w, far)
-                b.set(pos, b.bisect(add(pos, 1), last, below, f"search {w.view.tensor}.{w.view.number}"))
+                after = b.let("after", add(pos, w.level.stride))
+                b.set(pos, bisect(b, w.level, after, last, below, f"search {w.view.tensor}.{w.view.number}"))
 
     def _below(self, w: Walker, coord: Expr, pos: Expr) -> Expr:
         return lt(w.coordinate(self.b, pos), coord)

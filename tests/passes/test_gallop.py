@@ -15,7 +15,7 @@ def vector(rng: np.random.Generator, extent: int, entries: int, fmt: str) -> sp.
     return sp.from_coo(at[None], rng.integers(1, 9, entries), (extent,), format=fmt)
 
 
-@pytest.mark.parametrize("fmt", ["sparse", "(i) -> (i: compressed[index=u16])"])
+@pytest.mark.parametrize("fmt", ["sparse", "(i) -> (i: compressed[index=u16])", "(i) -> (i: sliced[3, 1])"])
 def test_any_lengths(fmt: str) -> None:
     rng = np.random.default_rng(3)
     dot = sp.compile(DOT.format(fmt))
