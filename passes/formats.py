@@ -33,6 +33,7 @@ from sparsec.ir.tensor import (
     assigns,
 )
 from sparsec.ir.tensor_values import scalar
+from sparsec.passes.lower.composites import decompose, is_composite
 from sparsec.passes.lower.guards import split, write_out
 from sparsec.passes.lower.simplify import absent_value, same_value
 
@@ -52,9 +53,15 @@ def choose_formats(program: Program, given: Mapping[str, Format | None], *, open
     decls: dict[str, TensorDecl] = {}
     for t in program.operands:
         if t.format is None:
-            is_sparse = given.get(t.name) is not None
-            t = replace(t, format=sparse_default(t.ndim) if is_sparse else dense(t.ndim))
+            found = given.get(t.name)
+            t = replace(t, format=dense(t.ndim) if found is None else found if found.terms else sparse_default(t.ndim))
         decls[t.name] = t
+    if any(is_composite(t) for t in decls.values()):
+        opened = replace(program, tensors=tuple(decls.get(t.name, t) for t in program.tensors))
+        chosen = choose_formats(decompose(opened).program, {}, open_fills=open_fills)
+        return replace(
+            opened, tensors=tuple(t if is_composite(t) else chosen.tensor(t.name) for t in opened.tensors)
+        )
     recurrent = {a.target.tensor for s in program.body if isinstance(s, ScanLoop) for a in s.body}
     for s in assigns(program.body):
         name = s.target.tensor

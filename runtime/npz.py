@@ -1,8 +1,8 @@
 """``.npz`` files: SciPy's layout where it can hold the tensor, so that SciPy reads them too; our own for the rest.
 
 Ours has the arrays ``sparsec`` (a version), ``format`` (text), ``dtype``, ``shape``, ``fill``, ``values``, and for each
-level its arrays as ``<level>.<role>``; for encoded values also ``count``, ``scale`` and ``zero``.  Nothing is
-unpickled.
+level its arrays as ``<level>.<role>``; for encoded values also ``count``, ``scale`` and ``zero``.  A composite tensor
+has no values, and for each part all of these behind ``part<n>.``.  Nothing is unpickled.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import numpy as np
 from sparsec.errors import FileError
 from sparsec.ir.dtypes import BF16, F16, dtype
 from sparsec.ir.text import Cursor, format_text
+from sparsec.runtime.composites import composed
 from sparsec.runtime.outside import operand_storage
 from sparsec.runtime.storage import Codes, Storage, adopt, as_shape, plain
 
@@ -42,8 +43,9 @@ def read(path: Path) -> Storage:
     return storage
 
 
-def _ours(path: Path, arrays: dict[str, np.ndarray]) -> Storage:
+def _ours(path: Path, arrays: dict[str, np.ndarray], prefix: str = "") -> Storage:
     def take(name: str) -> np.ndarray:
+        name = prefix + name
         if name not in arrays:
             raise FileError(f"'{path}' lacks the array '{name}'")
         return arrays[name]
@@ -57,6 +59,11 @@ def _ours(path: Path, arrays: dict[str, np.ndarray]) -> Storage:
     fmt = cursor.format(len(shape))
     cursor.finish()
     fmt.require_runnable()
+    if fmt.terms:
+        parts = [_ours(path, arrays, f"part{n}.") for n in range(len(fmt.parts))]
+        whole = composed(fmt, shape, values_dtype, parts)
+        whole.validate(f"'{path}'")
+        return whole
     values = take("values")
     codes = None
     if fmt.values is not None:
@@ -81,20 +88,25 @@ def write(stream: IO[bytes], storage: Storage) -> None:
 
         save_npz(stream, to_scipy(storage))
         return
-    levels = {f"{n}.{role}": a for n, arrays in enumerate(storage.levels) for role, a in arrays.items()}
+    np.savez_compressed(stream, allow_pickle=False, **_arrays(storage))
+
+
+def _arrays(storage: Storage) -> dict[str, Any]:
+    """The arrays of our own layout."""
+    out: dict[str, Any] = {
+        "sparsec": np.int64(VERSION),
+        "format": np.str_(format_text(storage.format)),
+        "dtype": np.str_(storage.dtype.name),
+        "shape": np.array(storage.shape, np.int64),
+        "fill": np.array(storage.fill),
+    }
+    if storage.parts:
+        return out | {f"part{n}.{name}": a for n, p in enumerate(storage.parts) for name, a in _arrays(p).items()}
+    codes = storage.codes
     if codes is not None:
-        levels |= {"count": np.array(codes.count), "scale": codes.scale, "zero": codes.zero}
-    np.savez_compressed(
-        stream,
-        allow_pickle=False,
-        sparsec=np.int64(VERSION),
-        format=np.str_(format_text(storage.format)),
-        dtype=np.str_(storage.dtype.name),
-        shape=np.array(storage.shape, np.int64),
-        fill=np.array(storage.fill),
-        values=storage.values,
-        **levels,
-    )
+        out |= {"count": np.array(codes.count), "scale": codes.scale, "zero": codes.zero}
+    levels = {f"{n}.{role}": a for n, arrays in enumerate(storage.levels) for role, a in arrays.items()}
+    return out | {"values": storage.values} | levels
 
 
 __all__ = ["VERSION", "read", "write"]

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from sparsec.errors import FormatError, ShapeError, TypeError_
+from sparsec.formats.composition import check_shapes
 from sparsec.formats.compressed import Compressed
 from sparsec.formats.format import Format, LevelSpec
 from sparsec.formats.level import CanSpan, CanWindow
@@ -39,7 +40,8 @@ class Storage:
 
     ``format`` is concrete: its widths are the arrays' dtypes.  ``levels`` holds for each level its arrays by role, in
     the order of ``Level.arrays()``; ``values`` one element (``dtype.np``) for each position of the last level.  Where
-    the format encodes its values, they hold the codes as bytes, and ``codes`` what belongs to them.
+    the format encodes its values, they hold the codes as bytes, and ``codes`` what belongs to them.  A composite tensor
+    has ``parts`` alone, a storage for each part of its format.
     """
 
     format: Format
@@ -49,6 +51,7 @@ class Storage:
     levels: tuple[dict[str, np.ndarray], ...]
     values: np.ndarray
     codes: Codes | None = None
+    parts: tuple[Storage, ...] = ()
     _addresses: list[int] | None = field(default=None, init=False, repr=False)
 
     @property
@@ -63,6 +66,8 @@ class Storage:
     @property
     def nnz(self) -> int:
         """Stored entries, whatever their value."""
+        if self.parts:
+            return sum(p.nnz for p in self.parts)
         if all(spec.type.compact and not isinstance(spec.type, CanSpan) for spec in self.format.levels):
             return self.positions
         return int(np.count_nonzero(self.live))
@@ -102,6 +107,8 @@ class Storage:
     @property
     def buffers(self) -> list[np.ndarray]:
         """The arrays in the order of a kernel's arguments: level by level, role by role, the values last."""
+        if self.parts:
+            return [a for p in self.parts for a in p.buffers]
         more = () if self.codes is None else (self.codes.scale, self.codes.zero)
         return [*(a for arrays in self.levels for a in arrays.values()), self.values, *more]
 
@@ -146,6 +153,9 @@ class Storage:
         if len(self.levels) != len(fmt.levels):
             raise FormatError(f"{name}: arrays of {len(self.levels)} levels, '{fmt.label}' has {len(fmt.levels)}")
         fmt.require_runnable()
+        if fmt.terms or self.parts:
+            self._validate_parts(name)
+            return
         positions = 1
         extents = fmt.level_shape(self.shape)
         for n, (spec, arrays, extent) in enumerate(zip(fmt.levels, self.levels, extents, strict=True)):
@@ -183,6 +193,21 @@ class Storage:
                 f"{name}: value {p} is {self.values[p]} where there is no entry, expected the fill {fill}",
                 hint="padding holds the fill, so that kernels need not ask whether there is an entry",
             )
+
+    def _validate_parts(self, name: str) -> None:
+        """There is a storage for each part, as the format says, and their shapes make up this one's."""
+        parts = self.format.parts
+        if len(parts) != len(self.parts):
+            raise FormatError(f"{name}: '{self.format.label}' has {len(parts)} parts, {len(self.parts)} are given")
+        for n, (fmt, part) in enumerate(zip(parts, self.parts, strict=True)):
+            part.validate(f"{name}: part {n}")
+            if part.format.normal() != fmt.normal():
+                raise FormatError(f"{name}: part {n} is stored as '{part.format}', its format says '{fmt}'")
+            if part.dtype != self.dtype:
+                raise FormatError(f"{name}: part {n} has dtype {part.dtype}, the tensor {self.dtype}")
+            if part.fill != 0 or self.fill != 0:
+                raise FormatError(f"{name}: part {n} has fill {part.fill}; a sum or a product has fill 0")
+        check_shapes(self.format, self.shape, [p.shape for p in self.parts], name)
 
     def _validate_codes(self, name: str) -> None:
         """Codes, scales and zero points are there, and as many as the encoding says."""
@@ -227,7 +252,8 @@ class Storage:
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Addresses are of this process.
-        return Storage, (self.format, self.shape, self.dtype, self.fill, self.levels, self.values, self.codes)
+        parts = self.levels, self.values, self.codes, self.parts
+        return Storage, (self.format, self.shape, self.dtype, self.fill, *parts)
 
 
 def adopt(

@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from sparsec.runtime.cache import cache_info, clear_cache
     from sparsec.runtime.threads import get_num_threads, set_num_threads
     from sparsec.sharing import share
-    from sparsec.tensors import Tensor, from_coo, tensor
+    from sparsec.tensors import Tensor, compose, from_coo, tensor
 
 if os.environ.get("SPARSEC_LOGS"):
     from sparsec.knobs import show_logs
@@ -75,7 +75,7 @@ _WHERE = {
     "sparsec.files": ("read", "write"),
     "sparsec.runtime.threads": ("get_num_threads", "set_num_threads"),
     "sparsec.sharing": ("share",),
-    "sparsec.tensors": ("Tensor", "from_coo", "tensor"),
+    "sparsec.tensors": ("Tensor", "compose", "from_coo", "tensor"),
 }  # fmt: skip
 _HOME = {name: module for module, names in _WHERE.items() for name in names}
 
@@ -96,6 +96,7 @@ __all__ = [
     "cache_info",
     "clear_cache",
     "compile",
+    "compose",
     "einsum",
     "evaluate",
     "eye",

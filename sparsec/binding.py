@@ -58,6 +58,11 @@ def bind(t: TensorDecl, given: Any, *, contiguous: bool = False) -> Bound:
             return bind_array(t, array, contiguous)
         _check_order(t, array.ndim)
         return _bind_storage(t, from_dense(array, t.format, t.fill, t.dtype))
+    if storage.parts:
+        raise FormatError(
+            f"operand '{t.name}' is declared '{t.format.label}', and is stored as '{storage.format.label}'",
+            hint=f"declare it so, or ask for what it is the sum or product of: {t.name}.convert('{t.format.label}')",
+        )
     if knobs().checks("bounds"):  # somebody may have written into its arrays
         storage.validate(f"operand '{t.name}'")
     _check_order(t, len(storage.shape))
@@ -70,6 +75,23 @@ def bind(t: TensorDecl, given: Any, *, contiguous: bool = False) -> Bound:
     if t.format.is_dense and t.format.values is None:
         return bind_array(t, dense_view(convert(storage, dense(t.ndim))), contiguous)
     return _bind_storage(t, storage)
+
+
+def composite(t: TensorDecl, given: Any) -> Storage:
+    """The storage of an operand that is declared composite.
+
+    Raises ``FormatError`` for one that is not stored so, ``TypeError_`` and ``ShapeError`` as ``bind``.
+    """
+    assert t.format is not None
+    storage = operand_storage(given)
+    if storage is None or not fits(storage.format, t.format):
+        raise FormatError(
+            f"operand '{t.name}' is declared '{t.format.label}', and is stored otherwise",
+            hint=f"sp.compose('{t.format}', parts) makes one; {t.name}.convert(..., lossy=True) takes another apart",
+        )
+    _check_order(t, len(storage.shape))
+    _check_dtype(t, storage.dtype)
+    return storage
 
 
 def _not_encoded(t: TensorDecl) -> FormatError:
@@ -204,4 +226,4 @@ def shape_of(t: TensorDecl, dims: Mapping[str, int]) -> tuple[int, ...]:
     return tuple(d if isinstance(d, int) else dims[d] for d in t.dims)
 
 
-__all__ = ["Bound", "bind", "bind_array", "extents", "row_major", "shape_of"]
+__all__ = ["Bound", "bind", "bind_array", "composite", "extents", "row_major", "shape_of"]

@@ -14,8 +14,9 @@ from sparsec.formats.level import CanSpan, CanWindow
 from sparsec.formats.named import coo
 from sparsec.ir import dtypes
 from sparsec.ir.tensor import Access, Assign, Index, IndexDecl, Program, TensorDecl
-from sparsec.runtime.entries import check_dense, coo_format, dense_view, from_dense, scatter
-from sparsec.runtime.quantised import decode, encode
+from sparsec.passes.lower.composites import decompose
+from sparsec.runtime.entries import check_dense, coo_format, dense_storage, dense_view, from_dense, scatter
+from sparsec.runtime.quantised import decode
 from sparsec.runtime.storage import Storage
 
 if TYPE_CHECKING:
@@ -40,6 +41,13 @@ def convert(storage: Storage, format: Format) -> Storage:
     target = with_widths(format, storage.shape, wide=False)
     if fits(storage.format, format):
         return storage
+    if format.terms:
+        raise FormatError(
+            f"'{format.label}' is a sum or a product, which a tensor is taken apart into by name only",
+            hint="A.convert(..., lossy=True) does, and says the error it makes; sp.compose puts parts together",
+        )
+    if storage.parts:
+        return convert(whole(storage), format)
     if format.values is not None:
         raise FormatError(
             f"values({format.values}) would lose digits",
@@ -67,16 +75,6 @@ def convert(storage: Storage, format: Format) -> Storage:
     raise FormatError(f"the tensor has more entries than the positions of '{format}' can count", hint="declare pos=i64")
 
 
-def convert_lossily(storage: Storage, format: Format) -> tuple[Storage, float]:
-    """``storage`` in a format that may not hold it as it is, and the relative error that this makes (Frobenius norm).
-
-    Raises what ``convert`` and ``quantised.encode`` raise.
-    """
-    if format.values is None or fits(storage.format, format):
-        return convert(storage, format), 0.0
-    return encode(convert(storage, format.plain()), format.values)
-
-
 def sorted_keys(keys: np.ndarray, bits: int) -> tuple[np.ndarray, np.ndarray]:
     """The stable permutation that sorts ``keys``, i64 below 2**bits, and the keys sorted: by the kernels' own sort."""
     import ctypes
@@ -99,8 +97,12 @@ def _sort_module() -> Module:
 
 def fits(have: Format, want: Format) -> bool:
     """Whether a tensor stored as ``have`` can stand where ``want``, whose widths may be open, is asked for."""
-    if have.ndim != want.ndim or len(have.levels) != len(want.levels):
+    if have.ndim != want.ndim or len(have.levels) != len(want.levels) or len(have.terms) != len(want.terms):
         return False
+    for a, b in zip(have.terms, want.terms, strict=True):
+        inner = all(n in (m, None) for m, n in zip(a.inner, b.inner, strict=False))
+        if len(a.factors) != len(b.factors) or not inner or not all(map(fits, a.factors, b.factors)):
+            return False
     if have.values != want.values:
         return False
     have, want = have.normal(), want.normal()
@@ -152,6 +154,37 @@ def _copy(storage: Storage, target: Format) -> Storage:
     dims = dict(zip(target.normal().dims, storage.shape, strict=True))
     made = kernel.run(Call([bits.addresses], [bits.buffers], dims))["B"]
     return replace(made, dtype=storage.dtype, fill=storage.fill, values=made.values.view(storage.values.dtype))
+
+
+def whole(storage: Storage) -> Storage:
+    """What a composite tensor is the sum or product of, as one: sparse where its parts make it so, else dense."""
+    from sparsec.passes.formats import choose_formats
+
+    dims, t = storage.format.normal().dims, storage.dtype
+    index = tuple(Index(d) for d in dims)
+    tensors = TensorDecl("A", t, dims, storage.format, storage.fill, "in"), TensorDecl("B", t, dims, None, 0, "out")
+    copy = Assign(Access("B", index, t), "=", Access("A", index, t), tuple(IndexDecl(d, d) for d in dims))
+    program = decompose(choose_formats(Program("whole", tensors, (copy,)), {})).program
+    extents: dict[str, int] = {}
+    for decl, part in zip(program.operands, storage.parts, strict=True):
+        extents |= {d: n for d, n in zip(decl.dims, part.shape, strict=True) if isinstance(d, str)}
+    target = program.tensor("B").format
+    assert target is not None
+    call = Call([p.addresses for p in storage.parts], [p.buffers for p in storage.parts], extents)
+    if target.is_dense:
+        check_dense(storage)
+        made = np.empty(storage.shape, t.np)
+        compiled(program).run(replace(call, outs={"B": made}))
+        return dense_storage(made, storage.fill, t)
+    for wide in (False, True):
+        opened = replace(program.tensor("B"), format=with_widths(target, storage.shape, wide))
+        tensors = tuple(opened if d.name == "B" else d for d in program.tensors)
+        try:
+            return compiled(replace(program, tensors=tensors)).run(call)["B"]
+        except Stopped as e:
+            if e.reason != "width":
+                raise
+    raise FormatError(f"the sum or product has more entries than the positions of '{target.label}' can count")
 
 
 def _pads(format: Format) -> bool:
@@ -220,4 +253,4 @@ def _copy_program(source: Format, target: Format, t: dtypes.DType, fill: int) ->
     )
 
 
-__all__ = ["convert", "convert_lossily", "fits", "sorted_keys", "with_widths"]
+__all__ = ["convert", "fits", "sorted_keys", "whole", "with_widths"]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sparsec.binding import Bound, bind, extents, row_major, shape_of
+from sparsec.binding import Bound, bind, composite, extents, row_major, shape_of
 from sparsec.conversion import with_widths
 from sparsec.driver import Call, Compiled, Stopped, compiled
 from sparsec.errors import BackendError, FormatError, TypeError_, UnsupportedError, nearest
@@ -24,6 +24,7 @@ from sparsec.ir.tensor import Program, TensorDecl
 from sparsec.ir.tensor_values import from_storage, held, to_storage
 from sparsec.knobs import knobs
 from sparsec.memo import Memo, remember
+from sparsec.passes.lower.composites import decompose, is_composite
 from sparsec.passes.lower.expand import expand
 from sparsec.passes.lower.lifetime import pattern_of, values_of
 from sparsec.passes.lower.supported import check_supported
@@ -40,6 +41,10 @@ if TYPE_CHECKING:
 STAGES = ("tensor", "loops", "buffer")
 SOURCES = ("llvm", "llvm-opt", "asm", "c")
 PLANNED_SOURCES = ("cuda", "triton")
+
+
+Sources = tuple[tuple[str, int | None], ...]
+"""For every operand of a program the caller's name of it, and the part of it that it is, if it has parts."""
 
 
 class Kernel:
@@ -77,7 +82,7 @@ class Kernel:
         self._last: Compiled | None = None
         self._memo: Memo | None = None
         self._continued = continued(program)
-        self._unfolded: dict[tuple[frozenset[str], str], tuple[Program, tuple[str, ...]]] = {}
+        self._unfolded: dict[tuple[frozenset[str], str], tuple[Program, Sources]] = {}
         if all(t.format is not None for t in program.operands):
             self._resolve({})
 
@@ -149,21 +154,28 @@ class Kernel:
                 continue
             simple = out is None and sizes is None and self.backend == "cpu" and not _starts(program)
             if half == "both":
-                self._memo = remember(variant, bounds, dims, operands, self.threads) if simple else None
+                groups = [[b for b, (n, _) in zip(bounds, sources, strict=True) if n == name] for name in self._names]
+                self._memo = remember(variant, groups, dims, operands, self.threads) if simple else None
             return result
         raise FormatError(
             "a result has more entries than the position type of its format can count", hint="leave its width open"
         )
 
     def _bind(
-        self, program: Program, sources: Sequence[str], named: Mapping[str, Any], starts: Mapping[str, Any]
+        self, program: Program, sources: Sources, named: Mapping[str, Any], starts: Mapping[str, Any]
     ) -> list[Bound]:
         """What the caller passed for every operand of ``program``, by the name that the caller knows it by."""
         contiguous = self.backend != "cpu" or self._nest is not None or knobs().checks("bounds")
         out = []
-        for t, name in zip(program.operands, sources, strict=True):
+        wholes: dict[str, Storage] = {}
+        for t, (name, part) in zip(program.operands, sources, strict=True):
             decl = t if t.name == name else replace(t, name=name)
-            if name in named:
+            if part is not None:
+                if name not in wholes:
+                    assert self._resolved is not None
+                    wholes[name] = composite(self._resolved.tensor(name), named[name])
+                out.append(bind(t, Tensor(wholes[name].parts[part]), contiguous=contiguous))
+            elif name in named:
                 out.append(bind(decl, named[name], contiguous=contiguous))
             else:
                 out.append(bind(decl, start(decl, starts[name])))
@@ -264,20 +276,21 @@ class Kernel:
             self._resolved = choose_formats(program, given, open_fills=self._open_fills)
         return self._resolved
 
-    def _unfold(self, started: frozenset[str] = frozenset(), half: str = "both") -> tuple[Program, tuple[str, ...]]:
-        """The program with its updates written out, the results ``started`` from what the caller passes.
+    def _unfold(self, started: frozenset[str] = frozenset(), half: str = "both") -> tuple[Program, Sources]:
+        """The program with its composites taken apart and its updates written out.
 
-        With it the names that the caller knows its operands by: one that a sparse update reads has another there.
+        The results ``started`` start from what the caller passes.  With it the names that the caller knows its
+        operands by: one that a sparse update reads has another there, and a composite one is several.
         ``half`` is "pattern" or "values" where only that of the sparse results is asked for.
         """
         assert self._resolved is not None
         key = started, half
         if key not in self._unfolded:
-            program = with_updated(self._resolved, started)
-            unfolded = unfold_updates(program)
+            apart = decompose(with_updated(self._resolved, started))
+            unfolded = unfold_updates(apart.program)
             if half != "both":
                 unfolded = pattern_of(unfolded) if half == "pattern" else values_of(unfolded)
-            self._unfolded[key] = unfolded, tuple(t.name for t in program.operands)
+            self._unfolded[key] = unfolded, apart.sources()
         return self._unfolded[key]
 
     def decide(self, example: Mapping[str, Any]) -> None:
@@ -353,6 +366,9 @@ class Kernel:
         out = {}
         for t in self._resolved.operands:
             if t.name in operands:
+                if is_composite(t):
+                    out[t.name] = Tensor(composite(t, operands[t.name]))
+                    continue
                 bound = bind(t, operands[t.name])
                 keep = bound.keep
                 if t.dtype is BF16 and not isinstance(keep, Storage):  # NumPy has no such arrays

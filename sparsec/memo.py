@@ -94,13 +94,29 @@ class Memo:
 
 
 def remember(
-    variant: Compiled, bounds: Sequence[Bound], dims: dict[str, int], operands: Sequence[Any], threads: int | None
+    variant: Compiled,
+    bounds: Sequence[Sequence[Bound]],
+    dims: dict[str, int],
+    operands: Sequence[Any],
+    threads: int | None,
 ) -> Memo | None:
-    """The memo of a call; None where an operand was converted, or the call is not of the simple kind."""
+    """The memo of a call; None where an operand was converted, or the call is not of the simple kind.
+
+    ``bounds`` has several for an operand of several parts.
+    """
     if knobs().check:
         return None
     places, at = [], 0
-    for b, x in zip(bounds, operands, strict=True):
+    for parts, x in zip(bounds, operands, strict=True):
+        if len(parts) > 1:
+            storage = operand_storage(x)
+            numbers = [n for b in parts for n in b.numbers]
+            at += len(numbers)
+            if storage is None or storage.addresses != numbers:
+                return None
+            places.append(Place(at, ref(storage)))
+            continue
+        (b,) = parts
         at += len(b.numbers)
         if isinstance(b.keep, Storage):
             if operand_storage(x) is not b.keep:
@@ -119,7 +135,7 @@ def remember(
             outs.append((shape_of(t, dims), t.dtype.np))
     if outs and len(outs) < len(results):
         return None
-    call = Call([b.numbers for b in bounds], [], dims, {t.name: _NOTHING for t in results})
+    call = Call([b.numbers for parts in bounds for b in parts], [], dims, {t.name: _NOTHING for t in results})
     return Memo(variant, tuple(places), call.block(variant.slots), dims, tuple(outs), threads)
 
 

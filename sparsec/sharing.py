@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from sparsec.errors import BackendError
+from sparsec.errors import BackendError, UnsupportedError
 from sparsec.formats.format import Format
 from sparsec.ir.dtypes import DType
 from sparsec.runtime.storage import Scalar, Storage
@@ -95,6 +95,11 @@ def share(obj: Any) -> Shared:
     3.0
     """
     s = tensor(obj).storage
+    if s.parts or s.codes is not None:
+        raise UnsupportedError(
+            f"a tensor stored as '{s.format.label}' cannot be shared yet",
+            hint="share each of A.parts, and sp.compose them there" if s.parts else "share A.decoded()",
+        )
     levels: list[dict[str, Part]] = []
     size = 0
 

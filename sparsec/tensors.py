@@ -6,13 +6,14 @@ The module cannot be called ``sparsec.tensor``: importing it would put it in the
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from sparsec.errors import FormatError, ShapeError, TypeError_
+from sparsec.formats.composition import check_shapes, words
 from sparsec.formats.format import Format
 from sparsec.formats.named import FORMATS, named_format
 from sparsec.ir import dtypes
@@ -21,6 +22,7 @@ from sparsec.ir.ops import cast_value
 from sparsec.ir.tensor_values import from_storage, to_storage
 from sparsec.operators import Operators
 from sparsec.runtime import entries, outside
+from sparsec.runtime.composites import composed, with_parts
 from sparsec.runtime.storage import Scalar, Storage, as_fill, as_shape, is_list
 
 
@@ -74,6 +76,11 @@ class Tensor(Operators):
         return label(self.storage.format)
 
     @property
+    def parts(self) -> tuple[Tensor, ...]:
+        """Of a composite tensor (``lowrank[8] + csr``): what it is the sum and product of, in the format's order."""
+        return tuple(map(Tensor, self.storage.parts))
+
+    @property
     def levels(self) -> tuple[Mapping[str, np.ndarray], ...]:
         """For each level its arrays by role ("pos", "crd"); the tensor's memory."""
         return self.storage.levels
@@ -100,7 +107,11 @@ class Tensor(Operators):
         return convert(stored, entries.coo_format(fmt.dim_order))
 
     def _decoded(self) -> Storage:
-        """The storage with plain values."""
+        """The storage with plain values, and as one where it has parts."""
+        if self.storage.parts:
+            from sparsec.conversion import whole
+
+            return whole(self.storage)
         if self.storage.codes is None:
             return self.storage
         from sparsec.runtime.quantised import decode
@@ -108,8 +119,8 @@ class Tensor(Operators):
         return decode(self.storage)
 
     def decoded(self) -> Tensor:
-        """The same tensor with plain values; itself if they are not encoded."""
-        return self if self.storage.codes is None else Tensor(self._decoded())
+        """The same tensor with plain values, and as one where it has parts; itself if it is so already."""
+        return self if self.storage.codes is None and not self.storage.parts else Tensor(self._decoded())
 
     def _plain(self, values: np.ndarray) -> np.ndarray:
         return from_storage(values, BF16) if self.storage.dtype is BF16 else values
@@ -122,27 +133,41 @@ class Tensor(Operators):
         if self.storage.format.is_dense:
             return self._plain(entries.dense_view(self._decoded()))
         entries.check_dense(self.storage)
+        if self.storage.parts:
+            return Tensor(self._decoded()).numpy()
         return self._plain(entries.scatter(self._entries()))
 
-    def convert(self, format: str | Format, *, lossy: bool = False) -> Tensor:
+    def convert(
+        self, format: str | Format, *, lossy: bool = False, keep: int | Sequence[int | None] | None = None
+    ) -> Tensor:
         """The same tensor in another format, by generated code; itself if it is stored so already.
 
         A dense tensor becomes sparse by leaving out what equals its fill; every other entry stays stored.  With
-        ``lossy`` the format may be one that cannot hold the tensor as it is (``csr values(q4[64])``); the one made then
-        says the error in ``conversion_error``.
+        ``lossy`` the format may be one that cannot hold the tensor as it is: it then holds what is greatest, in at most
+        ``keep`` entries (of ``bsr`` blocks, of ``dia`` diagonals; for a sum one number or None a term), and
+        ``conversion_error`` of the tensor made says what that lost.
         Raises ``FormatError`` for a format it cannot have, ``UnsupportedError`` for one that cannot run yet.
         """
         target = as_format(format, self.ndim)
         if target is None:
             target = self.storage.format if self.storage.format.is_dense else automatic(self.shape, self.nnz)
-        from sparsec.conversion import convert, convert_lossily
+        if keep is not None and not lossy:
+            raise FormatError("keep leaves entries out", hint="convert(..., keep=..., lossy=True)")
+        if not lossy and not target.terms:
+            from sparsec.conversion import convert
 
-        if not lossy:
             storage = convert(self.storage, target)
             return self if storage is self.storage else Tensor(storage)
-        storage, error = convert_lossily(self.storage, target)
+        from sparsec.lossy import convert_lossily
+
+        storage, error = convert_lossily(self.storage, target, keep)
         if storage is self.storage:
             return self
+        if error and not lossy:
+            raise FormatError(
+                f"'{target.label}' cannot hold this tensor: {error:.2g} of its norm would be lost",
+                hint="A.convert(..., lossy=True) does it all the same, and says the error it makes",
+            )
         made = Tensor(storage)
         made.conversion_error = error
         return made
@@ -152,6 +177,13 @@ class Tensor(Operators):
         to = _dtype(dtype)
         if to is self.storage.dtype:
             return self
+        if self.storage.parts:
+            if to.kind not in "fc":
+                raise TypeError_(
+                    f"{to} of a sum or product are not those of its parts",
+                    hint=f"make it one first: A.convert('csr').astype('{to}')",
+                )
+            return Tensor(with_parts(self.storage, lambda part: Tensor(part).astype(to).storage))
         stored = self._decoded()
         held = from_storage(stored.values, stored.dtype)
         if to.is_integer and not np.isfinite(self.fill_value):
@@ -164,6 +196,8 @@ class Tensor(Operators):
     def copy(self) -> Tensor:
         """A tensor with memory of its own."""
         s = self.storage
+        if s.parts:
+            return Tensor(with_parts(s, lambda part: Tensor(part).copy().storage))
         levels = tuple({role: a.copy() for role, a in arrays.items()} for arrays in s.levels)
         codes = s.codes
         if codes is not None:
@@ -180,6 +214,8 @@ class Tensor(Operators):
         """Without the stored entries that equal the fill; itself if there are none, or if it is dense."""
         if self.storage.format.is_dense:
             return self
+        if self.storage.parts:
+            return Tensor(with_parts(self.storage, lambda part: Tensor(part).prune().storage))
         stored = self._entries()
         keep = ~entries.is_fill(self._plain(stored.values), self._plain(np.array(stored.fill_value))[()])
         if keep.all():
@@ -227,6 +263,11 @@ class Tensor(Operators):
 
         if not self.ndim:
             raise ShapeError("a scalar has no sparse form elsewhere", hint="A.numpy()[()] is its value")
+        if self.storage.parts:
+            raise FormatError(
+                f"no other library has a sum or product of parts ({self.format})",
+                hint="make it one tensor first: A.convert('csr'), or take A.parts",
+            )
         stored = self._decoded()
         if kind(stored) is not None:
             return stored
@@ -261,7 +302,9 @@ class Tensor(Operators):
             ("fill", str(s.fill)),
             ("memory", _bytes(s.nbytes)),
         ]
-        return html(facts, None if s.format.is_dense else self.coo()[0], s.shape)
+        if s.parts:
+            facts += [(f"part {n}", repr(part)[1:-1]) for n, part in enumerate(self.parts)]
+        return html(facts, None if s.format.is_dense or s.parts else self.coo()[0], s.shape)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Tensor, (self.storage,)
@@ -324,6 +367,47 @@ def tensor(obj: Any, format: str | Format | None = None, fill_value: Any = None)
         return made if target is None else made.convert(target)
     target.require_runnable()
     return Tensor(entries.from_dense(array, target, fill, dtype)).convert(target)
+
+
+def compose(format: str | Format, parts: Sequence[Any]) -> Tensor:
+    """A composite ``Tensor``: the sum and product of ``parts``, in the order in which ``format`` joins them.
+
+    A part may be anything that ``sp.tensor`` takes; those of other formats are converted.  ``lowrank[r]`` has two
+    parts, m by r and r by n.  All have one dtype, and the fill 0.
+
+    Raises ``FormatError`` for parts that the format does not ask for, ``ShapeError`` where they don't go together.
+
+    >>> import numpy as np, sparsec as sp
+    >>> A = sp.compose("lowrank[1] + csr", [np.ones((3, 1)), np.ones((1, 2)), np.diag([5.0, 6.0, 0.0])[:, :2]])
+    >>> A
+    <Tensor 3 x 2, f64, lowrank[1] + csr, 7 stored, 80 B>
+    >>> A @ [1.0, 2.0]
+    array([ 8., 15.,  3.])
+    """
+    given = [tensor(p) for p in parts]
+    if not given:
+        raise FormatError("a tensor is composed of parts, and there are none")
+    fmt = as_format(format, given[0].ndim)
+    if fmt is None or not fmt.terms:
+        raise FormatError(f"'{format}' is no sum or product of formats", hint="join them: 'lowrank[8] + csr'")
+    if len(given) != len(fmt.parts):
+        raise FormatError(f"'{fmt.label}' has {len(fmt.parts)} parts, {len(given)} are given")
+    t = given[0].storage.dtype
+    for n, p in enumerate(given):
+        if p.storage.dtype is not t:
+            raise TypeError_(
+                f"part {n} has dtype {p.storage.dtype}, part 0 has {t}", hint=f"cast it: part.astype('{t}')"
+            )
+        if p.ndim != fmt.ndim:
+            raise ShapeError(f"part {n} has order {p.ndim}, part 0 has {fmt.ndim}")
+        if p.fill_value != 0:
+            raise FormatError(f"part {n} has fill {p.fill_value}; a sum or a product has fill 0")
+    last = sum(len(term.factors) for term in fmt.terms[:1]) - 1
+    edge = given[0].shape[:-1], given[last].shape[-1:]
+    whole = edge[0] + edge[1]
+    check_shapes(fmt, whole, [p.shape for p in given], "sp.compose")
+    stored = [p.convert(f).storage for p, f in zip(given, fmt.parts, strict=True)]
+    return Tensor(composed(fmt, whole, t, stored))
 
 
 def _filled(storage: Storage, fill_value: Any, own: bool) -> Storage:
@@ -408,6 +492,8 @@ _WIDTHS = [(index, pos) for index in (I32, I64) for pos in (I32, I64)]
 @lru_cache(256)
 def label(format: Format) -> str:
     """Text that reads back to a format of these levels: widths are left open unless somebody chose unusual ones."""
+    if format.terms:
+        return " + ".join(" @ ".join(words(t, label)) for t in format.terms)
     if format.values is not None:
         return f"{label(format.plain())} values({format.values})"
     normal = format.normal()
@@ -451,4 +537,4 @@ def _bytes(n: int) -> str:
     raise AssertionError
 
 
-__all__ = ["Tensor", "as_format", "automatic", "from_coo", "label", "tensor"]
+__all__ = ["Tensor", "as_format", "automatic", "compose", "from_coo", "label", "tensor"]

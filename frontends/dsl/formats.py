@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from sparsec.errors import FormatError, SparsecError, nearest
+from sparsec.formats.composition import compose
 from sparsec.formats.encoding import BITS, Encoding
 from sparsec.formats.format import DimConst, DimExpr, DimOp, DimSlot, DimVar, Format, LevelSpec
 from sparsec.formats.level import Planned, make_level
@@ -30,11 +31,17 @@ def build_format(text: ast.FormatText, order: int, definitions: Formats) -> Form
     """
     if len(text.parts) == 1:
         return build_part(text.parts[0], order, definitions)
+    parts = []
     for part in text.parts:
-        if build_part(part, order, definitions) is None:
+        fmt = build_part(part, order, definitions)
+        if fmt is None:
             raise FormatError("'auto' cannot be a part of a format", span=part.span, hint="'auto' stands alone")
-    label = "".join(f"{part_label(p)} {j} " for p, j in zip(text.parts, text.joints, strict=False))
-    return planned(label + part_label(text.parts[-1]), order)
+        parts.append(fmt)
+    try:
+        return compose(text.joints, parts)
+    except FormatError as e:
+        e.span = e.span or text.span
+        raise
 
 
 def part_label(part: ast.FormatName | ast.MapText) -> str:
@@ -64,7 +71,11 @@ def with_encoding(fmt: Format | None, note: ast.ValuesNote, order: int) -> Forma
     encoding = Encoding(note.encoding, note.group)
     if fmt is None:
         return planned(f"auto values({encoding})", order)
-    return fmt.encoded(encoding)
+    try:
+        return fmt.encoded(encoding)
+    except FormatError as e:
+        e.span = e.span or note.span
+        raise
 
 
 def build_part(part: ast.FormatName | ast.MapText, order: int, definitions: Formats) -> Format | None:

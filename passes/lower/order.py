@@ -235,15 +235,16 @@ def size_of(domain: Domain) -> float:
     """About how many coordinates a loop has."""
     match domain:
         case Full(extent):
-            return _size(extent)
+            return size_of_extent(extent)
         case Chunks(extent, size):
-            return max(1.0, _size(extent) / size)
+            return max(1.0, size_of_extent(extent) / size)
         case Chunk(_, size):
             return float(size)
     return sum(size_of(part) for part in domain.parts)
 
 
-def _size(extent: Extent) -> float:
+def size_of_extent(extent: Extent) -> float:
+    """A dimension's extent, or what one that is unknown is taken to be."""
     return float(max(extent, 1)) if isinstance(extent, int) else EXTENT
 
 
@@ -321,7 +322,7 @@ def estimate(query: Query, space: Space, order: tuple[str, ...], converted: Sequ
     program = query.program
     total, trips = 0.0, 1.0
     for access in converted:
-        total += CONVERT * _entries(query, access)
+        total += CONVERT * assumed_entries(program.tensor(access.tensor))
     position = {v: n for n, v in enumerate(order)}
     loose = loose_loops(query, space, order, converted)
     for v in order:
@@ -406,9 +407,8 @@ def _result_penalty(query: Query, space: Space, order: tuple[str, ...], loose: f
     return BITMAP if len(levels) - matched == 1 else LIST
 
 
-def _entries(query: Query, access: Access) -> float:
+def assumed_entries(t: TensorDecl) -> float:
     """Assumed number of stored entries."""
-    t = query.program.tensor(access.tensor)
     assert t.format is not None
     n = 1.0
     for spec, c in zip(t.format.levels, t.format.coords, strict=True):

@@ -42,12 +42,26 @@ def _declaration(t: TensorDecl) -> None:
             span=t.span,
             hint="leave the encoding out; R.convert(..., lossy=True) encodes a result, and says the error it makes",
         )
+    if t.format is not None and t.format.terms:
+        _composite(t)
     if t.format is not None:
         try:
             t.format.require_runnable()
         except UnsupportedError as e:
             e.span = e.span or t.span
             raise
+
+
+def _composite(t: TensorDecl) -> None:
+    assert t.format is not None
+    if t.role != "in":
+        raise FormatError(
+            f"'{t.name}' is computed here, and {t.format.label} is a sum or a product of several tensors",
+            span=t.span,
+            hint=f"declare a result for each part, or {t.name} in one format; convert(..., lossy=True) takes it apart",
+        )
+    if t.fill != 0:
+        raise FormatError(f"'{t.name}' ({t.format.label}) is a sum or a product: its fill is 0", span=t.span)
 
 
 def _scan_block(s: ScanLoop, program: Program) -> None:

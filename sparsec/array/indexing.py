@@ -162,8 +162,9 @@ def put_index(t: Tensor, key: Any, value: Any) -> None:
     weak = given.ndim == 0 and np.dtype(type(given.item())).kind <= t.dtype.kind
     if not (weak or given.dtype == bool or np.can_cast(given.dtype, t.dtype, "same_kind")):
         raise TypeError_(f"{given.dtype} does not fit into a tensor of {t.dtype}", hint="cast it with .astype")
-    if t.storage.codes is not None:
-        raise UnsupportedError("assigning into encoded values cannot run yet", hint="decode them first: A.decoded()")
+    if t.storage.codes is not None or t.storage.parts:
+        what = "encoded values" if t.storage.codes is not None else f"a sum or product ({t.format})"
+        raise UnsupportedError(f"assigning into {what} cannot run yet", hint="decode it first: A.decoded()")
     if t.storage.dtype.name == "bf16":
         raise UnsupportedError("assigning into a bf16 tensor cannot run yet")
     if not is_sparse(t):

@@ -21,7 +21,8 @@ def is_sparse(x: object) -> bool:
 
 
 def operand(x: Any, name: str = "the operand", decode: bool = True) -> Operand:
-    """``x`` as one of the three kinds; dense tensors and torch's are views.  Encoded values are decoded if asked.
+    """``x`` as one of the three kinds; dense tensors and torch's are views.  Encoded values are decoded if asked, and
+    composite tensors made one.
 
     Raises ``TypeError_`` for what is none, ``ShapeError`` for ragged lists.
     """
@@ -30,8 +31,9 @@ def operand(x: Any, name: str = "the operand", decode: bool = True) -> Operand:
     storage = operand_storage(x)
     if storage is not None:
         tensor = x if isinstance(x, Tensor) else Tensor(storage)
+        tensor = tensor.decoded() if decode else tensor
         if is_sparse(tensor):
-            return tensor.decoded() if decode else tensor
+            return tensor
         x = tensor.numpy()
     array, dtype = dense_source(x, name)
     if dtype.np != array.dtype or dtype.name == "bf16":

@@ -36,7 +36,7 @@ def usual(fill: Any) -> bool:
 
 def writable(format: Format) -> bool:
     """Whether kernels can make results in this format."""
-    return all(isinstance(spec.type, _WRITTEN) for spec in format.levels)
+    return not format.terms and all(isinstance(spec.type, _WRITTEN) for spec in format.levels)
 
 
 def format_like(shape: tuple[int, ...], nnz: int, *givers: Tensor) -> Format:

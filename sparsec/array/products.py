@@ -116,7 +116,7 @@ def statement(
 
 def _outcome(x: Any, y: Any, shape: tuple[int, ...], summed: bool) -> tuple[Format | None, Any]:
     """Format and fill of a product: of two sparse tensors it is sparse, otherwise what the algebra makes of it."""
-    sparse = [t for t in (x, y) if is_sparse(t)]
+    sparse = [t for t in (x, y) if is_sparse(t) and not t.storage.parts]
     if len(sparse) < 2 or any(t.fill_value != 0 for t in sparse):
         return None, None
     zero = np.result_type(x.dtype, y.dtype).type(0).item()

@@ -56,7 +56,7 @@ def reduce(name: str, x: Any, axis: Any = None, dtype: Any = None, keepdims: boo
     ``ShapeError`` for a wrong axis and for ``min`` and ``max`` of nothing, ``TypeError_`` for dtypes without an order.
     """
     how = REDUCTIONS[name]
-    t = sparse_operand(x)
+    t = x if _of_parts(name, x, dtype) else sparse_operand(x)
     axes = axes_of(axis, t.ndim)
     if name in ("min", "max"):
         _check_ordered(name, t, axes)
@@ -69,6 +69,12 @@ def reduce(name: str, x: Any, axis: Any = None, dtype: Any = None, keepdims: boo
     if name in ("any", "all") and t.dtype != bool:
         t = apply(np.not_equal, t, 0)
     return restored(_folded(how, t, axes, out) if axes else _cast(t, out), axes, t.ndim, keepdims)
+
+
+def _of_parts(name: str, x: Any, dtype: Any) -> bool:
+    """Whether a kernel reduces the parts of a composite tensor, which are all of the result's type."""
+    composite = isinstance(x, Tensor) and bool(x.storage.parts)
+    return composite and dtype is None and name in ("sum", "min", "max") and x.dtype.kind in "fc"
 
 
 def _check_ordered(name: str, t: Any, axes: tuple[int, ...]) -> None:

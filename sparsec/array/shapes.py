@@ -25,8 +25,9 @@ from sparsec.array.operands import (
 )
 from sparsec.array.places import check_size, places, ravelled, rebuilt, unravelled
 from sparsec.errors import ShapeError, TypeError_
+from sparsec.formats.composition import Chain
 from sparsec.formats.format import Format
-from sparsec.runtime.storage import as_shape
+from sparsec.runtime.storage import Storage, as_shape
 from sparsec.tensors import Tensor
 
 
@@ -40,7 +41,7 @@ def on_dense(function: Callable[..., Any], x: Any, t: Any, *args: Any, **options
 
 def permute_dims(x: Any, axes: Sequence[int] | None = None) -> Any:
     """The dimensions in another order (reversed without one); a sparse tensor's memory is shared."""
-    t = sparse_operand(x)
+    t = x if isinstance(x, Tensor) and x.storage.parts else sparse_operand(x)
     if axes is None:
         axes = range(t.ndim)[::-1]
     found = [axis_of(a, t.ndim) for a in axes]
@@ -48,14 +49,38 @@ def permute_dims(x: Any, axes: Sequence[int] | None = None) -> Any:
         raise ShapeError(f"axes {tuple(axes)} are no permutation of the {t.ndim} dimensions")
     if not isinstance(t, Tensor):
         return np.transpose(t, found)
-    s = t.storage
-    turned = Format(tuple(s.format.dims[a] for a in found), s.format.levels).normal()
-    return Tensor(dataclasses.replace(s, format=turned, shape=tuple(s.shape[a] for a in found)))
+    if t.storage.parts:
+        turns = _keeps_chains(t.storage, found)
+        return Tensor(_composite(t.storage, found)) if turns else permute_dims(t.decoded(), found)
+    return Tensor(_turned(t.storage, found))
+
+
+def _turned(s: Storage, axes: Sequence[int]) -> Storage:
+    turned = Format(tuple(s.format.dims[a] for a in axes), s.format.levels, values=s.format.values).normal()
+    return dataclasses.replace(s, format=turned, shape=tuple(s.shape[a] for a in axes))
+
+
+def _keeps_chains(s: Storage, axes: Sequence[int]) -> bool:
+    """Do the rows and columns of a composite tensor's products stay the last dimensions?"""
+    return all(not term.inner for term in s.format.terms) or set(axes[-2:]) == {s.ndim - 2, s.ndim - 1}
+
+
+def _composite(s: Storage, axes: Sequence[int]) -> Storage:
+    """Each part in another order of dimensions; a product of transposed factors runs the other way."""
+    parts = iter(s.parts)
+    terms, turned = [], []
+    for term in s.format.terms:
+        chain = [_turned(next(parts), axes) for _ in term.factors]
+        way = -1 if term.inner and axes[-1] < axes[-2] else 1
+        terms.append(Chain(tuple(p.format for p in chain[::way]), term.inner[::way]))
+        turned += chain[::way]
+    fmt = dataclasses.replace(s.format.normal(), name=None, terms=tuple(terms))
+    return dataclasses.replace(s, format=fmt, shape=tuple(s.shape[a] for a in axes), parts=tuple(turned))
 
 
 def matrix_transpose(x: Any) -> Any:
     """The last two dimensions swapped; raises ``ShapeError`` for vectors."""
-    ndim = sparse_operand(x).ndim
+    ndim = x.ndim if isinstance(x, Tensor) else sparse_operand(x).ndim
     if ndim < 2:
         raise ShapeError(f"a tensor of order {ndim} has no rows and columns", hint="A.T reverses any dimensions")
     return permute_dims(x, (*range(ndim - 2), ndim - 1, ndim - 2))

@@ -6,11 +6,12 @@ Written ``(i, j) -> (i: dense, j: compressed)``; levels nest left to right, each
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from sparsec.errors import FormatError, UnsupportedError
 from sparsec.formats import coords
+from sparsec.formats.composition import Chain, words
 from sparsec.formats.coords import Coord, Digit
 from sparsec.formats.encoding import Encoding
 from sparsec.formats.level import CanIterate, CanSpan, CanWindow, Level, Planned
@@ -76,6 +77,8 @@ class LevelSpec:
 class Format:
     """``dims -> levels``, and how values are encoded.  ``name`` is for people and takes no part in equality.
 
+    A composite format has ``terms`` instead of levels: the tensor is their sum (``composition.py``).
+
     >>> from sparsec.formats.named import named_format
     >>> csc = named_format("csc", 2)
     >>> str(csc), csc.order
@@ -86,13 +89,21 @@ class Format:
     levels: tuple[LevelSpec, ...]
     name: str | None = dataclasses.field(default=None, compare=False)
     values: Encoding | None = None
+    terms: tuple[Chain, ...] = ()
     _normal: tuple[Coord, ...] | None = dataclasses.field(default=None, init=False, compare=False, repr=False)
 
     @property
     def ndim(self) -> int:
         return len(self.dims)
 
+    @property
+    def parts(self) -> tuple[Format, ...]:
+        """Of a composite format: the formats of its parts, those of all terms in order."""
+        return tuple(f for t in self.terms for f in t.factors)
+
     def __str__(self) -> str:
+        if self.terms:
+            return " + ".join(" @ ".join(words(t, lambda f: f.label)) for t in self.terms)
         levels = ", ".join(map(str, self.levels))
         values = "" if self.values is None else f" values({self.values})"
         return f"({', '.join(self.dims)}) -> ({levels}){values}"
@@ -133,7 +144,7 @@ class Format:
     @property
     def is_dense(self) -> bool:
         """Does the tensor store all of its entries, by whole dimensions: an array?"""
-        return all(spec.type.full for spec in self.levels) and self.is_plain
+        return not self.terms and all(spec.type.full for spec in self.levels) and self.is_plain
 
     def normal(self) -> Format:
         """The same format with dimensions called d0, d1, ...: equal formats then compare equal."""
@@ -151,7 +162,14 @@ class Format:
             return e
 
         levels = tuple(LevelSpec(rename(s.coord), s.type.renamed(names)) for s in self.levels)
-        return Format(dims, levels, self.name, self.values)
+        return Format(dims, levels, self.name, self.values, self.with_parts(lambda f: f.with_dims(dims)).terms)
+
+    def with_parts(self, change: Callable[[Format], Format]) -> Format:
+        """The format with each part of a composite one changed."""
+        if not self.terms:
+            return self
+        terms = tuple(Chain(tuple(map(change, t.factors)), t.inner) for t in self.terms)
+        return dataclasses.replace(self, terms=terms)
 
     def plain(self) -> Format:
         """The format without an encoding of its values."""
@@ -160,20 +178,29 @@ class Format:
         return self if self.values is None else dataclasses.replace(self, values=None, name=name)
 
     def encoded(self, values: Encoding) -> Format:
-        """The format with its values encoded."""
+        """The format with its values encoded; raises ``FormatError`` for a composite one."""
+        if self.terms:
+            raise FormatError(
+                f"format '{self.label}' has no values of its own to encode",
+                hint="name a part with its encoding: format q = csr values(q4[64]), then lowrank[8] + q",
+            )
         name = f"{self.name} values({values})" if self.name else None
         return dataclasses.replace(self, values=values, name=name)
 
     def concrete(self, index: DType = I32, pos: DType = I32) -> Format:
         """The format with every open index and position width set to these types."""
-        return dataclasses.replace(
-            self, levels=tuple(dataclasses.replace(s, type=s.type.concrete(index, pos)) for s in self.levels)
-        )
+        levels = tuple(dataclasses.replace(s, type=s.type.concrete(index, pos)) for s in self.levels)
+        return dataclasses.replace(self.with_parts(lambda f: f.concrete(index, pos)), levels=levels)
 
     def check(self) -> Format:
         """Raise ``FormatError`` if the map or the nesting of levels makes no sense; returns self."""
         if len(set(self.dims)) != len(self.dims):
             raise FormatError(f"format '{self.label}' names a dimension twice: ({', '.join(self.dims)})")
+        if self.terms:
+            for part in self.parts:
+                if part.check().ndim != self.ndim:
+                    raise FormatError(f"format '{self.label}': its part '{part.label}' is of order {part.ndim}")
+            return self
         used: set[str] = set()
         for spec in self.levels:
             names = _names(spec.coord)
@@ -224,6 +251,8 @@ class Format:
 
     def require_runnable(self) -> None:
         """Raise ``UnsupportedError`` that names the level type or map this version cannot run."""
+        for part in self.parts:
+            part.require_runnable()
         for spec in self.levels:
             if isinstance(spec.type, Planned):
                 what = "" if spec.type.type == self.label else f": level type '{spec.type.type}'"

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from sparsec.errors import FormatError, nearest
 from sparsec.formats.bitmap import Bitmap
+from sparsec.formats.composition import Chain
 from sparsec.formats.compressed import Compressed
 from sparsec.formats.delta import Delta8 as Delta8
 from sparsec.formats.dense import Dense
@@ -180,6 +181,12 @@ def band(order: int, below: int, above: int) -> Format:
     return mapped(f"band[{below}, {above}]", order, levels)
 
 
+def lowrank(order: int, rank: int) -> Format:
+    """A product of two dense matrices with ``rank`` columns and rows between them."""
+    factors = (dense(order), dense(order))
+    return Format(dim_names(order), (), f"lowrank[{rank}]", None, (Chain(factors, (rank,)),))
+
+
 FORMATS: dict[str, tuple[int, Callable[[int], Format]]] = {
     "dense": (0, dense),
     "sparse": (0, sparse),
@@ -204,6 +211,7 @@ PARAMETRIC: dict[str, tuple[int, tuple[str, ...], Callable[..., Format]]] = {
     "band": (2, ("l", "u"), band),
     "nm": (2, ("n", "m"), nm),
     "sell": (2, ("c", "s"), sell),
+    "lowrank": (2, ("r",), lowrank),
 }
 """Formats with numbers in brackets: name -> (least order, names of the numbers, maker)."""
 
@@ -212,7 +220,6 @@ NAMES = (*FORMATS, *PARAMETRIC)
 
 PLANNED_FORMATS = (
     "sym",
-    "lowrank",
     "blockdiag",
     "perm",
 )

@@ -9,7 +9,8 @@ Tokens of every textual form::
     comment  := "#" to the end of the line, where no ":" follows at once; dropped unless asked for
 
     literal  := ["-"] number | ["-"] "inf" | "nan" | "true" | "false" | "complex" "(" literal "," literal ")"
-    format   := ("(" names ")" "->" "(" level ("," level)* ")" | NAME ["[" INT, ... "]"]) [encoding]
+    format   := part (("+" | "@") part)*                            a composite has several parts
+    part     := ("(" names ")" "->" "(" level ("," level)* ")" | NAME ["[" INT, ... "]"]) [encoding]
     encoding := "values" "(" NAME "[" INT "]" ")"
     level    := coord ":" NAME ["[" option ("," option)* "]"] | coord ":" "planned" "[" STRING ("," STRING)* "]"
     option   := WORD | NAME "=" (INT | DTYPE)
@@ -27,6 +28,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from sparsec.errors import Span, SparsecError, SyntaxError_
+from sparsec.formats.composition import compose, words
 from sparsec.formats.encoding import BITS, Encoding
 from sparsec.formats.format import DimConst, DimExpr, DimOp, DimSlot, DimVar, Format, LevelSpec
 from sparsec.formats.level import PLANNED, REGISTRY, Level, Planned, make_level
@@ -243,7 +245,16 @@ class Cursor:
         return self.at("(") or (self.token.kind == "name" and self.token.text in (*NAMES, *PLANNED_FORMATS))
 
     def format(self, order: int | None = None) -> Format:
-        """A map, or the name of a built-in format (which needs the tensor's ``order``)."""
+        """A map, or the name of a built-in format (which needs the tensor's ``order``); or several, joined."""
+        with self.located():
+            parts, joints = [self._part(order)], []
+            while self.at("+") or self.at("@"):
+                joints.append(self.token.text)
+                self.expect(self.token.text)
+                parts.append(self._part(order))
+            return compose(joints, parts) if joints else parts[0]
+
+    def _part(self, order: int | None) -> Format:
         fmt = self._levels(order)
         if not self.at("values"):
             return fmt
@@ -388,6 +399,8 @@ def format_text(fmt: Format) -> str:
     """A format so that ``Cursor.format`` reads an equal one: its name where that says all, else its map."""
     if fmt.name is not None and _is_named(fmt.name, fmt):
         return fmt.name
+    if fmt.terms:
+        return " + ".join(" @ ".join(words(t, format_text)) for t in fmt.terms)
     levels = ", ".join(f"{_dim_text(s.coord)}: {_level_text(s.type)}" for s in fmt.levels)
     values = "" if fmt.values is None else f" values({fmt.values})"
     return f"({', '.join(fmt.dims)}) -> ({levels}){values}"

@@ -1,0 +1,188 @@
+"""A sum of products as terms: what distribution makes of it, and what each order of summing it would cost.
+
+``reduce.add[j]((reduce.add[r](U[i, r] * V[r, j]) + S[i, j]) * x[j])`` has the terms ``U V x`` over j and r, and ``S x``
+over j.  A term is summed one variable after the other (*bucket elimination*: Dechter, Artificial Intelligence 113,
+1999): summing j first takes the factors that use it, ``V`` and ``x``, leaves a factor over r, and costs n r steps; then
+r costs m r.  All at once would be m n r.
+
+Costs are counts of iterations under the assumed statistics of ``order.py``; operands are taken to be independent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from itertools import permutations, product
+from math import prod
+
+from sparsec.ir.rewrite import children, walk
+from sparsec.ir.tensor import Access, Expr, Extent, Literal, Map, Program, Reduce, Scan, Softmax, Stored, Top
+from sparsec.passes.lower.order import assumed_entries, is_sparse, size_of_extent
+from sparsec.passes.lower.simplify import absent_value
+from sparsec.passes.lower.variables import names_in
+
+MAX_TERMS = 16
+MAX_SUMMED = 5
+"""Variables of a term whose orders are all tried; of one with more none is."""
+MERGE = 2.5
+"""What a step costs that merges the entries of several operands, against one that walks a single one."""
+RINGS = {"add": "mul", "or": "and"}
+"""The monoids of sums, and the operator that distributes over each."""
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """A product, negated or not, summed over ``summed`` where all ``conditions`` hold."""
+
+    factors: tuple[Expr, ...]
+    summed: tuple[str, ...] = ()
+    conditions: tuple[Expr, ...] = ()
+    negative: bool = False
+
+    def times(self, other: Term) -> Term:
+        return Term(
+            self.factors + other.factors,
+            self.summed + other.summed,
+            self.conditions + other.conditions,
+            self.negative != other.negative,
+        )
+
+
+def terms_of(e: Expr, monoid: str) -> list[Term]:
+    """``e`` with its products of sums written out; what is neither a sum nor a product is a factor as it stands.
+
+    Reductions must have variables of their own.
+    """
+    match e:
+        case Map("add" | "or" as op, (a, b)) if op == monoid:
+            return terms_of(a, monoid) + terms_of(b, monoid)
+        case Map("sub", (a, b)) if monoid == "add":
+            return terms_of(a, monoid) + [replace(t, negative=not t.negative) for t in terms_of(b, monoid)]
+        case Map("neg", (a,)) if monoid == "add":
+            return [replace(t, negative=not t.negative) for t in terms_of(a, monoid)]
+        case Map(op, (a, b), zero=None) if op == RINGS[monoid]:
+            left, right = terms_of(a, monoid), terms_of(b, monoid)
+            if len(left) * len(right) <= MAX_TERMS:
+                return [x.times(y) for x, y in product(left, right)]
+        case Reduce() if e.monoid == monoid and e.body.dtype == e.dtype:
+            conditions = () if e.where is None else (e.where,)
+            inner = terms_of(e.body, monoid)
+            return [Term(t.factors, (*e.indices, *t.summed), (*conditions, *t.conditions), t.negative) for t in inner]
+    return [Term((e,))]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Factors that are multiplied and summed over ``summed`` into one over ``names``."""
+
+    summed: tuple[str, ...]
+    names: tuple[str, ...]
+    factors: tuple[int, ...]
+    conditions: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """An order of summing a term: the steps into temporaries, whose factors count on from the term's own; its cost."""
+
+    steps: tuple[Step, ...]
+    cost: float
+
+
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """Estimates for one statement: the program, and the extents of its index variables."""
+
+    program: Program
+    extents: Mapping[str, Extent]
+
+    def size(self, names: Iterator[str] | set[str] | tuple[str, ...]) -> float:
+        """Points of an index space."""
+        return prod(size_of_extent(self.extents[v]) for v in names)
+
+    def fills(self, e: Expr) -> dict[Expr, Expr]:
+        out: dict[Expr, Expr] = {}
+        for n in walk(e):
+            if isinstance(n, Access) and is_sparse(t := self.program.tensor(n.tensor)):
+                out[n] = Literal(t.fill, t.dtype, fill=True)
+        return out
+
+    def density(self, e: Expr) -> float:
+        """At which part of its points ``e`` is more than what it is without entries."""
+        match e:
+            case Access():
+                t = self.program.tensor(e.tensor)
+                return min(1.0, assumed_entries(t) / prod(map(size_of_extent, t.dims))) if is_sparse(t) else 1.0
+            case Stored():
+                return self.density(e.access)
+            case Reduce():
+                return min(1.0, self.density(e.body) * self.size(e.indices))
+            case Map() if isinstance(absent_value(e, self.fills(e), self.program.monoids), Literal):
+                parts = [self.density(a) for a in e.args if not isinstance(a, Literal)]
+                return prod(parts) if e.op in RINGS.values() else min(1.0, sum(parts))
+        return 1.0
+
+    def as_written(self, e: Reduce, around: tuple[str, ...]) -> float:
+        """The sum computed where it stands, at each of the points over ``around``."""
+        merges = sum(n.op in RINGS and self.density(n) < 1 for n in walk(e.body) if isinstance(n, Map))
+        points = self.size({*around, *e.indices}) * self.density(e.body)
+        return points * (1.0 + self.inside(e.body)) * MERGE**merges
+
+    def inside(self, e: Expr) -> float:
+        """Steps of the reductions in ``e`` at one point."""
+        if isinstance(e, Reduce):
+            return self.size(e.indices) * self.density(e.body) * (1.0 + self.inside(e.body))
+        return sum(map(self.inside, children(e)))
+
+    def best(self, t: Term, around: tuple[str, ...]) -> Way:
+        """The cheapest order of summing a term whose sum is wanted at the points over ``around``."""
+        best = self.way(t, around, ())
+        if len(t.summed) <= MAX_SUMMED:
+            for n in range(1, len(t.summed) + 1):
+                for order in permutations(t.summed, n):
+                    way = self.way(t, around, order)
+                    if way.cost < best.cost:
+                        best = way
+        return best
+
+    def way(self, t: Term, around: tuple[str, ...], order: tuple[str, ...]) -> Way:
+        """Summing the variables of ``order`` one by one into temporaries, and those left at the end."""
+        uses = [names_in(f) for f in t.factors]
+        density = [self.density(f) for f in t.factors]
+        conditions = {n: names_in(c) for n, c in enumerate(t.conditions)}
+        left = set(range(len(uses)))
+        gone: set[str] = set()
+        steps, cost = [], 0.0
+        for v in order:
+            inside = {n for n in left if v in uses[n]}
+            if v in gone or not inside:
+                continue
+            asked = {n for n, names in conditions.items() if v in names}
+            names = set().union(*(uses[n] for n in inside), *(conditions[n] for n in asked))
+            elsewhere = set().union(
+                *(uses[n] for n in left - inside), *(conditions[n] for n in conditions.keys() - asked)
+            )
+            summed = {w for w in names if w in t.summed and w not in elsewhere}
+            # The result's last index stays the last: what is summed along it later runs along memory.
+            kept = tuple(w for w in (*around[:-1], *t.summed, *around[-1:]) if w in names - summed)
+            found = self.size(names) * prod(density[n] for n in inside)
+            entries = min(self.size(kept), found)
+            cost += found + 2.0 * entries
+            steps.append(
+                Step(tuple(w for w in t.summed if w in summed), kept, tuple(sorted(inside)), tuple(sorted(asked)))
+            )
+            left = left - inside | {len(uses)}
+            uses.append(set(kept))
+            density.append(entries / self.size(kept))
+            gone |= summed
+            conditions = {n: names for n, names in conditions.items() if n not in asked}
+        rest = {*around, *t.summed} - gone
+        return Way(tuple(steps), cost + self.size(rest) * prod(density[n] for n in left))
+
+
+def is_plain(e: Expr) -> bool:
+    """Is the value of ``e`` at a point a matter of that point alone?"""
+    return not any(isinstance(n, Scan | Softmax | Top) for n in walk(e))
+
+
+__all__ = ["RINGS", "Costs", "Step", "Term", "Way", "is_plain", "terms_of"]

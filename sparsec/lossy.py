@@ -1,0 +1,144 @@
+"""Conversions that may lose something: by name only (``lossy=True``), and with the error that they made."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from sparsec.conversion import convert, fits
+from sparsec.errors import FormatError, TypeError_
+from sparsec.formats.composition import Chain
+from sparsec.formats.format import Format
+from sparsec.formats.named import dense
+from sparsec.ir.tensor_values import from_storage, to_storage
+from sparsec.runtime import lossy
+from sparsec.runtime.composites import composed
+from sparsec.runtime.entries import coo_format, dense_view, from_dense
+from sparsec.runtime.quantised import encode
+from sparsec.runtime.storage import Storage
+
+Keep = int | Sequence[int | None] | None
+
+
+def convert_lossily(storage: Storage, format: Format, keep: Keep = None) -> tuple[Storage, float]:
+    """``storage`` in a format that may not hold it as it is, and the relative error that this makes (Frobenius norm).
+
+    ``keep`` bounds how many entries, blocks or diagonals the format keeps; for a sum a bound or None for each term.
+    Raises what ``convert``, ``quantised.encode`` and ``runtime.lossy`` raise.
+    """
+    if keep is None and fits(storage.format, format):
+        return storage, 0.0
+    format.require_runnable()
+    if not format.terms:
+        if keep is not None and not isinstance(keep, int):
+            raise TypeError_(f"keep is the number of entries or blocks to keep, not {keep!r:.60}")
+        made, off, whole = _part(storage, format, keep)
+        return made, off / whole if whole else 0.0
+    if keep is None:
+        keep = (None,) * len(format.terms)
+    if isinstance(keep, int) or len(keep) != len(format.terms):
+        raise TypeError_(
+            f"'{format.label}' is a sum of {len(format.terms)}: keep has a number or None for each term",
+            hint=f"keep=({', '.join(['None'] * (len(format.terms) - 1) + ['1000'])})",
+        )
+    return _apart(storage, format, keep)
+
+
+def _part(storage: Storage, format: Format, keep: int | None) -> tuple[Storage, float, float]:
+    """A tensor in a format without parts, the norm of what it lost, and its own."""
+    bounded = keep is not None or any(spec.type.room is not None for spec in format.levels)
+    if not bounded and format.values is None:
+        return convert(storage, format), 0.0, 1.0
+    stored = entries_of(storage, format)
+    kept = lossy.chosen(stored, format, keep)
+    whole, dropped = lossy.size(stored), lossy.distance(stored, kept)
+    made = convert(lossy.select(stored, kept) if not kept.all() else stored, format.plain())
+    if format.values is None:
+        return made, dropped, whole
+    held = lossy.size(entries_of(made, format))
+    made, off = encode(made, format.values)
+    return made, math.hypot(dropped, off * held), whole
+
+
+def entries_of(storage: Storage, format: Format) -> Storage:
+    """A tensor's entries as a list, in the order of the levels of ``format``."""
+    plain = convert(storage, format.plain()) if storage.codes is not None else storage
+    if plain.format.is_dense:
+        return from_dense(plain, format)
+    return convert(plain, coo_format(format.dim_order))
+
+
+@dataclass(slots=True)
+class _Rest:
+    """What the terms so far have left of a tensor: entries, or a dense array once a low rank was taken off."""
+
+    like: Storage
+    array: np.ndarray | None = None
+
+    def storage(self) -> Storage:
+        if self.array is None:
+            return self.like
+        values = to_storage(
+            self.array.astype(from_storage(self.like.values[:0], self.like.dtype).dtype), self.like.dtype
+        )
+        fmt = coo_format(range(values.ndim))
+        return from_dense(values, fmt, 0, self.like.dtype)
+
+
+def _apart(storage: Storage, format: Format, keep: Sequence[int | None]) -> tuple[Storage, float]:
+    """A sum that is near a tensor: each term takes what it can of what those before it left."""
+    if storage.fill != 0:
+        raise FormatError(f"'{format.label}' is a sum or a product, whose fill is 0; the tensor has {storage.fill}")
+    parts: list[Storage] = []
+    stored = convert(storage, coo_format(range(storage.ndim))) if not storage.format.is_dense else storage
+    whole = lossy.size(stored)
+    rest, off, lost = _Rest(stored), 0.0, 0.0
+    for n, (term, most) in enumerate(zip(format.terms, keep, strict=True)):
+        last = n == len(format.terms) - 1
+        if term.inner:
+            found, off = _low_rank(rest, term, last, format)
+            parts += found
+        else:
+            part, off, encoding = _taken(rest, term.factors[0], most, last)
+            parts.append(part)
+            lost = math.hypot(lost, encoding)
+    made = composed(format, storage.shape, storage.dtype, parts)
+    return made, math.hypot(off, lost) / whole if whole else 0.0
+
+
+def _low_rank(rest: _Rest, term: Chain, last: bool, format: Format) -> tuple[list[Storage], float]:
+    if len(term.factors) != 2 or term.inner[0] is None:
+        raise FormatError(
+            f"a tensor is not taken apart into the product '{term}' of '{format.label}'",
+            hint="make its factors yourself, and join them: sp.compose",
+        )
+    s = rest.like
+    array = rest.array
+    if array is None and (s.format.is_dense or not last or math.prod(s.shape) <= lossy.DENSE_LIMIT or s.ndim > 2):
+        array = from_storage(dense_view(convert(s, dense(s.ndim))), s.dtype)
+    if array is not None:
+        array = array.astype(np.complex128 if s.dtype.kind == "c" else np.float64)
+    found = lossy.low_rank(array, s, term.inner[0], s.dtype, not last)
+    rest.array = found.rest
+    return [convert(p, f) for p, f in zip((found.left, found.right), term.factors, strict=True)], found.off
+
+
+def _taken(rest: _Rest, format: Format, keep: int | None, last: bool) -> tuple[Storage, float, float]:
+    """The part that a format without parts takes, the norm of what is left, and of what its encoding changed."""
+    stored = entries_of(rest.storage(), format)
+    kept = lossy.chosen(stored, format, keep)
+    part = convert(lossy.select(stored, kept), format.plain())
+    error = 0.0
+    if format.values is not None:
+        held = lossy.size(lossy.select(stored, kept))
+        part, error = encode(part, format.values)
+        error *= held
+    if not last:
+        rest.like, rest.array = lossy.select(stored, ~kept), None
+    return part, lossy.distance(stored, kept), error
+
+
+__all__ = ["Keep", "convert_lossily"]
