@@ -17,7 +17,7 @@ import numpy as np
 
 from sparsec.errors import FormatError, TypeError_
 from sparsec.formats.format import Format
-from sparsec.ir.dtypes import F64, DType
+from sparsec.ir.dtypes import DType
 from sparsec.ir.ops import cast_value
 from sparsec.ir.tensor_values import from_storage, to_storage
 from sparsec.runtime.entries import dense_storage, listed
@@ -28,7 +28,7 @@ DENSE_LIMIT = 1 << 24
 
 
 def chosen(stored: Storage, format: Format, keep: int | None) -> np.ndarray:
-    """Which entries of a coordinate list ``format`` keeps, a bool for each; raises ``FormatError`` for a fill of inf."""
+    """Which entries of a coordinate list ``format`` keeps, a bool for each; ``FormatError`` if its fill is infinite."""
     count = len(stored.values)
     rooms = [spec.type.room for spec in format.levels]
     kept = np.ones(count, bool)
@@ -122,10 +122,10 @@ class LowRank:
 
 
 def low_rank(matrix: np.ndarray | None, stored: Storage, rank: int, t: DType, rest: bool) -> LowRank:
-    """The best product of m by ``rank`` and ``rank`` by n; of ``stored``, or of the dense ``matrix`` where that is given.
+    """The best product of m by ``rank`` and ``rank`` by n, of ``stored`` or of the dense ``matrix`` if that is given.
 
-    The singular values are shared among the two evenly.  Raises ``TypeError_`` for integers, ``FormatError`` for what is
-    not finite.
+    The singular values are shared among the two evenly.  Raises ``TypeError_`` for integers, ``FormatError`` for what
+    is not finite.
     """
     if t.kind not in "fc":
         raise TypeError_(
@@ -133,11 +133,7 @@ def low_rank(matrix: np.ndarray | None, stored: Storage, rank: int, t: DType, re
         )
     *batch, m, n = stored.shape
     r = min(rank, m, n)
-    if matrix is None:
-        finite = np.isfinite(from_storage(stored.values, t)).all()
-    else:
-        finite = np.isfinite(matrix).all()
-    if not finite:
+    if not np.isfinite(from_storage(stored.values, t) if matrix is None else matrix).all():
         raise FormatError("a tensor with infinities or NaN has no approximation of low rank")
     if matrix is None:
         u, s, v = _truncated(stored, r)
@@ -187,4 +183,4 @@ def _apart(stored: Storage, factors: tuple[np.ndarray, ...]) -> float:
     return total
 
 
-__all__ = ["DENSE_LIMIT", "F64", "LowRank", "chosen", "distance", "low_rank", "select", "size"]
+__all__ = ["DENSE_LIMIT", "LowRank", "chosen", "distance", "low_rank", "select", "size"]

@@ -13,6 +13,7 @@ from sparsec.errors import FormatError, TypeError_
 from sparsec.formats.composition import Chain
 from sparsec.formats.format import Format
 from sparsec.formats.named import dense
+from sparsec.ir.ops import cast_value
 from sparsec.ir.tensor_values import from_storage, to_storage
 from sparsec.runtime import lossy
 from sparsec.runtime.composites import composed
@@ -33,8 +34,8 @@ def convert_lossily(storage: Storage, format: Format, keep: Keep = None) -> tupl
         return storage, 0.0
     format.require_runnable()
     if not format.terms:
-        if keep is not None and not isinstance(keep, int):
-            raise TypeError_(f"keep is the number of entries or blocks to keep, not {keep!r:.60}")
+        _check_number(keep)
+        assert keep is None or isinstance(keep, int)
         made, off, whole = _part(storage, format, keep)
         return made, off / whole if whole else 0.0
     if keep is None:
@@ -44,7 +45,16 @@ def convert_lossily(storage: Storage, format: Format, keep: Keep = None) -> tupl
             f"'{format.label}' is a sum of {len(format.terms)}: keep has a number or None for each term",
             hint=f"keep=({', '.join(['None'] * (len(format.terms) - 1) + ['1000'])})",
         )
+    for most, term in zip(keep, format.terms, strict=True):
+        _check_number(most)
+        if most is not None and term.inner:
+            raise TypeError_(f"keep={tuple(keep)}: a low rank keeps no entries", hint="write None in its place")
     return _apart(storage, format, keep)
+
+
+def _check_number(keep: object) -> None:
+    if keep is not None and (isinstance(keep, bool) or not isinstance(keep, int) or keep < 0):
+        raise TypeError_(f"keep is the number of entries or blocks to keep, not {keep!r:.60}")
 
 
 def _part(storage: Storage, format: Format, keep: int | None) -> tuple[Storage, float, float]:
@@ -73,19 +83,23 @@ def entries_of(storage: Storage, format: Format) -> Storage:
 
 @dataclass(slots=True)
 class _Rest:
-    """What the terms so far have left of a tensor: entries, or a dense array once a low rank was taken off."""
+    """What the terms so far have left of a tensor: entries, or a dense array once a low rank was taken off.
+
+    ``lost`` is the norm of what no later term can make up for.
+    """
 
     like: Storage
     array: np.ndarray | None = None
+    lost: float = 0.0
 
     def storage(self) -> Storage:
+        """The rest, rounded to the tensor's type."""
         if self.array is None:
             return self.like
-        values = to_storage(
-            self.array.astype(from_storage(self.like.values[:0], self.like.dtype).dtype), self.like.dtype
-        )
-        fmt = coo_format(range(values.ndim))
-        return from_dense(values, fmt, 0, self.like.dtype)
+        t = self.like.dtype
+        values = to_storage(np.asarray(cast_value(self.array, t)), t)
+        self.lost = math.hypot(self.lost, float(np.linalg.norm(self.array - from_storage(values, t))))
+        return from_dense(values, coo_format(range(values.ndim)), 0, t)
 
 
 def _apart(storage: Storage, format: Format, keep: Sequence[int | None]) -> tuple[Storage, float]:
@@ -95,18 +109,17 @@ def _apart(storage: Storage, format: Format, keep: Sequence[int | None]) -> tupl
     parts: list[Storage] = []
     stored = convert(storage, coo_format(range(storage.ndim))) if not storage.format.is_dense else storage
     whole = lossy.size(stored)
-    rest, off, lost = _Rest(stored), 0.0, 0.0
+    rest, off = _Rest(stored), 0.0
     for n, (term, most) in enumerate(zip(format.terms, keep, strict=True)):
         last = n == len(format.terms) - 1
         if term.inner:
             found, off = _low_rank(rest, term, last, format)
             parts += found
         else:
-            part, off, encoding = _taken(rest, term.factors[0], most, last)
+            part, off = _taken(rest, term.factors[0], most, last)
             parts.append(part)
-            lost = math.hypot(lost, encoding)
     made = composed(format, storage.shape, storage.dtype, parts)
-    return made, math.hypot(off, lost) / whole if whole else 0.0
+    return made, math.hypot(off, rest.lost) / whole if whole else 0.0
 
 
 def _low_rank(rest: _Rest, term: Chain, last: bool, format: Format) -> tuple[list[Storage], float]:
@@ -126,19 +139,18 @@ def _low_rank(rest: _Rest, term: Chain, last: bool, format: Format) -> tuple[lis
     return [convert(p, f) for p, f in zip((found.left, found.right), term.factors, strict=True)], found.off
 
 
-def _taken(rest: _Rest, format: Format, keep: int | None, last: bool) -> tuple[Storage, float, float]:
-    """The part that a format without parts takes, the norm of what is left, and of what its encoding changed."""
+def _taken(rest: _Rest, format: Format, keep: int | None, last: bool) -> tuple[Storage, float]:
+    """The part that a format without parts takes, and the norm of what is left."""
     stored = entries_of(rest.storage(), format)
     kept = lossy.chosen(stored, format, keep)
     part = convert(lossy.select(stored, kept), format.plain())
-    error = 0.0
     if format.values is not None:
         held = lossy.size(lossy.select(stored, kept))
         part, error = encode(part, format.values)
-        error *= held
+        rest.lost = math.hypot(rest.lost, error * held)
     if not last:
         rest.like, rest.array = lossy.select(stored, ~kept), None
-    return part, lossy.distance(stored, kept), error
+    return part, lossy.distance(stored, kept)
 
 
 __all__ = ["Keep", "convert_lossily"]

@@ -17,7 +17,7 @@ import inspect
 import re
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -97,10 +97,24 @@ def operand(t: TensorDecl, shape: tuple[int, ...], rng: np.random.Generator) -> 
     values = rng.integers(0, 2 if t.dtype.name == "bool" else 5, shape).astype(t.dtype.np)
     if t.format is not None and t.format.is_dense:
         return values if shape else values[()]
+    if t.format is not None and t.format.terms:
+        return composite(t, shape, rng)
     held = True if t.format is None else holds(t.format, shape)
     coords = np.argwhere((rng.random(shape) < 0.4) & held).T
     made = sp.from_coo(coords, values[tuple(coords)], shape, fill_value=t.fill)
     return made if t.format is None or t.format.values is None else made.convert(t.format, lossy=True)
+
+
+def composite(t: TensorDecl, shape: tuple[int, ...], rng: np.random.Generator) -> sp.Tensor:
+    """Random parts, put together."""
+    assert t.format is not None
+    parts = []
+    for term in t.format.terms:
+        edges = [shape[-2], *(n or 3 for n in term.inner), shape[-1]]
+        for n, fmt in enumerate(term.factors):
+            own = replace(t, format=fmt)
+            parts.append(operand(own, (*shape[:-2], edges[n], edges[n + 1]) if term.inner else shape, rng))
+    return sp.compose(t.format, parts)
 
 
 @pytest.mark.parametrize("fence", SAMPLES, ids=lambda f: f.label)

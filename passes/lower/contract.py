@@ -8,7 +8,8 @@
 
 so that a low-rank part costs (m + n) r steps and nobody makes the product of its factors.  What is done follows from
 estimates (``sums.py``), for any sum of products, whoever wrote it: it is done where it halves them.  A dense result
-takes the terms one after another, each in the loops that suit it; a sparse one takes them in one expression, merged.
+takes the terms one after another, each in the loops that suit it (register panels want a reduction of their own); a
+vector or a sparse result takes them in one expression.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from sparsec.ir.dtypes import BOOL, DType
 from sparsec.ir.rewrite import map_children, walk
 from sparsec.ir.tensor import Access, Assign, Expr, Index, IndexDecl, Map, Program, Reduce, Stmt, TensorDecl
 from sparsec.passes.lower.guards import guard
+from sparsec.passes.lower.index_names import rename_indices
 from sparsec.passes.lower.order import is_sparse
 from sparsec.passes.lower.sums import RINGS, Costs, Step, Term, is_plain, terms_of
 from sparsec.passes.lower.variables import mentioned, names_in
@@ -55,8 +57,6 @@ class _Contraction:
     costs: Costs = field(init=False)
 
     def statement(self, given: Assign) -> None:
-        from sparsec.passes.lower.planning import rename_indices
-
         s = rename_indices(given, [t.name for t in self.program.tensors])
         self.target = s.target.tensor
         self.costs = Costs(self.program, {i.name: i.extent for i in s.indices})
@@ -67,7 +67,7 @@ class _Contraction:
         if not self.changed:
             self.body[before[0] :] = [given]
             self.changed = before[1]
-        elif len(summands) > 1 and self.in_turn(s):
+        elif len(summands) > 1 and len(free) > 1 and self.in_turn(s):
             for n, e in enumerate(summands):
                 self.assign(s.target, s.op if n == 0 else "add", e, s)
         else:

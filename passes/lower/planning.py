@@ -33,6 +33,7 @@ from sparsec.ir.tensor_values import scalar
 from sparsec.passes.formats import choose_formats
 from sparsec.passes.lower.bodies import outermost_reductions
 from sparsec.passes.lower.checks import checks
+from sparsec.passes.lower.contract import contract
 from sparsec.passes.lower.copies import reordered, sparse_format, widest
 from sparsec.passes.lower.expand import expand
 from sparsec.passes.lower.factoring import factor
@@ -61,7 +62,7 @@ def plan(program: Program) -> Kernel:
     for t in program.tensors:
         assert t.format is not None, f"{t.name} has no format"
     check_supported(program)
-    program = unfold_updates(with_locals(expand(program)))
+    program = unfold_updates(with_locals(contract(expand(program))))
     planner = Planner(program)
     ahead: list[loops.Stmt] = []
     nests: list[loops.Stmt] = []

@@ -66,11 +66,15 @@ def check(
     """Compare every result; ``dims`` is what ``ensure_small`` gave."""
     from sparsec.ir.tensor_bounds import evaluate
     from sparsec.ir.tensor_values import from_storage, held, to_storage
+    from sparsec.passes.lower.composites import decompose
 
-    arrays, stored = {}, {}
-    for t in program.operands:
-        arrays[t.name], stored[t.name] = dense(operands[t.name], held(t.dtype))
-    expected, bounds = evaluate(program, arrays, dims, stored)
+    apart = decompose(program)
+    arrays, stored, dims = {}, {}, dict(dims)
+    for t, (name, part) in zip(apart.program.operands, apart.sources(), strict=True):
+        given = operands[name] if part is None else operands[name].parts[part]
+        arrays[t.name], stored[t.name] = dense(given, held(t.dtype))
+        dims |= {d: n for d, n in zip(t.dims, shape_of(given), strict=True) if isinstance(d, str)}
+    expected, bounds = evaluate(apart.program, arrays, dims, stored)
     verdicts = []
     for name, array in expected.items():
         dtype = bounds[name].dtype

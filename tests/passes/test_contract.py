@@ -1,0 +1,111 @@
+"""Sums of products in cheaper orders."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from sparsec.frontends.dsl import parse_source
+from sparsec.ir.tensor_text import print_program
+from sparsec.ir.tensor_verify import verify
+from sparsec.passes.formats import choose_formats
+from sparsec.passes.lower.composites import decompose
+from sparsec.passes.lower.contract import contract
+
+
+def statements(operands: str, result: str, body: str) -> list[str]:
+    """The statements of a kernel after contraction, without the declarations of their indices."""
+    (p,) = parse_source(f"kernel f({operands}) -> {result} {{ {body} }}").kernels.values()
+    p = contract(decompose(choose_formats(p, {})).program)
+    verify(p)
+    return [re.sub(r" for .*", "", line.strip()) for line in print_program(p).splitlines() if "= " in line]
+
+
+def unchanged(operands: str, result: str, body: str) -> bool:
+    (p,) = parse_source(f"kernel f({operands}) -> {result} {{ {body} }}").kernels.values()
+    p = decompose(choose_formats(p, {})).program
+    return contract(p) is p
+
+
+def test_a_low_rank_is_never_multiplied_out() -> None:
+    assert statements("A: f64[m, n] lowrank[4] + csr, x: f64[n]", "y: f64[m]", "y[i] = A[i, j] * x[j]") == [
+        "y_t[r] = reduce.add[j](mul(A_1[r, j], x[j])):f64",
+        "y[i] = add(reduce.add[r](mul(A_0[i, r], y_t[r])):f64, reduce.add[j](mul(A_2[i, j], x[j])):f64)",
+    ]
+
+
+def test_a_dense_matrix_takes_the_terms_in_turn() -> None:
+    assert statements("A: f64[m, n] lowrank[4] + csr, X: f64[n, d]", "Y: f64[m, d]", "Y[i, k] = A[i, j] * X[j, k]") == [
+        "Y_t[r, k] = reduce.add[j](mul(A_1[r, j], X[j, k])):f64",
+        "Y[i, k] = reduce.add[r](mul(A_0[i, r], Y_t[r, k])):f64",
+        "Y[i, k] add= reduce.add[j](mul(A_2[i, j], X[j, k])):f64",
+    ]
+
+
+def test_a_chain_is_applied_factor_by_factor() -> None:
+    made = statements("A: f64[m, n] csr @ csr @ csr, x: f64[n]", "y: f64[m]", "y[i] = A[i, j] * x[j]")
+    assert len(made) == 3 and "A_2" in made[0] and "A_1" in made[1] and "A_0" in made[2]
+
+
+def test_it_is_no_matter_who_wrote_the_sum() -> None:
+    written = "y[i] = sum[j]((sum[r](U[i, r] * V[r, j]) + S[i, j]) * x[j])"
+    made = statements("U: f64[m, 4], V: f64[4, n], S: f64[m, n] csr, x: f64[n]", "y: f64[m]", written)
+    assert made[0] == "y_t[r] = reduce.add[j](mul(V[r, j], x[j])):f64"
+    operands = "A: f64[m, n] csr, B: f64[n, p] csr, x: f64[p]"
+    assert statements(operands, "y: f64[m]", "y[i] = A[i, j] * B[j, k] * x[k]") == [
+        "y_t[j] = reduce.add[k](mul(B[j, k], x[k])):f64",
+        "y[i] = reduce.add[j](mul(A[i, j], y_t[j])):f64",
+    ]
+
+
+def test_signs_and_other_terms() -> None:
+    operands = "A: f64[m, n] lowrank[4], X: f64[n, d], b: f64[m]"
+    made = statements(operands, "Y: f64[m, d]", "Y[i, k] = b[i] - A[i, j] * X[j, k]")
+    assert made[1:] == ["Y[i, k] = b[i]", "Y[i, k] add= reduce.add[r](neg(mul(A_0[i, r], Y_t[r, k]))):f64"]
+
+
+def test_inside_a_function_a_sum_gets_a_local() -> None:
+    made = statements("A: f64[m, n] lowrank[4] + csr, x: f64[n]", "y: f64[m]", "y[i] = exp(sum[j](A[i, j] * x[j]))")
+    assert made[-1] == "y[i] = exp(y_t2[i])"
+    assert made[1].startswith("y_t2[i] = ") and made[2].startswith("y_t2[i] add= ")
+
+
+def test_updates_go_on() -> None:
+    made = statements("A: f64[m, n] lowrank[4] + csr, X: f64[n, d]", "Y: f64[m, d]", "Y[i, k] += A[i, j] * X[j, k]")
+    assert [s.split(" ")[2] for s in made] == ["=", "add=", "add="]
+
+
+def test_a_target_that_is_read_is_not_written_in_turn() -> None:
+    made = statements(
+        "A: f64[m, m] lowrank[4] + csr, B: f64[m, m]",
+        "Y: f64[m, m]",
+        "Y[i, k] = B[i, k]; Y[i, k] += Y[k, i] + A[i, j] * B[j, k]",
+    )
+    assert len(made) == 3 and made[-1].startswith("Y[i, k] add= add(Y[k, i], ")
+
+
+def test_conditions_stay_with_the_factors_they_are_of() -> None:
+    made = statements(
+        "A: f64[m, n] lowrank[4], x: f64[n]", "y: f64[m]", "y[i] = sum[j](A[i, j] * x[j] where x[j] > 0)"
+    )
+    assert made[0] == "y_t[r] = reduce.add[j](mul(A_1[r, j], x[j]) where gt(x[j], 0.0:f64)):f64"
+    made = statements("A: f64[m, n] lowrank[4], x: f64[n]", "y: f64[m]", "y[i] = sum[j](A[i, j] * x[j] where j < i)")
+    assert len(made) == 1  # it hangs on both
+
+
+@pytest.mark.parametrize(
+    ("operands", "result", "body"),
+    [
+        ("A: f64[m, n] csr, B: f64[n, p] csr", "C: f64[m, p] csr", "C[i, j] = A[i, k] * B[k, j]"),
+        ("S: f64[m, n] csr, X: f64[m, d], Y: f64[n, d]", "P: f64[m, n] csr", "P[i, j] = S[i, j] * X[i, k] * Y[j, k]"),
+        ("B: f64[m, n, p] csf, C: f64[n, d], D: f64[p, d]", "A: f64[m, d]", "A[i, j] = B[i, k, l] * C[k, j] * D[l, j]"),
+        ("S: f64[m, n] csr, A: f64[m, n] lowrank[4]", "P: f64[m, n] csr", "P[i, j] = S[i, j] * A[i, j]"),
+        ("A: f64[m, n] lowrank[4]", "y: f64[m]", "y[i] = max[j](A[i, j])"),
+        ("A: f64[m, n] lowrank[4]", "y: f64[m]", "y[i] = sum[j](exp(A[i, j]))"),
+        ("G: f64[n, n] csr fill(inf), H: f64[n, n] csr fill(inf)", "D: f64[n, n] csr fill(inf)",
+         "D[i, j] = min[k](G[i, k] + H[k, j])"),
+    ],
+)  # fmt: skip
+def test_what_gains_nothing_stays(operands: str, result: str, body: str) -> None:
+    assert unchanged(operands, result, body)
