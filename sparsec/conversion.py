@@ -99,9 +99,9 @@ def fits(have: Format, want: Format) -> bool:
     """Whether a tensor stored as ``have`` can stand where ``want``, whose widths may be open, is asked for."""
     if have.ndim != want.ndim or len(have.levels) != len(want.levels) or len(have.terms) != len(want.terms):
         return False
-    for a, b in zip(have.terms, want.terms, strict=True):
-        inner = all(n in (m, None) for m, n in zip(a.inner, b.inner, strict=False))
-        if len(a.factors) != len(b.factors) or not inner or not all(map(fits, a.factors, b.factors)):
+    for mine, other in zip(have.terms, want.terms, strict=True):
+        inner = all(n in (m, None) for m, n in zip(mine.inner, other.inner, strict=False))
+        if len(mine.factors) != len(other.factors) or not inner or not all(map(fits, mine.factors, other.factors)):
             return False
     if have.values != want.values:
         return False
@@ -178,9 +178,9 @@ def whole(storage: Storage) -> Storage:
         return dense_storage(made, storage.fill, t)
     for wide in (False, True):
         opened = replace(program.tensor("B"), format=with_widths(target, storage.shape, wide))
-        tensors = tuple(opened if d.name == "B" else d for d in program.tensors)
+        sized = replace(program, tensors=tuple(opened if d.name == "B" else d for d in program.tensors))
         try:
-            return compiled(replace(program, tensors=tensors)).run(call)["B"]
+            return compiled(sized).run(call)["B"]
         except Stopped as e:
             if e.reason != "width":
                 raise

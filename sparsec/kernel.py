@@ -363,7 +363,7 @@ class Kernel:
         if self._resolved is None:
             self.decide(operands)
         assert self._resolved is not None
-        out = {}
+        out: dict[str, Any] = {}
         for t in self._resolved.operands:
             if t.name in operands:
                 if is_composite(t):

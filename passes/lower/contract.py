@@ -95,7 +95,7 @@ class _Contraction:
     def gathered(self, parts: list[Expr]) -> list[Expr]:
         """What is no sum as one part, before the sums."""
         sums = [e for e in parts if isinstance(e, Reduce)]
-        plain = [e for e in parts if not isinstance(e, Reduce)]
+        plain: list[Expr] = [e for e in parts if not isinstance(e, Reduce)]
         return [*([_added(plain, plain[0].dtype)] if plain else []), *sums]
 
     def read(self, e: Expr, around: tuple[str, ...]) -> Expr:
@@ -165,7 +165,8 @@ class _Contraction:
         return Access(name, tuple(map(Index, names)), e.dtype)
 
     def assign(self, target: Access, op: str, value: Expr, like: Assign | None = None) -> None:
-        used = mentioned(target, value)
+        bound = (v for n in walk(value) if isinstance(n, Reduce) for v in n.indices)
+        used = dict.fromkeys([*mentioned(target, value), *bound])
         indices = tuple(IndexDecl(v, self.costs.extents[v]) for v in used)
         self.body.append(Assign(target, op, value, indices, span=None if like is None else like.span))
 

@@ -142,7 +142,7 @@ def test_a_low_rank_costs_what_its_factors_cost() -> None:
     k = sp.compile(
         "kernel f(A: f64[m, n] lowrank[2] + csr, x: f64[n, d]) -> y: f64[m, d] { y[i, k] = A[i, j] * x[j, k] }"
     )
-    nests = [n.target for n in walk(k._compiled().loops.body) if isinstance(n, Assemble)]
+    nests = [n.tensor for n in walk(k._compiled().loops.body) if isinstance(n, Assemble)]
     assert nests == ["y_t", "y", "y"]
 
 

@@ -67,7 +67,7 @@ def front_door(program: Program, sets: list[Data]) -> None:
         check(mine, want, bound, "public")
 
 
-@pytest.mark.parametrize(("which", "examples"), [(stages, 60), (front_door, 10)])
+@pytest.mark.parametrize(("which", "examples"), [(stages, 30), (front_door, 6)])
 def test_composites(which: object, examples: int, report: list[str]) -> None:
     campaign = Campaign(which, examples, seed=20250)  # type: ignore[arg-type]
     campaign.run()

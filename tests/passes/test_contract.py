@@ -82,7 +82,7 @@ def test_a_target_that_is_read_is_not_written_in_turn() -> None:
         "Y: f64[m, m]",
         "Y[i, k] = B[i, k]; Y[i, k] += Y[k, i] + A[i, j] * B[j, k]",
     )
-    assert len(made) == 3 and made[-1].startswith("Y[i, k] add= add(Y[k, i], ")
+    assert len(made) == 3 and made[-1].startswith("Y[i, k] add= add(add(Y[k, i], ")
 
 
 def test_conditions_stay_with_the_factors_they_are_of() -> None:
