@@ -181,6 +181,22 @@ def band(order: int, below: int, above: int) -> Format:
     return mapped(f"band[{below}, {above}]", order, levels)
 
 
+def blockdiag(order: int, size: int) -> Format:
+    """The square blocks along the diagonal, each stored whole."""
+
+    def levels(i: DimExpr, j: DimExpr) -> tuple[LevelSpec, ...]:
+        block = Bound(((str(_over(i, size)), 1),), 0), Bound(((str(_over(i, size)), 1),), 1)
+        inner = LevelSpec(_rest(i, size), Dense()), LevelSpec(_rest(j, size), Dense())
+        return LevelSpec(_over(i, size), Dense()), LevelSpec(_over(j, size), Range(*block)), *inner
+
+    return mapped(f"blockdiag[{size}]", order, levels)
+
+
+def perm(order: int) -> Format:
+    """At most one entry in each row: a permutation, a selection of columns."""
+    return from_levels("perm", (Dense(),) * (order - 1) + (Fixed(1),))
+
+
 def lowrank(order: int, rank: int) -> Format:
     """A product of two dense matrices with ``rank`` columns and rows between them."""
     factors = (dense(order), dense(order))
@@ -200,6 +216,7 @@ FORMATS: dict[str, tuple[int, Callable[[int], Format]]] = {
     "hash": (2, hashed),
     "rle": (1, rle),
     "dia": (2, dia),
+    "perm": (2, perm),
 }
 """Name -> (least order of the tensor, maker)."""
 
@@ -211,6 +228,7 @@ PARAMETRIC: dict[str, tuple[int, tuple[str, ...], Callable[..., Format]]] = {
     "band": (2, ("l", "u"), band),
     "nm": (2, ("n", "m"), nm),
     "sell": (2, ("c", "s"), sell),
+    "blockdiag": (2, ("b",), blockdiag),
     "lowrank": (2, ("r",), lowrank),
 }
 """Formats with numbers in brackets: name -> (least order, names of the numbers, maker)."""
@@ -220,8 +238,6 @@ NAMES = (*FORMATS, *PARAMETRIC)
 
 PLANNED_FORMATS = (
     "sym",
-    "blockdiag",
-    "perm",
 )
 
 

@@ -138,7 +138,7 @@ FORMATS: list[tuple[Callable[[], Any], type[sp.SparsecError], str]] = [
     (lambda: sp.tensor(DENSE[0], "csr"), sp.FormatError, "format 'csr' is for tensors of order 2 and more"),
     (lambda: sp.tensor(DENSE, "sym"), sp.UnsupportedError, "format 'sym' cannot run yet"),
     (lambda: sp.tensor(DENSE, csr(3)), sp.FormatError, "format 'csr' is for tensors of order 3, this one has order 2"),
-    (lambda: sp.tensor(DENSE, "csr").convert("perm"), sp.UnsupportedError, "format 'perm' cannot run yet"),
+    (lambda: sp.tensor(DENSE, "csr").convert("sym"), sp.UnsupportedError, "format 'sym' cannot run yet"),
     (lambda: sp.tensor(DENSE, "csr").convert(None), sp.TypeError_, "a format is text such as 'csr', not None"),
     (lambda: sp.tensor(np.ones((1, 300)), csr(2).concrete(U8, U8)), sp.FormatError, "more than index type u8"),
 ]  # fmt: skip
