@@ -15,7 +15,7 @@ import numpy as np
 from sparsec.errors import FormatError, ShapeError, TypeError_
 from sparsec.formats.composition import check_shapes, words
 from sparsec.formats.format import Format
-from sparsec.formats.named import FORMATS, named_format
+from sparsec.formats.named import FORMATS, PARAMETRIC, named_format
 from sparsec.ir import dtypes
 from sparsec.ir.dtypes import BF16, I32, I64, DType
 from sparsec.ir.ops import cast_value
@@ -497,7 +497,7 @@ def label(format: Format) -> str:
     if format.values is not None:
         return f"{label(format.plain())} values({format.values})"
     normal = format.normal()
-    if format.name is not None and "[" in format.name:  # the name has numbers of its own
+    if format.name is not None and ("[" in format.name or format.name in PARAMETRIC):  # it may have numbers of its own
         named = as_format(format.name, format.ndim)
         if named is not None and any(named.concrete(*widths).normal() == normal for widths in _WIDTHS):
             return format.name

@@ -113,7 +113,8 @@ def composite(t: TensorDecl, shape: tuple[int, ...], rng: np.random.Generator) -
         edges = [shape[-2], *(n or 3 for n in term.inner), shape[-1]]
         for n, fmt in enumerate(term.factors):
             own = replace(t, format=fmt)
-            parts.append(operand(own, (*shape[:-2], edges[n], edges[n + 1]) if term.inner else shape, rng))
+            made = operand(own, (*shape[:-2], edges[n], edges[n + 1]) if term.inner else shape, rng)
+            parts.append(sp.tensor(made).convert(fmt, lossy=True))
     return sp.compose(t.format, parts)
 
 

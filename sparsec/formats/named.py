@@ -216,7 +216,6 @@ FORMATS: dict[str, tuple[int, Callable[[int], Format]]] = {
     "hash": (2, hashed),
     "rle": (1, rle),
     "dia": (2, dia),
-    "perm": (2, perm),
 }
 """Name -> (least order of the tensor, maker)."""
 
@@ -230,8 +229,9 @@ PARAMETRIC: dict[str, tuple[int, tuple[str, ...], Callable[..., Format]]] = {
     "sell": (2, ("c", "s"), sell),
     "blockdiag": (2, ("b",), blockdiag),
     "lowrank": (2, ("r",), lowrank),
+    "perm": (2, (), perm),
 }
-"""Formats with numbers in brackets: name -> (least order, names of the numbers, maker)."""
+"""Formats with numbers in brackets, or that hold little: name -> (least order, names of the numbers, maker)."""
 
 NAMES = (*FORMATS, *PARAMETRIC)
 """The names of all formats that run."""
