@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from sparsec.ir.dtypes import BOOL, I64, DType
 from sparsec.ir.tensor import Access, Expr, Index, Literal, Map, Reduce, Stored, TensorDecl
+from sparsec.ir.tensor_values import scalar
 
 if TYPE_CHECKING:
     from tests.support.strategies import Maker
@@ -53,7 +54,8 @@ def _of_an_operand(maker: Maker, scope: str, kind: str) -> Expr | None:
         return Stored(access)
     if decl.dtype is BOOL:
         return access
-    return Map(maker.pick("gt", "ne", "le"), (access, Literal(decl.dtype.np.type(1).item(), decl.dtype)), BOOL)
+    op = maker.pick(*("ne",) if decl.dtype.kind == "c" else ("gt", "ne", "le"))
+    return Map(op, (access, Literal(scalar(1, decl.dtype).item(), decl.dtype)), BOOL)
 
 
 def admits_infinity(monoid: str, t: DType) -> bool:

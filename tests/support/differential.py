@@ -14,6 +14,7 @@ from sparsec.ir.loops import Kernel
 from sparsec.ir.tensor import Program
 from sparsec.ir.tensor_bounds import Magnitude, evaluate
 from sparsec.passes.lower import emit, plan
+from tests.support.dtypes import element
 from tests.support.packing import arguments, pack, results_of, unpack
 from tests.support.strategies import Data
 from tests.support.updates import passed_name
@@ -53,7 +54,7 @@ def execute(low: Lowered, data: Data, runner: Runner = buffer_interp.run) -> dic
         if t.format.is_dense:
             # Garbage, so that an element nobody writes shows.
             size = int(np.prod(shapes[t.name], dtype=np.int64))
-            dense[t.name] = np.full(size, np.nan if t.dtype.is_float else 77, t.dtype.np)
+            dense[t.name] = np.full(size, element(np.nan if t.dtype.is_float else 77, t.dtype))
             if t.role == "inout":
                 dense[t.name][:] = data.arrays[t.name].transpose(t.format.order).reshape(-1)
     out = runner(low.module, arguments(low.module, packed, dense, data.dims))
@@ -68,7 +69,7 @@ def execute(low: Lowered, data: Data, runner: Runner = buffer_interp.run) -> dic
             results[t.name] = (values, np.ones(shape, bool))
         else:
             arrays, values = results_of(low.module, out, t.name, len(t.format.levels))
-            results[t.name] = unpack(t.format, arrays, values, shape, t.dtype.np.type(t.fill))
+            results[t.name] = unpack(t.format, arrays, values, shape, element(t.fill, t.dtype))
     return results
 
 

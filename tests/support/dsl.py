@@ -7,7 +7,7 @@ from typing import Any
 
 from sparsec.formats.format import Format
 from sparsec.ir import ops
-from sparsec.ir.dtypes import F32, DType
+from sparsec.ir.dtypes import BOOL, F64, I64, DType
 from sparsec.ir.rewrite import walk
 from sparsec.ir.tensor import (
     Access,
@@ -25,6 +25,7 @@ from sparsec.ir.tensor import (
     TensorDecl,
     Top,
 )
+from sparsec.ir.tensor_values import scalar
 from tests.support import scans, tuples
 
 _NAMES = {"add": "sum", "mul": "prod", "or": "any", "and": "all"}
@@ -53,7 +54,8 @@ def expression(e: Expr, implicit: bool = False) -> str:
     match e:
         case Literal():
             # A literal alone is weak, and a function of it would be computed in f64.
-            return f"f32({_literal(e.value)})" if e.dtype is F32 else _literal(e.value)
+            typed = e.dtype not in (F64, I64, BOOL)
+            return f"{e.dtype}({_literal(e.value)})" if typed else _literal(e.value)
         case Index() | Dim():
             return e.name
         case Access():
@@ -151,6 +153,8 @@ def _fill(t: TensorDecl) -> str:
 def _literal(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, complex):
+        value = value.real
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
     return f"({value!r})" if value < 0 else repr(value)
@@ -158,4 +162,4 @@ def _literal(value: Any) -> str:
 
 def weak(value: Any, t: DType) -> Literal:
     """A literal of type ``t``."""
-    return Literal(t.np.type(value).item(), t)
+    return Literal(scalar(value, t).item(), t)

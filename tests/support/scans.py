@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from sparsec.ir.dtypes import F64, I32, I64, DType
+from sparsec.ir.dtypes import F64, I64, DType
 from sparsec.ir.tensor import Expr, Scan, Top
+from tests.support.dtypes import KEPT_WIDER
 
 if TYPE_CHECKING:
     from tests.support.strategies import Maker
@@ -20,7 +21,8 @@ def scan(maker: Maker, depth: int, scope: str, t: DType, need: str) -> Expr:
         return maker.leaf(scope, t, need)
     index = maker.pick(*scope)
     # The text accumulates small integers in wide ones.
-    monoid = maker.pick("min", "max") if t is I32 else maker.pick("add", "add", "add", "max", "min", "mul")
+    kinds = ("min", "max") if t in KEPT_WIDER else ("add", "mul") if t.kind == "c" else ("add", "add", "max", "min", "mul")
+    monoid = maker.pick(*kinds)
     body = maker.expr(depth - 1, scope, t, need if index in need else need + index)
     # A least or greatest float of nothing is infinite.
     exclusive = not (t.is_float and monoid in ("min", "max")) and maker.chance(40)

@@ -12,6 +12,7 @@ from sparsec.frontends.dsl import parse_source
 from sparsec.ir import buffer_text, buffer_verify, loops_text, loops_verify, tensor_verify
 from sparsec.passes.formats import choose_formats
 from tests.support.differential import Lowered, check, execute, expected, lower, walk_loops
+from tests.support.dtypes import element
 from tests.support.public import call
 from tests.support.strategies import Data, expand
 
@@ -39,7 +40,7 @@ def agree(text: str, arrays: dict[str, Array], dims: dict[str, int], compiled: b
     stored = {}
     for t in low.program.operands:
         assert t.format is not None
-        a, fill = arrays[t.name], t.dtype.np.type(t.fill)
+        a, fill = arrays[t.name], element(t.fill, t.dtype)
         same = (a == fill) | ((a != a) & (fill != fill))
         stored[t.name] = expand(t.format, ~same | t.format.is_dense)
     data = Data(dims, arrays, stored)

@@ -26,7 +26,7 @@ from sparsec.formats.runs import Runs
 from sparsec.formats.singleton import Singleton
 from sparsec.formats.sliced import Sliced
 from sparsec.ir import ops
-from sparsec.ir.dtypes import BOOL, F32, F64, I16, I32, I64, U8, U32, DType
+from sparsec.ir.dtypes import BOOL, F64, I16, I32, I64, U8, U32, DType
 from sparsec.ir.rewrite import walk
 from sparsec.ir.tensor import (
     Access,
@@ -42,7 +42,8 @@ from sparsec.ir.tensor import (
     TensorDecl,
     Top,
 )
-from tests.support import scans, tuples
+from sparsec.ir.tensor_values import scalar
+from tests.support import dtypes, scans, tuples
 from tests.support.conditions import admits_infinity, condition
 from tests.support.groups import fitted, narrowed
 from tests.support.maps import mapped_formats
@@ -140,6 +141,8 @@ class Maker:
             "tuple",
             "scan",
         )
+        if kind == "min" and t.kind == "c":
+            kind = "mul"
         match kind:
             case "leaf":
                 return self.leaf(scope, t, need)
@@ -148,7 +151,7 @@ class Maker:
             case "min":
                 return self.binary(self.pick("min", "max"), depth, scope, t, need)
             case "reduce":
-                return self.reduction(self.pick("add", "add", "add", "add", "mul", "min", "max"), depth, scope, t, need)
+                return self.reduction(self.pick(*dtypes.monoids(t)), depth, scope, t, need)
             case "unary":
                 return self.unary(depth, scope, t, need)
             case "scan":
@@ -197,18 +200,14 @@ class Maker:
         return Reduce(monoid, tuple(new), body, t, where)
 
     def unary(self, depth: int, scope: str, t: DType, need: str) -> Expr:
-        if t.is_integer:
-            return Map(self.pick("neg", "abs", "relu", "sign"), (self.expr(depth - 1, scope, t, need),), t)
-        name = self.pick(
-            "neg", "abs", "sin", "relu", "sigmoid", "sqrt", "exp", "tanh", "cos", "log1p", "sign", "floor", "square"
-        )
+        name = self.pick(*dtypes.functions(t))
         if name == "exp":
             return Map("exp", (self.leaf(scope, t, need),), t)
         inner = self.expr(depth - 1, scope, t, need)
         if name in ("sqrt", "log1p"):
             inner = Map("abs", (inner,), t)
         if name == "square":
-            return Map("pow", (inner, Literal(2.0, t)), t)
+            return Map("pow", (inner, Literal(scalar(2, t).item(), t)), t)
         return Map(name, (inner,), t)
 
     def other(self, depth: int, scope: str, t: DType, need: str) -> Expr:
@@ -216,17 +215,18 @@ class Maker:
         if what == "quotient":
             inner = self.expr(depth - 1, scope, t, need)
             if t.is_integer:
-                return Map(self.pick("floordiv", "mod"), (inner, Literal(self.pick(2, 3, -2), t)), t)
-            return Map("div", (inner, self.pick(self.scalar(t), Literal(4.0, t))), t)
+                return Map(self.pick("floordiv", "mod"), (inner, Literal(self.pick(*dtypes.divisors(t)), t)), t)
+            return Map("div", (inner, self.pick(self.scalar(t), Literal(scalar(4, t).item(), t))), t)
         if what == "select":
             half = self.draw(st.integers(0, len(need)))
-            condition = self.binary(self.pick("lt", "ge", "ne"), min(depth, 1), scope, t, need[:half])
+            comparison = self.pick(*dtypes.comparisons(t))
+            condition = self.binary(comparison, min(depth, 1), scope, t, need[:half])
             kept = self.expr(depth - 1, scope, t, need[half:])
             return Map("select", (condition, kept, self.leaf(scope, t, "")), t)
         return Map(self.pick("mul", "add"), (self.literal(t), self.expr(depth - 1, scope, t, need)), t)
 
     def literal(self, t: DType) -> Literal:
-        return Literal(t.np.type(self.pick(2, 3, -1, 1, 0)).item(), t)
+        return Literal(scalar(self.pick(*dtypes.literals(t)), t).item(), t)
 
     def leaf(self, scope: str, t: DType, need: str) -> Expr:
         """An access that uses the variables of ``need`` (at most four), a scalar or a literal."""
@@ -247,7 +247,7 @@ class Maker:
         if not need:
             return self.literal(t) if t is not BOOL else Literal(True, BOOL)
         name = f"v_{t}_{self.dim_of[need[0]]}"
-        vector = TensorDecl(name, t, (self.dim_of[need[0]],), dense(1), t.np.type(0).item(), "in")
+        vector = TensorDecl(name, t, (self.dim_of[need[0]],), dense(1), scalar(0, t).item(), "in")
         self.operands.setdefault(name, vector)
         first = Access(name, (Index(need[0]),), t)
         if len(need) == 1:
@@ -265,12 +265,11 @@ class Maker:
         variables = list(self.draw(st.permutations(variables)))
         stored = t
         if t is not BOOL and self.chance(10):
-            narrow = {F64: (F32, I64, I32), F32: (BOOL, F32), I64: (I32, BOOL), I32: (BOOL, I32)}
-            stored = self.pick(*narrow.get(t, (t,)))
+            stored = self.pick(*dtypes.NARROW.get(t, (t,)))
         fmt = self.draw(narrowed(self.draw(formats(len(variables)))))
-        fill: Any = stored.np.type(0).item()
+        fill: Any = scalar(0, stored).item()
         if not fmt.is_dense and self.chance(12):
-            fill = stored.np.type(self.pick(1, 2)).item()
+            fill = scalar(self.pick(1, 2), stored).item()
         name = next(n for n in "ABCD" if n not in self.operands)
         made = TensorDecl(name, stored, tuple(self.dim_of[v] for v in variables), fmt, fill, "in")
         self.operands[name] = self.reads[name] = made
@@ -306,7 +305,7 @@ def constant(e: Expr, decls: dict[str, TensorDecl]) -> tuple[Any, bool] | None:
     """What ``e`` surely is where no sparse operand has an entry, if anything, and whether absence made it so."""
     match e:
         case Literal():
-            return e.dtype.np.type(e.value), e.fill
+            return scalar(e.value, e.dtype), e.fill
         case Top():
             return np.bool_(False), True  # a sparse mask
         case Stored():
@@ -314,14 +313,14 @@ def constant(e: Expr, decls: dict[str, TensorDecl]) -> tuple[Any, bool] | None:
             return (np.bool_(d.format is None or d.format.is_dense), True)
         case Access():
             d = decls[e.tensor]
-            return (d.dtype.np.type(d.fill), True) if d.format is not None and not d.format.is_dense else None
+            return (scalar(d.fill, d.dtype), True) if d.format is not None and not d.format.is_dense else None
         case Map():
             args = [constant(a, decls) for a in e.args]
             exact = e.dtype.kind not in "fc" and ops.OPS[e.op].annihilator is not None
             for n, a in enumerate(args):
                 decided = None if a is None else e.forced(n, a[0])
                 if decided is not None and a is not None and (a[1] or exact):
-                    return e.dtype.np.type(decided), a[1]
+                    return scalar(decided, e.dtype), a[1]
             if e.op == "select" and args[0] is not None:
                 return args[1] if args[0][0] else args[2]
             if e.op in ("min", "max"):
@@ -337,7 +336,7 @@ def constant(e: Expr, decls: dict[str, TensorDecl]) -> tuple[Any, bool] | None:
             inner = constant(e.body, decls)
             admits = None if e.where is None else constant(e.where, decls)
             if admits is not None and not admits[0]:
-                return e.dtype.np.type(tuples.over_nothing(e)), True
+                return scalar(tuples.over_nothing(e), e.dtype), True
             if inner is None:
                 return None
             if tuples.has_state(e):
@@ -352,13 +351,13 @@ def constant(e: Expr, decls: dict[str, TensorDecl]) -> tuple[Any, bool] | None:
 def fill_of(e: Expr, decls: dict[str, TensorDecl], t: DType) -> Any:
     """The fill to declare for a sparse result of ``e``."""
     found = constant(e, decls)
-    return t.np.type(0 if found is None else found[0]).item()
+    return scalar(0 if found is None else found[0], t).item()
 
 
 @st.composite
 def programs(draw: st.DrawFn) -> Program:
     """A program of one or two statements."""
-    t = draw(st.sampled_from([F64] * 9 + [F32] * 4 + [I64] * 4 + [I32] * 2 + [BOOL] * 2))
+    t = draw(st.sampled_from(dtypes.DRAWN))
     maker = Maker(draw, t)
     body: list[Assign] = []
     decls: list[TensorDecl] = []
@@ -376,9 +375,9 @@ def programs(draw: st.DrawFn) -> Program:
                 where = condition(maker, free + bound)
         fmt = draw(formats(order, result=True))
         known = maker.operands | {d.name: d for d in decls} | _scalars(value)
-        fill = fill_of(value, known, t) if not fmt.is_dense else t.np.type(0).item()
+        fill = fill_of(value, known, t) if not fmt.is_dense else scalar(0, t).item()
         if where is not None:  # outside is any fill
-            fill = t.np.type(maker.pick(0, 0, fill, 1)).item()
+            fill = scalar(maker.pick(0, 0, fill, 1), t).item()
         role = "local" if name == "T" and not maker.chance(30) else "out"  # results may be read by later statements
         made = TensorDecl(name, t, tuple(maker.dim_of[v] for v in free), fmt, fill, role)
         decls.append(made)
@@ -397,7 +396,7 @@ def programs(draw: st.DrawFn) -> Program:
 
 def _scalars(e: Expr) -> dict[str, TensorDecl]:
     return {
-        n.tensor: TensorDecl(n.tensor, n.dtype, (), dense(0), n.dtype.np.type(0).item(), "in")
+        n.tensor: TensorDecl(n.tensor, n.dtype, (), dense(0), scalar(0, n.dtype).item(), "in")
         for n in walk(e)
         if isinstance(n, Access) and n.tensor.startswith("s")
     }
@@ -456,15 +455,13 @@ def make_data(program: Program, seed: int, dims: dict[str, int], density: dict[s
         shape = tuple(d if isinstance(d, int) else dims[d] for d in t.dims)
         assert t.format is not None
         if t.name.startswith("s"):
-            values = np.asarray(rng.integers(1, 4)) * (0.5 if t.dtype.is_float else 1)
-        elif round_ or not t.dtype.is_float:
-            values = rng.integers(0 if t.dtype.kind in "bu" else -3, 2 if t.dtype is BOOL else 4, shape)
+            number = rng.integers(1, 4) * (0.5 if t.dtype.kind in "fc" else 1)
+            values = np.asarray(dtypes.element(number, t.dtype))
         else:
-            values = rng.standard_normal(shape)
-        values = np.asarray(values).astype(t.dtype.np)
+            values = dtypes.values(rng, t.dtype, shape, round_)
         pattern = np.asarray(rng.random(shape) < density[t.name]) & holds(t.format, shape)
         pattern = np.ones(shape, bool) if t.format.is_dense else fitted(t.format, pattern)
-        arrays[t.name] = np.where(pattern, values, t.dtype.np.type(t.fill))
+        arrays[t.name] = np.where(pattern, values, dtypes.element(t.fill, t.dtype))
         stored[t.name] = expand(t.format, pattern)
     return Data(dims, arrays, stored)
 

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from sparsec.frontends.dsl import parse_source
 from sparsec.ir import ops
-from sparsec.ir.dtypes import F64, I32, I64, DType
+from sparsec.ir.dtypes import F32, F64, I64, DType
 from sparsec.ir.rewrite import walk
 from sparsec.ir.tensor import Expr, Map, MonoidDef, Program, Reduce, Softmax
+from sparsec.ir.tensor_values import scalar
+from tests.support.dtypes import KEPT_WIDER
 
 if TYPE_CHECKING:
     from tests.support.strategies import Maker
@@ -51,7 +53,7 @@ def text(program: Program) -> str:
 
 def tuple_reduction(maker: Maker, depth: int, scope: str, t: DType, need: str) -> Expr:
     """A reduction with a tuple state, or a softmax, of type ``t``."""
-    kinds = ["argmin", "argmax", *DEFINITIONS] + (["logsumexp", "softmax"] if t.is_float else [])
+    kinds = ["argmin", "argmax", *DEFINITIONS] + (["logsumexp", "softmax"] if t in (F32, F64) else [])
     kind = maker.pick(*kinds)
     if kind == "softmax" and scope:
         return Softmax((maker.pick(*scope),), maker.expr(depth - 1, scope, t, need), t)
@@ -61,7 +63,7 @@ def tuple_reduction(maker: Maker, depth: int, scope: str, t: DType, need: str) -
             return maker.leaf(scope, t, need)
         place = replace(found, monoid=kind, dtype=I64)
         return place if t is I64 else Map("cast", (place,), t)
-    if t is I32 or kind == "softmax":
+    if t in KEPT_WIDER or t.kind == "c" or kind == "softmax":
         return maker.leaf(scope, t, need)  # a definition computes small integers in i64
     # Of nothing, logsumexp is an infinity, as min is: no condition is drawn for it.
     found = maker.reduction("min" if kind == "logsumexp" else "add", depth, scope, t, need)
@@ -80,4 +82,4 @@ def over_nothing(e: Reduce) -> Any:
 
 def skipped(e: Reduce, inner: Any) -> tuple[Any, bool] | None:
     """What a reduction with a tuple state is where its body surely is ``inner``, as ``strategies.constant``."""
-    return (e.dtype.np.type(over_nothing(e)), True) if e.monoid in SKIPS_ZERO and inner == 0 else None
+    return (scalar(over_nothing(e), e.dtype), True) if e.monoid in SKIPS_ZERO and inner == 0 else None

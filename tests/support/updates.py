@@ -10,6 +10,7 @@ import numpy as np
 from sparsec.ir import ops
 from sparsec.ir.dtypes import BOOL
 from sparsec.ir.tensor import Assign, Expr, TensorDecl
+from sparsec.ir.tensor_values import scalar
 from tests.support.conditions import condition
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ def updated(draw: st.DrawFn, maker: Maker, first: Assign, made: TensorDecl) -> t
     if kind == "none":
         return [first], made
     op = maker.pick(*(("or", "and") if made.dtype is BOOL else ("add", "add", "mul", "min", "max")))
+    op = "mul" if made.dtype.kind == "c" and op in ("min", "max") else op
     if made.dtype.is_float and op in ("min", "max") and kind == "fresh":
         op = "add"  # an empty reduction would make infinities
     if kind != "fresh":
@@ -78,8 +80,8 @@ def _keeps_fill(maker: Maker, made: TensorDecl, op: str, value: Expr, kind: str)
     operator = ops.MONOIDS[op].op
     assert operator is not None
     with np.errstate(all="ignore"):
-        new = ops.evaluate(operator, (made.dtype.np.type(start), made.dtype.np.type(found[0])), made.dtype)
-    return bool(new == made.dtype.np.type(made.fill))
+        new = ops.evaluate(operator, (scalar(start, made.dtype), scalar(found[0], made.dtype)), made.dtype)
+    return bool(new == scalar(made.fill, made.dtype))
 
 
 def passed_name(name: str, known: Any) -> str:
