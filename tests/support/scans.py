@@ -21,8 +21,8 @@ def scan(maker: Maker, depth: int, scope: str, t: DType, need: str) -> Expr:
         return maker.leaf(scope, t, need)
     index = maker.pick(*scope)
     # The text accumulates small integers in wide ones.
-    kinds = ("min", "max") if t in KEPT_WIDER else ("add", "mul") if t.kind == "c" else ("add", "add", "max", "min", "mul")
-    monoid = maker.pick(*kinds)
+    most = ("add", "mul") if t.kind == "c" else ("add", "add", "add", "max", "min", "mul")
+    monoid = maker.pick(*("min", "max") if t in KEPT_WIDER else most)
     body = maker.expr(depth - 1, scope, t, need if index in need else need + index)
     # A least or greatest float of nothing is infinite.
     exclusive = not (t.is_float and monoid in ("min", "max")) and maker.chance(40)
