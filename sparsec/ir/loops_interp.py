@@ -233,8 +233,7 @@ class _Machine:
                 shape.append(len(self.domain(w.domain)))
                 offsets.append(0)
         values = np.full(shape, scalar(s.init, s.dtype), held(s.dtype))
-        # What ordered iterations hand on is a value from the start, not one that nobody has written.
-        tracks = s.kind in ("scalar", "bitmap", "list") and not reads(s.producer, s.name)
+        tracks = s.kind in ("scalar", "bitmap", "list")
         pattern = np.full(shape, not tracks)
         self.slots[s.name] = _Slot(values, pattern, scalar(s.init, s.dtype), s.dtype, tracks, tuple(offsets), False)
         self.slots[s.name].keep = s.keep
@@ -307,7 +306,8 @@ class _Machine:
             case Stored(access):
                 slot = self.slots[access.tensor]
                 at = self._address(access, slot)
-                return np.bool_(at is not None and slot.stored[at]), False
+                there = at is not None and bool(slot.stored[at])
+                return np.bool_(there), not there
             case Map("select", (condition, then, otherwise), _):
                 return self.evaluate(then if self.evaluate(condition)[0] else otherwise)
             case Map():
@@ -336,12 +336,6 @@ def _keep_greatest(slot: _Slot, keep: int) -> None:
     rank[values != values] = -1
     for at in map(tuple, points[np.argsort(-rank, kind="stable")[keep:]]):
         slot.stored[at], slot.values[at] = False, slot.fill
-
-
-def reads(s: Stmt, name: str) -> bool:
-    """Whether some expression in ``s`` reads the tensor or workspace ``name``."""
-    nodes = (n for a in walk(s) if isinstance(a, Accumulate) for n in (*walk(a.value), *a.target.indices))
-    return any(isinstance(n, Access) and n.tensor == name for n in nodes)
 
 
 def _same(value: Any, other: object) -> bool:

@@ -126,6 +126,11 @@ def _known(value: Array, t: DType) -> Magnitude:
     return Magnitude(t, np.ones(value.shape), total, np.ones(value.shape, bool), np.zeros(value.shape, bool))
 
 
+def _size(value: Array) -> Array:
+    """Magnitudes as floats: that of the least integer is no integer of its type."""
+    return np.abs(value if value.dtype.kind == "c" else value.astype(float))
+
+
 class Bounder(Machine):
     """The reference interpreter, with a bound beside each array."""
 
@@ -226,7 +231,7 @@ class Bounder(Machine):
         exact, loose = along(np.logical_and, part.exact, True), along(np.logical_or, part.loose, False)
         terms, total = along(np.add, part.terms, 0.0), _finite(part.total)
         if e.monoid in ("argmin", "argmax") or e.dtype.kind not in "fc":
-            return Magnitude(e.dtype, terms, np.abs(value.astype(float)), np.ones_like(exact), loose | ~exact)
+            return Magnitude(e.dtype, terms, _size(value), np.ones_like(exact), loose | ~exact)
         if e.monoid == "add":
             return Magnitude(e.dtype, terms, along(np.add, part.total, 0.0), exact & (terms <= 1), loose)
         if e.monoid == "mul":
@@ -241,7 +246,7 @@ class Bounder(Machine):
     def _of_scan(self, e: Scan) -> Magnitude:
         axis = self.scope.axes[e.index]
         part, mask = self._spread(e.body, e.where, (e.index,))
-        value = np.abs(self.eval(e).astype(float))
+        value = _size(self.eval(e))
 
         def along(function: Any, a: Array) -> Array:
             a = np.flip(a, axis) if e.reverse else a
