@@ -10,6 +10,7 @@ import numpy as np
 import sparsec as sp
 from sparsec.frontends.dsl import parse_source
 from sparsec.ir import buffer_text, buffer_verify, loops_text, loops_verify, tensor_verify
+from sparsec.ir.tensor import Program
 from sparsec.passes.formats import choose_formats
 from tests.support.differential import Lowered, check, execute, expected, lower, walk_loops
 from tests.support.dtypes import element
@@ -19,12 +20,17 @@ from tests.support.strategies import Data, expand
 Array = np.ndarray[Any, np.dtype[Any]]
 
 
-def lowered(text: str) -> Lowered:
-    """The only kernel of a text, lowered; each stage's verifier accepts it, and its texts read back."""
+def program_of(text: str) -> Program:
+    """The only kernel of a text as tensor IR, its open formats chosen."""
     (program,) = parse_source(text).kernels.values()
     program = choose_formats(program, {})
     tensors = tuple(replace(t, format=t.format.concrete()) for t in program.tensors if t.format is not None)
-    program = replace(program, tensors=tensors)
+    return replace(program, tensors=tensors)
+
+
+def lowered(text: str) -> Lowered:
+    """The only kernel of a text, lowered; each stage's verifier accepts it, and its texts read back."""
+    program = program_of(text)
     tensor_verify.verify(program)
     low = lower(program)
     loops_verify.verify(low.kernel)
@@ -52,4 +58,4 @@ def agree(text: str, arrays: dict[str, Array], dims: dict[str, int], compiled: b
     return want
 
 
-__all__ = ["agree", "lowered"]
+__all__ = ["agree", "lowered", "program_of"]
