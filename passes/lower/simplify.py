@@ -39,7 +39,7 @@ from sparsec.ir.loops import (
     Workspace,
 )
 from sparsec.ir.rewrite import map_children, walk
-from sparsec.ir.tensor import Access, Expr, Literal, Map, MonoidDef, Reduce, Stored
+from sparsec.ir.tensor import Access, Expr, Index, Literal, Map, MonoidDef, Reduce, Stored
 from sparsec.ir.tensor_values import scalar
 
 Tuples = tuple[MonoidDef, ...]
@@ -67,8 +67,23 @@ def _absent(e: Expr) -> bool:
 
 def simplify_expr(e: Expr) -> Expr:
     """Apply the expression rules bottom up."""
-    new = map_children(e, simplify_expr) if not isinstance(e, Literal) else e
+    return e if isinstance(e, Literal) else simplified(e, simplify_expr)
+
+
+def simplified(node: Any, run: Callable[[Any], Any]) -> Any:
+    """``node`` with ``run`` applied to its children, by the rule that it is then subject to."""
+    if isinstance(node, Access):
+        indices = tuple(_index(e, run(e), run) for e in node.indices)
+        return node if indices == node.indices else replace(node, indices=indices)
+    new = map_children(node, run)
     return simplify_map(new) if isinstance(new, Map) else new
+
+
+def _index(before: Expr, after: Expr, run: Callable[[Any], Any]) -> Expr:
+    """A variable alone promises to stay inside the extent: ``x[i + 0]``, which does not, is never made into that."""
+    if isinstance(after, Index) and isinstance(before, Map):
+        return map_children(before, run)
+    return after
 
 
 def simplify_map(e: Map) -> Expr:
@@ -143,8 +158,7 @@ def substitute(stmt: Stmt, absent: Mapping[Any, Expr]) -> Stmt:
             return NOT_STORED if node.access in absent else node
         if isinstance(node, Literal):
             return node
-        new = map_children(node, run)
-        return simplify_map(new) if isinstance(new, Map) else new
+        return simplified(node, run)
 
     return run(stmt)  # type: ignore[no-any-return]
 
@@ -211,8 +225,7 @@ def skips(m: MonoidDef, value: Literal) -> bool:
 def _replace(e: Expr, table: Mapping[Expr, Expr]) -> Expr:
     if e in table:
         return table[e]
-    new = map_children(e, lambda c: _replace(c, table)) if not isinstance(e, Literal) else e
-    return simplify_map(new) if isinstance(new, Map) else new
+    return e if isinstance(e, Literal) else simplified(e, lambda c: _replace(c, table))
 
 
 def _prune_workspace(stmt: Workspace, start: Start, tuples: Tuples) -> Stmt | None:
@@ -263,9 +276,7 @@ def absent_value(e: Expr, fills: Mapping[Expr, Expr], users: Tuples = ()) -> Exp
             return NOT_STORED if node.access in fills else node
         if isinstance(node, Literal):
             return node
-        new = map_children(node, run)
-        if isinstance(new, Map):
-            return simplify_map(new)
+        new = simplified(node, run)
         if isinstance(new, Reduce) and isinstance(new.where, Literal):
             return run(replace(new, where=None)) if new.where.value else over_nothing(new, users)
         if isinstance(new, Reduce) and isinstance(new.body, Literal):

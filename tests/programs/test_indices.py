@@ -31,6 +31,14 @@ def matrix(fmt: str, m: int = 6, n: int = 7) -> tuple[sp.Tensor, np.ndarray]:
     return sp.tensor(a, format=MAPS.get(fmt, fmt)), a
 
 
+@pytest.mark.parametrize("fmt", ["dense", "csr", "coo"])
+def test_an_index_plus_nothing_may_lie_outside_too(fmt: str) -> None:
+    """``A[i + 0, j]`` is read past its end: it is not the ``A[i, j]`` that would have to fit."""
+    (a, x), (b, y), (c, z) = matrix(fmt, 2, 4), matrix("dcsr", 3, 4), matrix("csr", 4, 4)
+    got = sp.evaluate("X[i, j]: dcsr = A[i + 0, j] + B[i - 2, j] + C[1 * i - 5, j]", A=a, B=b, C=c, sizes={"i": 9})
+    assert plain(got).tolist() == np.vstack([x, y, z]).tolist()
+
+
 def plain(result: object) -> np.ndarray:
     return result.numpy() if isinstance(result, sp.Tensor) else np.asarray(result)
 

@@ -17,16 +17,19 @@ _M = {"m": 4, "n": 6, "k": 5}
 
 
 def _case(name: str, operands: str, results: str, body: str, *rest: object, **more: object) -> Published:
-    return Published(name, f"{name.partition('@')[0]}.mlir", operands, results, body, *rest, **more)  # type: ignore[arg-type]
+    return Published(name, f"{name.partition('@')[0]}.mlir", operands, results, body, *rest,
+                     **more)  # type: ignore[arg-type]
 
 
 def products() -> Iterator[Published]:
     matmul = ("A: f64[m, k]; B: f64[k, n]", "C: f64[m, n]", "C[i, j] = A[i, k] * B[k, j]")
-    yield _case("sparse_matvec", "A: i32[m, n]; b: i32[n]; x: i32[m]", "y: i32[m]", "y[i] = i32(x[i] + A[i, j] * b[j])",
+    yield _case("sparse_matvec", "A: i32[m, n]; b: i32[n]; x: i32[m]", "y: i32[m]",
+                "y[i] = i32(x[i] + sum[j](A[i, j] * b[j]))",
                 _M, every(A="ds"))  # fmt: skip
     yield _case("sparse_matmul", *matmul, _M, every(A="ds ss d1s0", B="ds ss d1s0", C="dd ds ss"))
     yield _case("sparse_matmul_slice", "A: f64[8, 8]; B: f64[8, 8]", "C: f64[4, 4]",
-                "C[i, j] = sum[k](A[2 * i, k + 4] * B[k, 2 * j + 1] where k in 0:4)", {}, every(A="ds ss coo", C="dd ds"))  # fmt: skip
+                "C[i, j] = sum[k](A[2 * i, k + 4] * B[k, 2 * j + 1] where k in 0:4)", {},
+                every(A="ds ss coo", C="dd ds"))  # fmt: skip
     yield _case("sparse_spmm", "A: f64[m, k]; B: f64[k, n]; X: f64[m, n]", "Y: f64[m, n]",
                 "Y[i, j] = X[i, j] + A[i, k] * B[k, j]", _M, every(A="ds ss"))  # fmt: skip
     yield _case("sparse_block_matmul", *matmul, _M, every(A="bsr[2, 2]|bsc[2, 2]|csr"))
@@ -59,14 +62,15 @@ def _at(entries: dict[int, int]) -> np.ndarray:
 
 def reductions() -> Iterator[Published]:
     values = [0, 0, 2, 1, 4, 5, 6, 8, 4]
-    for name, value, more in (
-        ("sum", "sum[i](a[i])", 30), ("prod", "prod[i](a[i])", 0), ("min", "min[i](a[i])", 0), ("max", "max[i](a[i])", 8),
-        ("xor", "xor[i](a[i])", int(np.bitwise_xor.reduce(values))), ("or", "bits[i](a[i])", int(np.bitwise_or.reduce(values))),
-    ):  # fmt: skip
-        yield _case(f"sparse_reductions@{name}", "a: i64[n]", "x: i64", f"x = {value}", _V, every(a="s d"),
-                    data={"a": values}, published={"x": more},
-                    before="monoid xor(s) { zero = 0, combine(a, b) = a ^ b }\n"
-                    "monoid bits(s) { zero = 0, combine(a, b) = a | b }")  # fmt: skip
+    definitions = (
+        "monoid xor(s) { zero = 0, combine(a, b) = a ^ b }\nmonoid bits(s) { zero = 0, combine(a, b) = a | b }"
+    )
+    folds = {"sum": sum(values), "prod": 0, "min": 0, "max": 8, "xor": 0, "bits": 0}
+    for v in values:
+        folds["xor"], folds["bits"] = folds["xor"] ^ v, folds["bits"] | v
+    for name, total in folds.items():
+        yield _case(f"sparse_reductions@{name}", "a: i64[n]", "x: i64", f"x = {name}[i](a[i])", _V, every(a="s d"),
+                    data={"a": values}, published={"x": total}, before=definitions)  # fmt: skip
     yield _case("sparse_reductions@and", "a: i64[n]", "x: i64", "x &= a[i]", _V, every(a="s d"))
     yield _case("sparse_reductions_prod", "A: f64[m, n]", "x: f64", "x = prod[i, j](A[i, j])", _M, every(A="ss dd"))
     for dtype in ("f64", "f32", "f16", "bf16", "c64"):
@@ -90,7 +94,8 @@ def pointwise() -> Iterator[Published]:
         yield _case(f"sparse_{fn}", "a: f64[n]", "x: f64[n]", f"x[i] = {fn}({inner})", _V, every(a="s", x="s"))
     casts = ("i32 f32", "u32 f32", "f32 f64", "f64 f32", "f32 i32", "f64 i64", "i32 i64", "u32 u64", "i32 i8")
     for source, target in map(str.split, casts):
-        yield _case(f"sparse_cast@{source}-{target}", f"a: {source}[n]", f"x: {target}[n]", f"x[i] = {target}(a[i])", _V,
+        yield _case(f"sparse_cast@{source}-{target}", f"a: {source}[n]", f"x: {target}[n]",
+                    f"x[i] = {target}(a[i])", _V,
                     every(a="s", x="s d"))  # fmt: skip
     yield _case("sparse_complex_ops", "a: c128[n]; b: c128[n]", "s: c128[n]; t: c128[n]; u: c128[n]",
                 "s[i] = sin(a[i]) + b[i]; t[i] = a[i] * b[i]; u[i] = a[i] / (2 + 1j)", _V,
@@ -108,7 +113,8 @@ def pointwise() -> Iterator[Published]:
                 "w[i] = 2 * a[i]; x[i] = a[i] * b[i]; y[i] = a[i] + b[i]; z = c[i] * a[i]", _V,
                 every(a="s", b="s", w="s d", x="s", y="s"))  # fmt: skip
     yield _case("sparse_select", "c: bool[m, n]; A: f64[m, n]; B: f64[m, n]", "X: f64[m, n]",
-                "X[i, j] = select(c[i, j], A[i, j], B[i, j])", _M, every(c="ss dd", A="ss ds", B="ss ds", X="ss dd"))  # fmt: skip
+                "X[i, j] = select(c[i, j], A[i, j], B[i, j])", _M,
+                every(c="ss dd", A="ss ds", B="ss ds", X="ss dd"))  # fmt: skip
 
 
 def presence() -> Iterator[Published]:
@@ -171,7 +177,8 @@ def indices() -> Iterator[Published]:
                 every(A="sss ddd s2s0s1", X="sss s1s2s0"))  # fmt: skip
     yield _case("sparse_expand_shape", "a: f64[12]", "X: f64[3, 4]; Y: f64[2, 3, 2]",
                 "X[i, j] = a[4 * i + j]; Y[i, j, k] = a[6 * i + 2 * j + k]", {}, every(a="s d", X="ss dd"))  # fmt: skip
-    yield _case("sparse_collapse_shape", "A: f64[3, 4]", "x: f64[12]", "x[4 * i + j] += A[i, j]", {}, every(A="ss ds dd"))
+    yield _case("sparse_collapse_shape", "A: f64[3, 4]", "x: f64[12]", "x[4 * i + j] += A[i, j]", {},
+                every(A="ss ds dd"))
     yield _case("concatenate_dim_0", "A: f64[2, 4]; B: f64[3, 4]; C: f64[4, 4]", "X: f64[9, 4]",
                 "X[i, j] = A[i + 0, j] + B[i - 2, j] + C[i - 5, j]", {},
                 every(A="ss dd", B="ss ds", C="ss d1s0", X="ss dd"))  # fmt: skip
@@ -179,7 +186,8 @@ def indices() -> Iterator[Published]:
                 "X[i, j] = A[i, j + 0] + B[i, j - 2] + C[i, j - 5]", {},
                 every(A="ss dd", B="ss ds", C="ss d1s0", X="ss dd"))  # fmt: skip
     yield _case("sparse_foreach_slices", "A: f64[8, 8]", "X: f64[4, 4]; Y: f64[4, 4]",
-                "X[i, j] = A[i + 1, j + 1]; Y[i, j] = A[i + 1, 2 * j + 1]", {}, every(A="ss ds d1s0", X="ss dd"))  # fmt: skip
+                "X[i, j] = A[i + 1, j + 1]; Y[i, j] = A[i + 1, 2 * j + 1]", {},
+                every(A="ss ds d1s0", X="ss dd"))  # fmt: skip
     blocks = np.zeros((4, 4, 4))
     blocks[:, 0, 0], blocks[:, 3, 2] = [1, 2, 3, 4], [5, 6, 7, 8]
     cube = ("(i, j, k) -> (i/2: compressed, j/2: compressed, k/2: compressed, i%2: dense, j%2: dense, k%2: dense)")

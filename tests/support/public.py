@@ -48,7 +48,8 @@ def run(entry: Any, program: Program, data: Data, **options: Any) -> dict[str, A
     """Call a kernel, or a half of one, with operands as a user would pass them; its results by name."""
     operands = {t.name: operand(t, data.arrays[t.name], data.stored[t.name]) for t in program.operands}
     known = {d for t in program.operands for d in t.dims}
-    sizes = {str(d): data.dims[str(d)] for t in program.results for d in t.dims if d not in known and isinstance(d, str)}
+    open_ = {d for t in program.results for d in t.dims if isinstance(d, str)} - known
+    sizes = {d: data.dims[d] for d in open_}
     options |= {"sizes": sizes} if sizes else {}
     results = program.results
     # A copy, or a view with steps, which the kernel cannot write into as it stands.
