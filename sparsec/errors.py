@@ -149,6 +149,10 @@ class UnsupportedError(BackendError):
     code = "unsupported"
 
 
+class AnnihilatedWarning(UserWarning):
+    """``SPARSEC_CHECK=nan``: an entry that is not stored annihilated an infinity or a NaN, so that formats differ."""
+
+
 class VerifyError(SparsecError):
     """An IR tree breaks a rule of its level; ``path`` leads to the node."""
 

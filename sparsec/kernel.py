@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from sparsec import annihilated
 from sparsec.binding import Bound, bind, composite, extents, row_major, shape_of
 from sparsec.conversion import with_widths
 from sparsec.driver import Call, Compiled, Stopped, compiled
@@ -215,6 +216,9 @@ class Kernel:
                 numbers.append(known[t.name].addresses[:-1])
                 arrays.append(known[t.name].buffers[:-1])
         call = Call(numbers, arrays, dims, outs)
+        if knobs().checks("nan") and not known and self._nest is None:
+            written = len(self.program.tensors)
+            annihilated.warn(variant, call, [t.name for t in expand(self.program).tensors[written:]])
         made = variant.run(call, self.threads)
         if knobs().checks("nan"):
             check_nan(results, outs, made)

@@ -35,8 +35,8 @@ PARTS: dict[str, tuple[str, ...]] = {
 """What each part may import besides itself and ``FREE``: a frontend sees tensor IR alone, a backend buffer IR alone."""
 
 FACE = (
-    "sparsec._checkout", "sparsec.operators", "sparsec.spy", "sparsec.picture", "sparsec.driver", "sparsec.conversion",
-    "sparsec.lossy", "sparsec.tensors", "sparsec.sharing",
+    "sparsec._checkout", "sparsec.operators", "sparsec.spy", "sparsec.picture", "sparsec.driver",
+    "sparsec.annihilated", "sparsec.conversion", "sparsec.lossy", "sparsec.tensors", "sparsec.sharing",
     "sparsec.files", "sparsec.binding", "sparsec.results", "sparsec.memo", "sparsec.kernel", "sparsec.api",
     "sparsec.array", "sparsec.array_api", "sparsec", "sparsec.cli", "sparsec.__main__",
 )  # fmt: skip

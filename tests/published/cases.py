@@ -99,5 +99,4 @@ def operands(case: Published, declared: Mapping[str, Any], empty: bool = False) 
     return out
 
 
-
 __all__ = ["Published", "every", "format_of", "operands", "rows"]
