@@ -5,6 +5,8 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
+EXAMPLES ?= 20000
+SEED ?= $(shell date +%s)
 MATRIX ?= examples/data/debian12_depends.mtx.gz
 
 .PHONY: help demo test lint typecheck bench fuzz clean
@@ -35,8 +37,8 @@ demo: $(VENV)/.demo ## compile four kernels, run them on a real matrix beside Sc
 test: $(VENV)/.test ## install what the tests need and run them
 	$(BIN)/python -m pytest -q -n 2
 
-fuzz: $(VENV)/.test ## long random testing
-	$(BIN)/python -m pytest -q -n 2 -m fuzz
+fuzz: $(VENV)/.test ## long random testing: EXAMPLES=20000 programs, SEED=12345 to repeat a run
+	SPARSEC_FUZZ_EXAMPLES=$(EXAMPLES) SPARSEC_FUZZ_SEED=$(SEED) $(BIN)/python -m pytest -q -n 2 -m fuzz
 
 lint: $(VENV)/.lint ## ruff
 	$(BIN)/ruff check .

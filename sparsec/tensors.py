@@ -311,7 +311,10 @@ class Tensor(Operators):
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         if not self.storage.format.is_dense:
-            raise TypeError_("NumPy would make this sparse Tensor dense", hint="A.numpy() does so when you ask for it")
+            raise TypeError_(
+                "NumPy would make this sparse Tensor dense",
+                hint="A.numpy() does so when you ask for it; instead of SciPy's S @ A write sp.tensor(S) @ A",
+            )
         return np.array(self.numpy(), dtype, copy=copy)
 
     def __dlpack__(

@@ -17,7 +17,7 @@ from tests.support.arrays import arrays, same, tensors
 pytestmark = pytest.mark.fuzz
 
 LONG = settings(
-    max_examples=int(os.environ.get("SPARSEC_FUZZ_EXAMPLES", "2000")) // 4,
+    max_examples=int(os.environ.get("SPARSEC_FUZZ_EXAMPLES", "20000")) // 20,
     deadline=None,
     suppress_health_check=list(HealthCheck),
 )

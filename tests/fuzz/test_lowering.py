@@ -13,7 +13,7 @@ from sparsec.ir import buffer_text, buffer_verify, loops_text, loops_verify, ten
 from sparsec.ir.loops import Kernel, Workspace
 from sparsec.ir.rewrite import walk
 from sparsec.ir.tensor import Access, Program
-from tests.support.campaign import Campaign, long_run
+from tests.support.campaign import Campaign, Check, Report, long_run, shards
 from tests.support.differential import check, execute, expected, lower, walk_loops
 from tests.support.native import Native
 from tests.support.strategies import Data, expand, points
@@ -77,24 +77,20 @@ def machine_code(program: Program, sets: list[Data]) -> None:
         check({n: v for n, (v, _) in got.items()}, want, bound, "native")
 
 
-def test_stages(report: list[str]) -> None:
+def test_stages(report: Report) -> None:
     campaign = Campaign(stages, examples=100, seed=20240)
     campaign.run()
-    report.append(campaign.summary("stages"))
+    report("stages", campaign.summary())
 
 
-def test_machine_code(report: list[str]) -> None:
+def test_machine_code(report: Report) -> None:
     campaign = Campaign(machine_code, examples=12, seed=20241)
     campaign.run()
-    report.append(campaign.summary("machine code"))
+    report("machine_code", campaign.summary())
 
 
 @pytest.mark.fuzz
-@pytest.mark.parametrize("which", [stages, machine_code])
-def test_many(which: object, report: list[str]) -> None:
-    examples, seed = long_run()
-    campaign = Campaign(which, examples, seed, draws=3)  # type: ignore[arg-type]
-    try:
-        campaign.run()
-    finally:
-        report.append(campaign.summary(which.__name__.replace("_", " ")))  # type: ignore[attr-defined]
+@pytest.mark.parametrize("shard", shards())
+@pytest.mark.parametrize("check", [stages, machine_code])
+def test_many(check: Check, shard: int, report: Report) -> None:
+    long_run(check, shard, report, draws=3)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from sparsec.ir.tensor import Program
-from tests.support.campaign import Campaign, long_run
+from tests.support.campaign import Campaign, Check, Report, long_run, shards
 from tests.support.differential import check, expected
 from tests.support.dsl import text
 from tests.support.dtypes import KEPT_WIDER
@@ -64,24 +64,20 @@ def halves(program: Program, sets: list[Data]) -> None:
         check({t.name: result(t, again[t.name]) for t in program.results}, want, bound, "halves")
 
 
-def test_halves(report: list[str]) -> None:
+def test_halves(report: Report) -> None:
     campaign = Campaign(halves, examples=10, seed=20243)
     campaign.run()
-    report.append(campaign.summary("halves"))
+    report("halves", campaign.summary())
 
 
-def test_front_door(report: list[str]) -> None:
+def test_front_door(report: Report) -> None:
     campaign = Campaign(front_door, examples=20, seed=20242)
     campaign.run()
-    report.append(campaign.summary("front door"))
+    report("front_door", campaign.summary())
 
 
 @pytest.mark.fuzz
-@pytest.mark.parametrize("which", [front_door, halves])
-def test_many(which: object, report: list[str]) -> None:
-    examples, seed = long_run()
-    campaign = Campaign(which, examples, seed)  # type: ignore[arg-type]
-    try:
-        campaign.run()
-    finally:
-        report.append(campaign.summary(which.__name__.replace("_", " ")))  # type: ignore[attr-defined]
+@pytest.mark.parametrize("shard", shards())
+@pytest.mark.parametrize("check", [front_door, halves])
+def test_many(check: Check, shard: int, report: Report) -> None:
+    long_run(check, shard, report)

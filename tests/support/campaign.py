@@ -18,6 +18,7 @@ from tests.support.dsl import text
 from tests.support.strategies import Data, data, programs
 
 Check = Callable[[Program, list[Data]], None]
+Report = Callable[[str, dict[str, int]], None]
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -82,15 +83,27 @@ class Campaign:
         assert rejected <= 0.02 * self.counts["programs"] + 1, f"the compiler refuses too much: {self.counts}"
         return self.counts
 
-    def summary(self, name: str) -> str:
-        return (
-            f"fuzz {name}: {self.counts['programs']} programs, {self.counts['runs']} runs, "
-            f"{self.counts['unsupported']} unsupported, seed {self.seed}"
-        )
+    def summary(self) -> dict[str, int]:
+        """What it covered, for the end of the test run."""
+        return {"programs": 0, "runs": 0, "unsupported": 0, **self.counts, "seed": self.seed}
 
 
-def long_run() -> tuple[int, int]:
-    """Number of programs and seed of ``make fuzz``: SPARSEC_FUZZ_EXAMPLES (2000), SPARSEC_FUZZ_SEED (a new one)."""
-    examples = int(os.environ.get("SPARSEC_FUZZ_EXAMPLES", "2000"))
+KINDS, SHARD = 4, 250
+"""The checks that share the programs of ``make fuzz``; the programs of one campaign, for processes take whole ones."""
+
+
+def shards() -> range:
+    """The campaigns of each check in a long run of SPARSEC_FUZZ_EXAMPLES programs (20,000)."""
+    return range(-(-int(os.environ.get("SPARSEC_FUZZ_EXAMPLES", "20000")) // (KINDS * SHARD)))
+
+
+def long_run(check: Check, shard: int, report: Report, draws: int = 2) -> None:
+    """One of the campaigns of a long run; their seeds follow on SPARSEC_FUZZ_SEED (else a new one)."""
+    most = -(-int(os.environ.get("SPARSEC_FUZZ_EXAMPLES", "20000")) // KINDS)
     chosen = os.environ.get("SPARSEC_FUZZ_SEED")
-    return examples, int(chosen) if chosen else SystemRandom().randrange(1 << 32)
+    seed = int(chosen) + shard if chosen else SystemRandom().randrange(1 << 32)
+    campaign = Campaign(check, min(SHARD, most - shard * SHARD), seed, draws)
+    try:
+        campaign.run()
+    finally:
+        report(check.__name__, campaign.summary())
