@@ -15,13 +15,14 @@ from sparsec.ir.tensor import Dim, Expr, Index, Literal, Map, TensorDecl
 class Binding:
     """What binds an index: its domain, how many loops stand around it, whether its iterations run in parallel.
 
-    ``computed``: it is no loop's, but computed from loops'.
+    ``computed``: it is no loop's, but computed from others, ``sources``.
     """
 
     domain: Domain
     depth: int
     parallel: bool = False
     computed: bool = False
+    sources: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -152,10 +152,9 @@ def _visit(s: Stmt, scope: Scope) -> None:
             here = scope.at(f"let {index}")
             _check(s, here)
             _expression(value, here)
-            _visit(
-                body,
-                dataclasses.replace(here, bound={**scope.bound, index: Binding(domain, scope.depth, computed=True)}),
-            )
+            sources = frozenset(n.name for n in walk(value) if isinstance(n, Index))
+            known = Binding(domain, scope.depth, computed=True, sources=sources)
+            _visit(body, dataclasses.replace(here, bound={**scope.bound, index: known}))
         case Check(value, _, tensor):
             here = scope.at(f"check {tensor}")
             _check(s, here)
@@ -390,7 +389,7 @@ def level_order(e: Access, scope: Scope) -> Messages:
     if any(a.tensor == e.tensor and a.method in ("scatter", "fill") for a in scope.assembling):
         return
     above: list[Index] = []
-    parts: set[Expr] = set()  # of which a level above stores a part
+    parts: set[Expr] = set()  # of which a level above stores a part, or what is computed from them
     for coord, spec in zip(decl.format.coords, decl.format.levels, strict=True):
         i = e.indices[coord.digit.dim] if coord.digit is not None and coord.digit.whole else None
         if i is None or i in parts:
@@ -398,7 +397,10 @@ def level_order(e: Access, scope: Scope) -> Messages:
             continue
         if not isinstance(i, Index) or i.name not in scope.bound:
             continue
-        if scope.bound[i.name].computed or any(outer.name == i.name for outer in above):
+        if scope.bound[i.name].computed:
+            parts |= {Index(name) for name in scope.bound[i.name].sources}
+            continue
+        if any(outer.name == i.name for outer in above):
             continue  # known already: the level is searched
         found = spec.type.full or isinstance(spec.type, CanWindow)  # whenever it is its turn
         for outer in above:
