@@ -1,6 +1,7 @@
 """MLIR (github.com/llvm/llvm-project): mlir/test/Integration/Dialect/SparseTensor/CPU/*.mlir, by file.
 
-Maps with ``floordiv`` and ``mod`` are those of blocks here.  What stands in MLIR as ``sparse_tensor.unary`` and
+The reduction by xor is missing, which no monoid of the language can define: its operators take any type.  Maps with
+``floordiv`` and ``mod`` are those of blocks here.  What stands in MLIR as ``sparse_tensor.unary`` and
 ``binary``, whose regions ask which operands have an entry, is a condition with ``stored``.
 """
 
@@ -62,15 +63,11 @@ def _at(entries: dict[int, int]) -> np.ndarray:
 
 def reductions() -> Iterator[Published]:
     values = [0, 0, 2, 1, 4, 5, 6, 8, 4]
-    definitions = (
-        "monoid xor(s) { zero = 0, combine(a, b) = a ^ b }\nmonoid bits(s) { zero = 0, combine(a, b) = a | b }"
-    )
-    folds = {"sum": sum(values), "prod": 0, "min": 0, "max": 8, "xor": 0, "bits": 0}
-    for v in values:
-        folds["xor"], folds["bits"] = folds["xor"] ^ v, folds["bits"] | v
-    for name, total in folds.items():
+    for name, total in {"sum": 30, "prod": 0, "min": 0, "max": 8}.items():
         yield _case(f"sparse_reductions@{name}", "a: i64[n]", "x: i64", f"x = {name}[i](a[i])", _V, every(a="s d"),
-                    data={"a": values}, published={"x": total}, before=definitions)  # fmt: skip
+                    data={"a": values}, published={"x": total})  # fmt: skip
+    yield _case("sparse_reductions@or", "a: i64[n]", "x: i64", "x |= a[i]", _V, every(a="s d"), data={"a": values},
+                published={"x": 15})  # fmt: skip
     yield _case("sparse_reductions@and", "a: i64[n]", "x: i64", "x &= a[i]", _V, every(a="s d"))
     yield _case("sparse_reductions_prod", "A: f64[m, n]", "x: f64", "x = prod[i, j](A[i, j])", _M, every(A="ss dd"))
     for dtype in ("f64", "f32", "f16", "bf16", "c64"):
