@@ -38,11 +38,12 @@ def recurrences() -> Iterator[Published]:
 
     matrix = "L: f64[n, n]; b: f64[n]"
     yield block("solve", matrix, "x: f64[n]", "x[i] = b[i] - 0.5 * sum[j](L[i, j] * x[j] where j < i)")
-    yield block("solve-back", matrix, "x: f64[n]", "x[i] = b[i] - 0.5 * sum[j](L[i, j] * x[j] where j > i)", reverse=True)
+    yield block("solve-back", matrix, "x: f64[n]", "x[i] = b[i] - 0.5 * sum[j](L[i, j] * x[j] where j > i)",
+                reverse=True)  # fmt: skip
     yield block("solve-turned", matrix, "x: f64[n]", "x[i] = b[i] - 0.5 * sum[j](L[j, i] * x[j] where j < i)")
     yield block("filter", "b: f64[n]; c: f64[n]", "x: f64[n]", "x[i] = b[i] + 0.5 * x[i - 1] - 0.25 * c[i] * x[i - 2]")
-    yield block("carried", "b: f64[n]; M: bool[n]", "y: f64[n]; z: f64[n]", "s += b[i] where M[i]", "y[i] = s / (i + 1)",
-                "m max= abs(y[i])", "z[i] = m")  # fmt: skip
+    yield block("carried", "b: f64[n]; M: bool[n]", "y: f64[n]; z: f64[n]", "s += b[i] where M[i]",
+                "y[i] = s / (i + 1)", "m max= abs(y[i])", "z[i] = m")  # fmt: skip
     yield block("rows", "A: f64[n, m]", "X: f64[n, m]", "X[i, j] = A[i, j] + 0.5 * X[i - 1, j]")
 
 
