@@ -16,12 +16,13 @@ from sparsec.frontends.dsl import parse_source
 from sparsec.knobs import Knobs, scope
 from tests.published.cases import Published
 from tests.published.test_published import ALL as PUBLISHED
-from tests.support import templates
+from tests.support import dtypes, templates
 from tests.support.campaign import Report, shards
 from tests.support.differential import check, execute, expected, lower
 from tests.support.public import call
 from tests.support.stages import program_of
 from tests.support.strategies import Data, expand, formats
+from tests.support.windows import holds
 
 ALL = {**PUBLISHED, **templates.ALL}
 
@@ -35,8 +36,8 @@ def chosen(draw: st.DrawFn) -> tuple[Published, dict[str, str], int, float]:
     given = {}
     for t in program.tensors:
         if t.ndim and t.role != "local":
-            fmt = draw(formats(t.ndim))
-            given[t.name] = "" if fmt.is_dense and fmt.order == tuple(range(t.ndim)) else str(fmt)
+            fmt = draw(formats(t.ndim, result=t.role != "in"))
+            given[t.name] = "" if fmt.is_dense and fmt.order == tuple(range(t.ndim)) else str(fmt).replace("fixed[5", "fixed[40")
     return case, given, draw(st.integers(0, 2**16)), draw(st.sampled_from([0.3, 0.6, 0.0, 1.0]))
 
 
@@ -48,10 +49,12 @@ def data_for(case: Published, program: object, number: int, density: float) -> D
         shape = tuple(d if isinstance(d, int) else case.dims[d] for d in t.dims)
         values = rng.integers(0 if t.dtype.kind in "bui" else -3, 2 if t.dtype.kind == "b" else 3, shape)
         kept = np.asarray(rng.random(shape) < density) | t.format.is_dense
-        fixed = case.data.get(t.name) if t.dtype.kind in "iu" else None
-        drawn = np.where(kept, values, t.fill) if fixed is None else fixed
-        arrays[t.name] = np.asarray(drawn).astype(t.dtype.np)
-        stored[t.name] = expand(t.format, kept | (arrays[t.name] != t.fill))
+        if t.dtype.kind in "iu" and t.name in case.data:
+            values = np.asarray(case.data[t.name])
+            kept = kept | (values != t.fill)
+        kept = kept & holds(t.format, shape)
+        arrays[t.name] = np.where(kept, dtypes.stored(values, t.dtype), dtypes.element(t.fill, t.dtype))
+        stored[t.name] = expand(t.format, kept)
     return Data(dict(case.dims), arrays, stored)
 
 

@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from tests.support.dtypes import stored
+
 Array = np.ndarray[Any, np.dtype[Any]]
 
 _LETTERS = {"d": "dense", "s": "compressed", "b": "bitmap", "h": "hashed"}
@@ -87,15 +89,14 @@ def operands(case: Published, declared: Mapping[str, Any], empty: bool = False) 
     out: dict[str, Array] = {}
     for name, t in declared.items():
         shape = tuple(d if isinstance(d, int) else case.dims[d] for d in t.dims)
-        dtype = t.dtype.np
         values = rng.integers(1, 4, shape) * (1 if t.dtype.kind in "bu" else rng.choice([-1, 1], shape))
         kept = rng.random(shape) < 0.5
         if t.format.is_dense:
             kept = np.ones(shape, bool)
         elif empty:
             kept = np.zeros(shape, bool)
-        drawn = np.where(kept, values.astype(dtype), dtype.type(t.fill))
-        out[name] = np.asarray(case.data[name], dtype) if name in case.data else drawn.astype(dtype)
+        drawn = np.asarray(case.data[name]) if name in case.data else np.where(kept, values, t.fill)
+        out[name] = stored(drawn, t.dtype)
     return out
 
 

@@ -51,7 +51,8 @@ def means_what_it_says(case: Published, formats: Mapping[str, str], compiled: bo
         stored = {}
         for t in low.program.operands:
             assert t.format is not None
-            same = (arrays[t.name] == t.fill) | ((arrays[t.name] != arrays[t.name]) & (t.fill != t.fill))
+            values = from_storage(arrays[t.name], t.dtype)
+            same = (values == t.fill) | ((values != values) & (t.fill != t.fill))
             stored[t.name] = expand(t.format, ~same | t.format.is_dense)
         data = Data(dict(case.dims), arrays, stored)
         want, bound = expected(low.program, data)

@@ -79,4 +79,9 @@ def values(rng: np.random.Generator, t: DType, shape: tuple[int, ...], whole: bo
         drawn = rng.standard_normal(shape)
     if t.kind == "c":
         drawn = drawn + 1j * rng.integers(-2, 3, shape)
-    return to_storage(np.asarray(drawn).astype(held(t)), t)
+    return stored(np.asarray(drawn), t)
+
+
+def stored(values: Array, t: DType) -> Array:
+    """Numbers as an array of the type: bf16 as its bits."""
+    return to_storage(values.astype(held(t)), t)
