@@ -158,12 +158,14 @@ def push(e: Expr) -> Expr:
 def around(value: Expr, r: Reduce) -> Expr:
     """``r``, a part of ``value``, only where the guards around all of ``value`` admit it.
 
-    Those count that use no variable but what ``r`` uses: a temporary for it has no others.
+    Those count that use no variable but what ``r`` uses: a temporary for it has no others.  A scan around ``r`` asks for
+    it at points that they leave out.
     """
+    scanned = {n.index for n in walk(value) if isinstance(n, Scan) and r in walk(n.body)}
     found = split(value)
     while found is not None:
         names = variables(found.condition)
-        if not reduces(found.condition) and names <= variables(r) - set(r.indices):
+        if not reduces(found.condition) and names <= variables(r) - set(r.indices) - scanned:
             both = found.condition if r.where is None else Map("and", (found.condition, r.where), BOOL)
             r = replace(r, where=both)
         found = split(found.value)

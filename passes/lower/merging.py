@@ -57,6 +57,8 @@ def coiterate(
         walkers.append(w)
     co = Coiteration(low.ctx, f, env, cases, lambda body, inner: low.leaf(f.index, body, inner), ends)
     complete = len(live) == 2 ** len(accesses)
+    for case in live:
+        low.mark_lost(f.body, cases[case])
     if complete and _once_is_enough(low, f, env, cases[frozenset()]):
         _absent_once(low, f, env, co, walkers, live, sub(hi, lo))
     elif complete and all(w.unique for w in walkers) and _kept_of_equals(low, f, cases[frozenset()]) is not None:
@@ -141,9 +143,9 @@ def _once_is_enough(low: Lowerer, f: Forall, env: Env, body: loops.Stmt | None) 
     """Whether ``body``, which stands for the coordinates without entries, does the same however often it runs.
 
     So does folding one value into one place by a monoid in which it is idempotent: ``max`` over a sparse row takes
-    in the zeros between its entries once.
+    in the zeros between its entries once.  Not where the iterations are ordered: what is folded is read in between.
     """
-    if not isinstance(body, Accumulate) or body.op == "=" or f.parallel is not None:
+    if not isinstance(body, Accumulate) or body.op == "=" or f.parallel is not None or f.ordered:
         return False
     if body.op not in ops.MONOIDS:
         return False  # a tuple state may count its points

@@ -171,8 +171,7 @@ class Lowerer:
                 with self.b.collect() as lack:
                     if rest is not None:
                         self.stmt(rest, env)
-                if rest is None:
-                    self.mark_incomplete(s)
+                self.mark_lost(s, rest)
                 self.b.if_else(found, have, lack)
                 return s, env, True
         return s, env, False
@@ -341,6 +340,8 @@ class Lowerer:
             return
         if len(live) < 2 ** len(accesses):
             self.mark_incomplete(f.body)
+        for case in live:
+            self.mark_lost(f.body, cases[case])
         lo, hi, env = self.clipped(f, env, bounds) if part is None else (part.lo, part.hi, env)
         over_stretches(
             self.ctx, f.index, (lo, hi), env, accesses, cases, lambda body, inner: self.leaf(f.index, body, inner)
@@ -476,6 +477,13 @@ class Lowerer:
         """The next unresolved level of an access."""
         done = env.cursors[access].done if access in env.cursors else 0
         return self.ctx.storages[access.tensor].levels[done]
+
+    def mark_lost(self, s: loops.Stmt, left: loops.Stmt | None) -> None:
+        """What absent entries take away of ``s`` is not written there: beside it, what is ``left`` may still be."""
+        kept = set() if left is None else {n.target.tensor for n in walk(left) if isinstance(n, Accumulate)}
+        for node in walk(s):
+            if isinstance(node, Accumulate) and node.target.tensor not in kept:
+                self.mark_incomplete(node)
 
     def mark_incomplete(self, s: loops.Stmt) -> None:
         """Some places of a dense result may not be written: it must be initialised."""

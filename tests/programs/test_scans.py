@@ -192,3 +192,30 @@ def test_levels_that_cannot_be_walked_backwards_or_in_order(fmt: str) -> None:
     assert np.array_equal(np.asarray(getattr(back, "numpy", lambda: back)()), a * a[:, ::-1].cumsum(1)[:, ::-1])
     x = sp.evaluate("scan i reverse { x[i] = (b[i] - sum[j](A[i, j] * x[j] where j > i)) / A[i, i] }", A=t, b=b)
     np.testing.assert_allclose(x, np.linalg.solve(np.triu(a), b), rtol=1e-10)
+
+
+@pytest.mark.parametrize("fmt", ["sparse", "bitmap1", "hash1"])
+def test_what_an_absent_entry_leaves_of_a_scan(fmt: str) -> None:
+    """It hands its fold on, though nothing is written, and a dense result has its fill there."""
+    formats = {"bitmap1": "(i) -> (i: bitmap)", "hash1": "(i) -> (i: hashed)"}
+    text = f"""kernel f(A: f64[n] {formats.get(fmt, fmt)}, B: f64[n] sparse) -> y: f64[n] {{
+        y[i] = scan.min[i, reverse](A[i] * B[i]) * A[i]
+    }}"""
+    a, b = operands(7, 2, 3)["A"][:, 0], operands(7, 2, 5)["A"][:, 1]
+    agree(text, {"A": a, "B": b}, {"n": 7}, compiled=False)
+
+
+def test_an_idempotent_scan_folds_what_is_absent_where_it_stands() -> None:
+    text = """kernel f(A: i64[m, n] csr, B: i64[m, n] csr fill(1)) -> y: i64[m] {
+        y[i] = sum[j](A[i, j] * scan.min[j, exclusive, reverse](2 * B[i, j]))
+    }"""
+    a = np.array([[2, 1, 0], [0, 3, 0], [0, 0, 0]])
+    agree(text, {"A": a, "B": np.ones((3, 3), np.int64)}, {"m": 3, "n": 3}, compiled=False)
+
+
+@pytest.mark.parametrize("mask", ["M[i]", "stored(A[i, i])"])
+def test_a_condition_on_the_statement_is_none_on_a_sum_beneath_a_scan(mask: str) -> None:
+    text = f"""kernel f(A: f64[n, n] dcsr, M: bool[n] sparse) -> y: f64[n] sparse {{
+        y[i] = scan[i](sum[a](A[a, i])) where {mask} and (M[i] or not M[i])
+    }}"""
+    agree(text, {"A": operands(6, 6, 4)["A"], "M": np.arange(6) % 2 == 1}, {"n": 6}, compiled=False)
