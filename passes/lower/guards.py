@@ -158,8 +158,8 @@ def push(e: Expr) -> Expr:
 def around(value: Expr, r: Reduce) -> Expr:
     """``r``, a part of ``value``, only where the guards around all of ``value`` admit it.
 
-    Those count that use no variable but what ``r`` uses: a temporary for it has no others.  A scan around ``r`` asks for
-    it at points that they leave out.
+    Those count that use no variable but what ``r`` uses: a temporary for it has no others.  A scan around ``r`` asks
+    for it at points that they leave out.
     """
     scanned = {n.index for n in walk(value) if isinstance(n, Scan) and r in walk(n.body)}
     found = split(value)

@@ -37,7 +37,8 @@ def chosen(draw: st.DrawFn) -> tuple[Published, dict[str, str], int, float]:
     for t in program.tensors:
         if t.ndim and t.role != "local":
             fmt = draw(formats(t.ndim, result=t.role != "in"))
-            given[t.name] = "" if fmt.is_dense and fmt.order == tuple(range(t.ndim)) else str(fmt).replace("fixed[5", "fixed[40")
+            plain = fmt.is_dense and fmt.order == tuple(range(t.ndim))
+            given[t.name] = "" if plain else str(fmt).replace("fixed[5", "fixed[40")
     return case, given, draw(st.integers(0, 2**16)), draw(st.sampled_from([0.3, 0.6, 0.0, 1.0]))
 
 
