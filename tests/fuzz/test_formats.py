@@ -19,6 +19,7 @@ from tests.published.test_published import ALL as PUBLISHED
 from tests.support import dtypes, templates
 from tests.support.campaign import Report, shards
 from tests.support.differential import check, execute, expected, lower
+from tests.support.groups import fitted
 from tests.support.public import call
 from tests.support.stages import program_of
 from tests.support.strategies import Data, expand, formats
@@ -53,7 +54,7 @@ def data_for(case: Published, program: object, number: int, density: float) -> D
         if t.dtype.kind in "iu" and t.name in case.data:
             values = np.asarray(case.data[t.name])
             kept = kept | (values != t.fill)
-        kept = kept & holds(t.format, shape)
+        kept = fitted(t.format, kept & holds(t.format, shape))
         arrays[t.name] = np.where(kept, dtypes.stored(values, t.dtype), dtypes.element(t.fill, t.dtype))
         stored[t.name] = expand(t.format, kept)
     return Data(dict(case.dims), arrays, stored)

@@ -46,7 +46,7 @@ def execute(low: Lowered, data: Data, runner: Runner = buffer_interp.run) -> dic
         assert t.format is not None
         if t.role == "in":
             name = passed_name(t.name, data.arrays)
-            packed[t.name] = pack(t.format, data.arrays[name], data.stored[name], t.dtype.np.type(t.fill))
+            packed[t.name] = pack(t.format, data.arrays[name], data.stored[name], element(t.fill, t.dtype))
     shapes = {t.name: tuple(d if isinstance(d, int) else data.dims[d] for d in t.dims) for t in program.results}
     dense = {}
     for t in program.results:
