@@ -36,7 +36,6 @@ PARTS: dict[str, tuple[str, ...]] = {
 
 FACE = (
     "sparsec._checkout", "sparsec.operators", "sparsec.spy", "sparsec.picture", "sparsec.driver",
-    "sparsec._checkout", "sparsec.operators", "sparsec.spy", "sparsec.picture", "sparsec.driver",
     "sparsec.annihilated", "sparsec.conversion", "sparsec.lossy", "sparsec.tensors", "sparsec.sharing",
     "sparsec.files", "sparsec.binding", "sparsec.results", "sparsec.memo", "sparsec.kernel", "sparsec.api",
     "sparsec.array", "sparsec.array_api", "sparsec", "sparsec.cli", "sparsec.__main__",
