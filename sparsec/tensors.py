@@ -365,7 +365,7 @@ def tensor(obj: Any, format: str | Format | None = None, fill_value: Any = None)
     array, dtype = outside.dense_source(obj, "sp.tensor")
     target = None if format is None else as_format(format, array.ndim)
     fill = 0 if fill_value is None else fill_value
-    if target is None or target.is_dense:
+    if target is None or target.is_dense or target.terms:
         made = Tensor(entries.dense_storage(array, fill, dtype))
         return made if target is None else made.convert(target)
     target.require_runnable()

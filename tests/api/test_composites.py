@@ -263,3 +263,11 @@ def test_lying_parts_are_found() -> None:
 def test_with_bounds_checked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SPARSEC_CHECK", "bounds,verify")
     assert sp.compile(KERNEL)(made(), x, np.ones(6))[0].tolist() == (1 - D @ x).tolist()
+
+
+def test_of_a_dense_array() -> None:
+    dense = np.outer([1.0, 2.0, 0.0], [4.0, 0.5])
+    with pytest.raises(sp.FormatError, match="lossy=True"):
+        sp.tensor(dense + np.eye(3, 2) / 3, format="lowrank[1]")
+    both = sp.tensor(dense, format="lowrank[1] + csr")
+    np.testing.assert_allclose(both.numpy(), dense)
