@@ -36,6 +36,7 @@ from sparsec.ir.tensor_values import scalar
 from sparsec.passes.lower.composites import decompose, is_composite
 from sparsec.passes.lower.guards import split, write_out
 from sparsec.passes.lower.simplify import absent_value, same_value
+from sparsec.passes.lower.variables import is_plain
 
 
 def sparse_default(order: int) -> Format:
@@ -140,13 +141,13 @@ def sparse_fill(
 
     It is where that is one constant and every index of the result behind the first ``batch`` runs over a sparse operand
     in each of the statement's terms.  A vector that is summed out of a sparse matrix fills up, and is dense, and so is
-    what an operand has a dense level for in every dimension.
+    what an operand has a dense level for in every dimension.  So is what is written at computed places.
     """
     fills: dict[Expr, Expr] = {}
     for n in walk(s.value):
         if isinstance(n, Access) and n.tensor in decls and _is_sparse(decls[n.tensor]):
             fills[n] = Literal(decls[n.tensor].fill, n.dtype, fill=True)
-    if not fills or s.op != "=":
+    if not fills or s.op != "=" or not is_plain(s.target):
         return None
     value = absent_value(s.value, fills, monoids)
     free = {e.name for e in s.target.indices[batch:] if isinstance(e, Index)}

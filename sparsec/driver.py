@@ -263,6 +263,7 @@ _REASONS: dict[str, tuple[str, str | None]] = {
     "room": ("a result has more entries beneath one parent than its level has room for", "choose a wider format"),
     "outside": ("a result has an entry outside of the range that its level holds", "choose a wider range, or csr"),
     "index": ("an index read from data lies outside of the tensor that it indexes", "negative ones do, too"),
+    "twice": ("'=' writes one place twice", "an update says what becomes of both: += *= min= max= |= &="),
     "width": ("a position or coordinate does not fit in its index type", "declare a wider one: compressed[pos=i64]"),
 }
 

@@ -17,7 +17,7 @@ from sparsec import annihilated
 from sparsec.binding import Bound, bind, composite, extents, row_major, shape_of
 from sparsec.conversion import with_widths
 from sparsec.driver import Call, Compiled, Stopped, compiled
-from sparsec.errors import BackendError, FormatError, TypeError_, UnsupportedError, nearest
+from sparsec.errors import BackendError, FormatError, SparsecError, TypeError_, UnsupportedError, nearest
 from sparsec.formats.format import Format
 from sparsec.formats.level import CanIterate, CanSpan, CanWindow
 from sparsec.ir.dtypes import BF16
@@ -150,6 +150,9 @@ class Kernel:
                     raise _outside(program) from None
                 if e.reason == "pattern":
                     raise _not_in_pattern(known) from None
+                if e.reason in ("index", "twice") and self._nest is None:
+                    kept = dict(zip(sources, (b.keep for b in bounds), strict=True))
+                    raise _at_a_place(e, resolved, kept, dims) from None
                 if e.reason != "width" or self._nest is not None:
                     raise
                 continue
@@ -509,6 +512,15 @@ def _outside(program: Program) -> FormatError:
         f"result {names} has an entry outside of the range of coordinates that its format holds",
         hint="choose a wider range, say 'where' entries are (i - j in -1:2), or store it in csr",
     )
+
+
+def _at_a_place(
+    e: Stopped, program: Program, operands: Mapping[str, Storage | np.ndarray], dims: Mapping[str, int]
+) -> SparsecError:
+    """What to say where an index lies outside, or a place is written twice."""
+    from sparsec.faults import index_outside, written_twice
+
+    return written_twice(program) if e.reason == "twice" else index_outside(program, operands, dims) or e
 
 
 def _not_in_pattern(known: Mapping[str, Storage]) -> FormatError:

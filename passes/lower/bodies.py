@@ -87,6 +87,7 @@ class Bodies:
         """Loops over ``names`` around what computes the result; they carry the scans over them."""
         for v in reversed(names):
             if v in self.carries:
+                body = self.nesting.placed(v, body)
                 body = carrying(self.carries[v], Full(self.extents[v]), body, self.update)
             else:
                 body = self.nesting.foralls([v], body)

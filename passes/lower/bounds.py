@@ -1,4 +1,4 @@
-"""Conditions that bound a loop.
+"""Conditions, and places that must lie inside, that bound a loop.
 
 Before::
 
@@ -13,10 +13,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from sparsec.ir.buffer import Expr as BExpr
+from sparsec.ir.buffer import i64
+from sparsec.ir.build import add, op, sub
 from sparsec.ir.dtypes import I64
 from sparsec.ir.loops import Guard, Stmt
 from sparsec.ir.rewrite import walk
-from sparsec.ir.tensor import Access, Expr, Index, Map
+from sparsec.ir.tensor import Access, Expr, Map
 from sparsec.passes.lower.coordinates import Linear
 from sparsec.passes.lower.guards import guarded
 
@@ -63,17 +66,26 @@ def _solve(c: Expr, index: str, form: Callable[[Expr], Linear], known: set[str])
     if any(isinstance(n, Access) and n.indices for n in walk(c)):
         return
     difference = form(Map("sub", c.args, I64))
-    factor = difference.terms.get(Index(index), 0)
-    rest = Linear({a: n for a, n in difference.terms.items() if a != Index(index)}, difference.const)
+    factor, rest = difference.split(index)
     if abs(factor) != 1 or not rest.needs() <= known:
         return
-    # index + rest op 0, or rest - index op 0
-    op, at = (c.op, rest.times(-1)) if factor == 1 else (_FLIPPED[c.op], rest)
+    # index + rest relation 0, or rest - index relation 0
+    relation, at = (c.op, rest.times(-1)) if factor == 1 else (_FLIPPED[c.op], rest)
     after = at.plus(Linear({}, 1))
-    if op in ("gt", "ge", "eq"):
-        yield (after if op == "gt" else at), False
-    if op in ("lt", "le", "eq"):
-        yield (at if op == "lt" else after), True
+    if relation in ("gt", "ge", "eq"):
+        yield (after if relation == "gt" else at), False
+    if relation in ("lt", "le", "eq"):
+        yield (at if relation == "lt" else after), True
 
 
-__all__ = ["Bounds", "cut"]
+def solved(factor: int, shift: BExpr, end: BExpr) -> tuple[BExpr, BExpr]:
+    """The least ``v`` for which ``factor * v + shift`` lies in ``0 .. end``, and the first after these."""
+    if factor == 1:
+        return sub(i64(0), shift), sub(end, shift)
+    by = i64(abs(factor))
+    if factor > 0:  # rounded up
+        return sub(i64(0), op("floordiv", shift, by)), sub(i64(0), op("floordiv", sub(shift, end), by))
+    return add(op("floordiv", sub(shift, end), by), 1), add(op("floordiv", shift, by), 1)
+
+
+__all__ = ["Bounds", "cut", "solved"]

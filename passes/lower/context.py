@@ -33,7 +33,15 @@ from sparsec.ir.loops import Chunk, Chunks, Domain, Full, Kernel, Span
 from sparsec.ir.rewrite import walk
 from sparsec.ir.tensor import RESULTS, Access, Dim, Extent, Index, Literal, Map, Stored, TensorDecl
 from sparsec.ir.tensor import Expr as TExpr
-from sparsec.passes.lower.coordinates import Linear, Relations, digit_domain, is_indirect, level_expr, linear
+from sparsec.passes.lower.coordinates import (
+    Linear,
+    Relations,
+    digit_domain,
+    is_indirect,
+    level_expr,
+    linear,
+    surely_inside,
+)
 
 
 @dataclass(slots=True)
@@ -421,7 +429,7 @@ class Context:
         tests: list[Expr] = []
         for d in dims:
             e = access.indices[d]
-            if isinstance(e, Index) or is_indirect(e) or _surely_inside(e, decl.dims[d]):
+            if isinstance(e, Index) or is_indirect(e) or surely_inside(e, decl.dims[d]):
                 continue
             place = self.b.let("place", self.expr(e, env))
             tests += [op("le", i64(0), place), lt(place, self.extent(decl.dims[d]))]
@@ -434,11 +442,6 @@ class Context:
         storage = self.storages.get(access.tensor)
         decl = storage.decl if storage is not None else self.kernel.tensor(access.tensor)
         return decl if decl.format is not None else None
-
-
-def _surely_inside(e: TExpr, extent: Extent) -> bool:
-    """A number below a number."""
-    return isinstance(e, Literal) and isinstance(extent, int) and 0 <= int(e.value) < extent  # type: ignore[call-overload]
 
 
 def either(a: Expr, b: Expr) -> Expr:

@@ -89,9 +89,13 @@ class Linear:
 
     def without(self, name: str) -> Linear | None:
         """What is left of it beside ``1 * name``; None if it is not of that form."""
-        if self.terms.get(Index(name)) != 1:
-            return None
-        return Linear({a: c for a, c in self.terms.items() if a != Index(name)}, self.const)
+        factor, rest = self.split(name)
+        return rest if factor == 1 else None
+
+    def split(self, name: str) -> tuple[int, Linear]:
+        """The coefficient of a variable, and what stands beside it."""
+        rest = {a: c for a, c in self.terms.items() if a != Index(name)}
+        return self.terms.get(Index(name), 0), Linear(rest, self.const)
 
     def needs(self) -> set[str]:
         """The index variables that must be bound to compute it."""
@@ -195,6 +199,11 @@ def is_indirect(e: Expr) -> bool:
     return any(isinstance(n, Access) for n in walk(e))
 
 
+def surely_inside(e: Expr, extent: Extent) -> bool:
+    """A number below a number."""
+    return isinstance(e, Literal) and isinstance(extent, int) and 0 <= int(e.value) < extent  # type: ignore[call-overload]
+
+
 __all__ = [
     "Linear",
     "Relations",
@@ -207,4 +216,5 @@ __all__ = [
     "linear",
     "merge",
     "relations",
+    "surely_inside",
 ]

@@ -27,7 +27,7 @@ from sparsec.ir.rewrite import map_children, walk
 from sparsec.ir.tensor import Assign, Expr, Literal, Map, Program, Reduce, Scan, Stored
 from sparsec.ir.tensor_values import scalar
 from sparsec.passes.lower.simplify import same_value
-from sparsec.passes.lower.variables import mentioned
+from sparsec.passes.lower.variables import is_plain, mentioned
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,8 @@ def variables(e: Expr) -> set[str]:
 def write_out(program: Program, s: Assign, exists: bool = False) -> Assign:
     """``s`` with its conditions as guards; those of reductions with a tuple state stay where they are.
 
-    A target that ``exists`` keeps its values where a condition does not hold.
+    A target that ``exists`` keeps its values where a condition does not hold; at places that only the loops know
+    nothing is written then.
     """
     value, where = (s.value, None) if s.where is None else restricted(s.value, s.where)
     value = _in_reductions(value)
@@ -103,7 +104,7 @@ def write_out(program: Program, s: Assign, exists: bool = False) -> Assign:
         where = _in_reductions(where)
         if s.op != "=":
             value = guard(where, value, ops.MONOIDS[s.op].identity(value.dtype))
-        elif exists:
+        elif exists and is_plain(s.target):
             value = Map("select", (where, value, s.target), value.dtype)
         else:
             value = guard(where, value, program.tensor(s.target.tensor).fill)

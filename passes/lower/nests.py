@@ -27,7 +27,7 @@ from sparsec.ir.rewrite import walk
 from sparsec.ir.tensor import Access, Index, Literal
 from sparsec.passes.lower import lockstep, padding, parallel
 from sparsec.passes.lower.assembly import assemble
-from sparsec.passes.lower.bounds import Bounds, cut
+from sparsec.passes.lower.bounds import Bounds, cut, solved
 from sparsec.passes.lower.coiterate import (
     Cases,
     probe,
@@ -226,7 +226,7 @@ class Lowerer:
     def check(self, s: loops.Check, env: Env) -> None:
         value = self.b.let("index", self.ctx.expr(s.value, env))
         outside = op("or", lt(value, i64(0)), op("le", self.ctx.extent(s.extent), value))
-        self.b.abort_if(outside, "index")
+        self.b.abort_if(outside, "twice" if s.once else "index")
 
     def tile(self, s: loops.Tile, env: Env) -> None:
         variables = tuple(Var(self.b.fresh(name), I64) for name, _ in s.loops)
@@ -273,14 +273,17 @@ class Lowerer:
         for b in bounds.ends:
             hi = self.b.let("hi", op("min", hi, self.ctx.value(b, env)))
         node, names = f.body, set(env.inside)
-        while isinstance(node, loops.Let):
-            rest = self.ctx.form(node.value, env, f.index).without(f.index)
-            if rest is None or not rest.needs() <= env.indices.keys():
+        while isinstance(node, loops.Let | Guard):
+            if isinstance(node, Guard):  # where it does not hold nothing happens, inside or not
+                node = node.body
+                continue
+            factor, rest = self.ctx.form(node.value, env, f.index).split(f.index)
+            if not factor or not self.ctx.is_known(rest, env):
                 break
             shift = self.b.let("shift", self.ctx.value(rest, env))
-            end = self.bounds(node.domain, env)[1]
-            lo = self.b.let("lo", op("max", lo, sub(i64(0), shift)))
-            hi = self.b.let("hi", op("min", hi, sub(end, shift)))
+            least, end = solved(factor, shift, self.bounds(node.domain, env)[1])
+            lo = self.b.let("lo", op("max", lo, least))
+            hi = self.b.let("hi", op("min", hi, end))
             names.add(node.index)
             self.mark_incomplete(node.body)
             node = node.body

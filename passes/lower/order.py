@@ -27,7 +27,7 @@ from sparsec.ir.tensor import Access, Expr, Extent, Index, Literal, Map, Program
 from sparsec.passes.lower.coordinates import digit_domain
 from sparsec.passes.lower.scatter import can_scatter, takes_any_order
 from sparsec.passes.lower.simplify import absent_value, same_value
-from sparsec.passes.lower.spaces import Space, make_space
+from sparsec.passes.lower.spaces import Computed, Space, make_space
 from sparsec.passes.lower.variables import mentioned, names_in
 
 EXTENT = 10_000.0
@@ -77,12 +77,15 @@ class Query:
     may_convert: bool = True  # a copy that is itself a conversion may not ask for another
     outermost: tuple[str, ...] = ()  # variables whose loops stand around all others
     whole: tuple[str, ...] = ()  # variables that take one loop, not split and not computed
+    lets: tuple[Computed, ...] = ()  # the indices of the target that are no variables
     gone: dict[int, tuple[Expr, Expr]] = field(default_factory=dict)  # what ``absent`` found, by identity
 
     @property
     def variables(self) -> tuple[str, ...]:
         """The index variables: those that the target uses, then the reduced ones."""
-        return tuple(dict.fromkeys([*self.outermost, *mentioned(*self.target.indices), *self.reduced]))
+        places = {c.name: mentioned(c.value) for c in self.lets}
+        used = [v for name in mentioned(*self.target.indices) for v in places.get(name, (name,))]
+        return tuple(dict.fromkeys([*self.outermost, *used, *self.reduced]))
 
     @property
     def in_order(self) -> set[str]:
@@ -92,11 +95,11 @@ class Query:
     def spaces(self, kept: Sequence[Access]) -> Iterator[Space]:
         """The loops that suit the accesses ``kept``, and those that suit the target, too; none for misfits."""
         extents = {v: self.extents[v] for v in self.variables}
-        alone = make_space(self.program, kept, extents)
+        alone = make_space(self.program, kept, extents, self.lets)
         if not alone.misfits:
             yield alone
             target = self.program.tensor(self.target.tensor).format
-            if target is not None and target.is_plain:
+            if self.lets or (target is not None and target.is_plain):
                 return  # it asks for nothing
             together = make_space(self.program, [*kept, self.target], extents)
             if together.domains != alone.domains and not together.misfits:
@@ -114,9 +117,10 @@ class Query:
     @property
     def sparse(self) -> list[Access]:
         out: dict[Access, None] = {}
-        for n in walk(self.value):
-            if isinstance(n, Access) and is_sparse(self.program.tensor(n.tensor)):
-                out.setdefault(n)
+        for e in (self.value, *(c.value for c in self.lets)):
+            for n in walk(e):
+                if isinstance(n, Access) and is_sparse(self.program.tensor(n.tensor)):
+                    out.setdefault(n)
         return list(out)
 
 
@@ -194,7 +198,7 @@ def _orders(query: Query, space: Space, kept: Sequence[Access]) -> Iterator[tupl
 
 def has_order(query: Query) -> bool:
     """Whether any order is left once every operand may be converted: scans may contradict one another."""
-    space = make_space(query.program, (), {v: query.extents[v] for v in query.variables})
+    space = make_space(query.program, (), {v: query.extents[v] for v in query.variables}, query.lets)
     return next(_orders(query, space, ()), None) is not None
 
 

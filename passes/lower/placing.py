@@ -22,6 +22,7 @@ from sparsec.ir.loops import (
     Workspace,
 )
 from sparsec.ir.loops_exact import repeatable
+from sparsec.ir.loops_scope import Binding, step
 from sparsec.ir.rewrite import walk
 from sparsec.ir.tensor import Access, Expr, Extent, Index, Reduce, TensorDecl
 from sparsec.ir.tensor_values import scalar
@@ -32,8 +33,7 @@ from sparsec.passes.lower.guards import guarded, reduces, strip
 from sparsec.passes.lower.order import Choice, is_sparse, loose_loops, result_prefix
 from sparsec.passes.lower.panels import Panel, find_panel
 from sparsec.passes.lower.scatter import can_scatter
-from sparsec.passes.lower.spaces import Nesting, make_space
-from sparsec.passes.lower.variables import mentioned
+from sparsec.passes.lower.spaces import Nesting, Space, make_space
 
 if TYPE_CHECKING:
     from sparsec.passes.lower.planning import Planner
@@ -84,18 +84,31 @@ def make_nest(
 
 def _dense(bodies: Bodies, p: Parts, value: Expr) -> loops.Stmt:
     name = p.target.tensor
-    keeps = p.op != "=" or any(isinstance(n, Access) and n.tensor == name for n in walk(value))
+    space = bodies.nesting.space
+    reads = any(isinstance(n, Access) and n.tensor == name for n in walk(value))
+    keeps = p.op != "=" or bool(space.lets) or reads
     method = "update" if bodies.planner.exists(name) and keeps else "insert"
     stmt = _into_dense(bodies, p)
     # What loops over diagonals write is apart, but not by an index that says so.
-    diagonal = any(p.order[0] in c.needs for c in bodies.nesting.space.computed) if p.order else False
-    parallel = bool(p.order) and p.order[0] in p.free - p.summed and not diagonal
-    return Assemble(name, method, _mark_parallel(stmt) if parallel else stmt)
+    diagonal = any(p.order[0] in c.needs for c in space.computed) if p.order else False
+    parallel = bool(p.order) and p.order[0] in p.free - p.summed and not diagonal and _are_apart(space, p)
+    return Assemble(name, method, bodies.nesting.placed("", _mark_parallel(stmt) if parallel else stmt))
+
+
+def _are_apart(space: Space, p: Parts) -> bool:
+    """Whether the iterations of the outermost loop write different places."""
+    if not space.lets:
+        return True
+    bound = {v: Binding(d) for v, d in space.domains.items()}
+    bound |= {c.name: Binding(c.domain, value=c.value) for c in (*space.computed, *space.lets)}
+    return any(step(e, p.order[0], bound) for e in p.target.indices)
 
 
 def _into_dense(bodies: Bodies, p: Parts) -> loops.Stmt:
-    last = bodies.nesting.space.domains[p.order[-1]] if p.order else None
-    if isinstance(last, Full) and p.monoid is not None and not bodies.carries:
+    space = bodies.nesting.space
+    last = space.domains[p.order[-1]] if p.order else None
+    places = any(p.order[-1] in c.needs for c in space.lets) if p.order else False
+    if isinstance(last, Full) and p.monoid is not None and not bodies.carries and not places:
         conditions, core = strip(p.body, lambda g: p.order[-1] not in bodies.needs(g) and not reduces(g.condition))
         panel = find_panel(bodies.planner.program, p.target, list(p.order), p.free, core, p.monoid, last.extent)
         if panel is not None:
@@ -131,6 +144,8 @@ def _in_panels(bodies: Bodies, p: Parts, monoid: str, panel: Panel, conditions: 
 
 def _sparse(bodies: Bodies, p: Parts, decl: TensorDecl, value: Expr) -> loops.Stmt:
     planner, space = bodies.planner, bodies.nesting.space
+    if p.op != "=":
+        p = replace(p, monoid=p.op)
     query = planner.query(p.target, value, bodies.extents, free_first=False)
     loose = loose_loops(query, space, p.order, ()).walked
     # Loops that run backwards bring no entries in order.
@@ -169,21 +184,32 @@ def _into_sparse(bodies: Bodies, p: Parts, decl: TensorDecl, prefix: list[str], 
     if not coords and not head:
         return bodies.foralls(prefix, bodies.fold_tail(p.target, "=", tail, p.body, p.monoid)), ""
     # The workspace has a dimension for each level that is left; the consumer's loops are those of the result alone.
-    own = {v: bodies.extents[v] for v in mentioned(*p.target.indices)}
-    space = make_space(planner.program, [p.target], own)
-    names = [space.level_name(c, p.target) for c in coords]
-    keys = tuple(level_expr(c, decl.dims, p.target.indices) for c in coords)
-    single = len(coords) == 1 and keys[0] == Index(names[0])
+    result, own = _by_itself(bodies, p.target, decl)
+    space = make_space(planner.program, [result], own)
+    names = [space.level_name(c, result) for c in coords]
+    keys, found = ([level_expr(c, decl.dims, a.indices) for c in coords] for a in (p.target, result))
+    single = found == [Index(names[0])] and bool(head)
     kind = "bitmap" if single and not _is_long(decl) else "list"
-    fold = p.monoid or "add"
-    init = ops.MONOIDS[fold].identity(p.target.dtype) if p.monoid else decl.fill
+    # What folds nothing is the identity.  At computed places that may not be the fill: it is written as it is.
+    folds = p.monoid is not None and not (p.op == "=" and bodies.nesting.space.lets and p.summed.isdisjoint(head))
+    fold = p.monoid if p.monoid is not None and folds else "add"
+    init = ops.MONOIDS[fold].identity(p.target.dtype) if folds else decl.fill
     work = planner.fresh_work()
-    access = Access(work, keys, p.target.dtype)
-    producer = bodies.foralls(head, bodies.fold_tail(access, p.monoid or "=", tail, p.body, p.monoid))
-    consumer = Nesting((*prefix, *names), space).foralls(names, Accumulate(p.target, "=", access))
+    written, read = (Access(work, tuple(k), p.target.dtype) for k in (keys, found))
+    leaf = bodies.fold_tail(written, fold if folds else "=", tail, p.body, p.monoid)
+    producer = bodies.nesting.placed("", bodies.foralls(head, leaf))
+    consumer = Nesting((*prefix, *names), space).foralls(names, Accumulate(result, "=", read))
     shape = tuple(WorkIndex(v, _level_domain(c, decl)) for v, c in zip(names, coords, strict=True))
     stmt = Workspace(work, p.target.dtype, shape, kind, init, producer, consumer, fold)  # type: ignore[arg-type]
     return bodies.foralls(prefix, stmt), f", through a {kind} workspace over {', '.join(names)}"
+
+
+def _by_itself(bodies: Bodies, target: Access, decl: TensorDecl) -> tuple[Access, dict[str, Extent]]:
+    """The target by index variables alone, with their extents: places get names that no nest around it computes."""
+    lets = {c.name for c in bodies.nesting.space.lets}
+    names = [e.name for e in target.indices if isinstance(e, Index)]
+    own = [bodies.planner.fresh_index(f"{v}o", bodies.extents) if v in lets else v for v in names]
+    return replace(target, indices=tuple(map(Index, own))), dict(zip(own, decl.dims, strict=True))
 
 
 def _countable(decl: TensorDecl) -> bool:

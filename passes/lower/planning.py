@@ -37,9 +37,11 @@ from sparsec.passes.lower.contract import contract
 from sparsec.passes.lower.copies import reordered, sparse_format, widest
 from sparsec.passes.lower.expand import expand
 from sparsec.passes.lower.factoring import factor
-from sparsec.passes.lower.guards import around, split, write_out
+from sparsec.passes.lower.guards import around, guard, split, strip, write_out
 from sparsec.passes.lower.index_names import rename_indices
+from sparsec.passes.lower.once import counting
 from sparsec.passes.lower.order import Choice, Query, choose_order, copy_order, is_sparse
+from sparsec.passes.lower.places import named
 from sparsec.passes.lower.placing import make_nest
 from sparsec.passes.lower.recurrences import plan_recurrence
 from sparsec.passes.lower.scans import cannot_ride, split_scan
@@ -47,7 +49,7 @@ from sparsec.passes.lower.selections import plan_selections
 from sparsec.passes.lower.simplify import absent_value, same_value, simplify_expr
 from sparsec.passes.lower.supported import check_supported
 from sparsec.passes.lower.updates import unfold_updates
-from sparsec.passes.lower.variables import names_in
+from sparsec.passes.lower.variables import is_plain, mentioned, names_in
 
 MAX_CASES = 40.0
 """Bodies that one merge may emit before the planner splits the expression with a temporary."""
@@ -70,15 +72,25 @@ def plan(program: Program) -> Kernel:
         if isinstance(s, ScanLoop):
             nests += plan_recurrence(planner, s)
             continue
-        written = write_out(program, s, planner.exists(s.target.tensor))
-        first, written = plan_selections(planner, planner.renamed(written))
-        for check, early in checks(planner.program, written):
-            (ahead if early else nests).append(check)
-        nests += first + planner.statement(written, s.where is not None)
+        found = counting(planner, s)
+        if found is not None:
+            count, check = found
+            plan_statement(planner, count, ahead, nests)
+            nests.append(check)
+        plan_statement(planner, s, ahead, nests)
     nests = list(dict.fromkeys(ahead)) + nests
     body = nests[0] if len(nests) == 1 else Sequence(tuple(nests))
     monoids = tuple(planner.monoids.values())
     return Kernel(program.name, planner.program.tensors, body, tuple(planner.notes), monoids)
+
+
+def plan_statement(planner: Planner, s: Assign, ahead: list[loops.Stmt], nests: list[loops.Stmt]) -> None:
+    """Add the nests of a statement to ``nests``, checks that need nothing but operands to ``ahead``."""
+    written = write_out(planner.program, s, planner.exists(s.target.tensor))
+    first, written = plan_selections(planner, planner.renamed(written))
+    for check, early in checks(planner, written):
+        (ahead if early else nests).append(check)
+    nests += first + planner.statement(written, s.where is not None)
 
 
 def with_locals(program: Program) -> Program:
@@ -128,12 +140,26 @@ class Planner:
         ``partial``: a condition leaves the declared fill at some points, so the statement need not compute it.
         """
         extents = {i.name: i.extent for i in s.indices}
-        value = factor(simplify_expr(s.value))
         target = self.program.tensor(s.target.tensor)
-        if not partial:
+        placed = not is_plain(s.target)
+        conditions: list[Expr] = []
+        value = s.value
+        if placed and s.op == "=":
+            # Such a statement writes where its conditions hold and nowhere else: they do not go into reductions.
+            conditions, value = strip(value, lambda g: True)
+        value = factor(simplify_expr(value))
+        if placed:
+            self.check_start(target, s)
+        elif not partial:
             self.check_fill(target, s, value)
         # A reduction with a tuple state runs inside the free variables, as one inside an expression does.
         top = isinstance(value, Reduce) and s.op in ("=", value.monoid) and self.tuple_state(value) is None
+        if isinstance(value, Reduce) and placed and s.op == "=":
+            # What is not written begins as the fill, or stays: nothing can be folded into it.
+            top = top and not self.exists(target.name) and same_value(target.fill, self.nothing(value))
+        for c in reversed(conditions):
+            value = guard(c, value, target.fill)
+            top = False
         scan = cannot_ride(self.query(s.target, value, extents, free_first=not top))
         if scan is not None:
             first, access = split_scan(self, s.target.tensor, scan, extents)
@@ -145,7 +171,7 @@ class Planner:
         whole = isinstance(value, Reduce) and (top or s.op == "=")
         inner = [] if whole else outermost_reductions(value)
         query = self.query(s.target, value, extents, free_first=not top)
-        if isinstance(value, Access):
+        if isinstance(value, Access) and not query.lets:
             query = replace(query, may_convert=False)
         choice = choose_order(query)
         if inner:
@@ -154,7 +180,9 @@ class Planner:
                 return self.split(s, value, inner, extents)
         nests, instead = self.convert(query, choice)
         self.explain_order(s, choice)
-        nest = make_nest(self, s.target, s.op, replaced(value, instead), choice, extents)
+        lets = tuple(replace(c, value=replaced(c.value, instead)) for c in choice.space.lets)
+        choice = replace(choice, space=replace(choice.space, lets=lets))
+        nest = make_nest(self, query.target, s.op, replaced(value, instead), choice, extents)
         self.made.add(s.target.tensor)
         return [*nests, nest]
 
@@ -167,7 +195,8 @@ class Planner:
 
     def query(self, target: Access, value: Expr, extents: dict[str, Extent], free_first: bool) -> Query:
         reduced = tuple(v for n in walk(value) if isinstance(n, Reduce) for v in n.indices)
-        return Query(self.program, value, target, reduced, extents, free_first)
+        target, lets = named(self.program, target, extents)
+        return Query(self.program, value, target, reduced, extents, free_first, lets=lets)
 
     # reductions inside larger expressions
 
@@ -187,9 +216,8 @@ class Planner:
 
     def temporary(self, s: Assign, r: Reduce, extents: dict[str, Extent]) -> tuple[TensorDecl, Access]:
         """A local for the value of ``r`` over the free variables it uses."""
-        free = [e for e in s.target.indices if isinstance(e, Index)]
         used = names_in(r)
-        names = [e.name for e in free if e.name in used]
+        names = [v for v in mentioned(*s.target.indices) if v in used]
         dims = tuple(extents[v] for v in names)
         sparse = is_sparse(self.program.tensor(s.target.tensor)) and self.annihilates(r)
         fmt = sparse_format(self.program, names, r) if sparse and names else dense(len(names))
@@ -353,6 +381,18 @@ class Planner:
                 f"{computed.value}",
                 span=s.span,
                 hint=f"declare it with fill({computed.value}), or make it dense",
+            )
+
+    def check_start(self, target: TensorDecl, s: Assign) -> None:
+        """What an update at computed places does not write is the operator's identity: a sparse result's fill."""
+        if s.op == "=" or self.exists(target.name) or not is_sparse(target):
+            return
+        start = ops.MONOIDS[s.op].identity(target.dtype)
+        if not same_value(start, scalar(target.fill, target.dtype).item()):
+            raise FormatError(
+                f"'{target.name}' has fill {target.fill}, but what this update does not write is {start}",
+                span=s.span,
+                hint=f"declare it with fill({start}), or make it dense",
             )
 
     def explain_order(self, s: Assign, choice: Choice) -> None:

@@ -9,6 +9,7 @@ Rules by name (``Z`` is a literal marked ``fill``: the value of an unstored entr
     select_same   select(c, v, v)     => v
     accumulate    t add= identity     => nothing                  (tuple states: what they skip)
     define        r = fill of r       => nothing                  (r begins as its fill)
+    check         check of a number inside => nothing
     if            if true { s }       => s                        (if false: nothing; so is an if of nothing)
     empty_loop    forall of nothing   => nothing
     empty_work    workspace with a producer of nothing => its consumer, reading the initial value
@@ -187,8 +188,10 @@ def prune(stmt: Stmt, start: Start, tuples: Tuples = ()) -> Stmt | None:
             return None if inner is None else replace(stmt, condition=condition, body=inner)
         case Workspace():
             return _prune_workspace(stmt, start, tuples)
-        case Check():
-            return stmt
+        case Check(value, extent):
+            value = simplify_expr(value)
+            sound = isinstance(extent, int) and isinstance(value, Literal) and 0 <= int(value.value) < extent  # type: ignore[call-overload]
+            return None if sound else stmt
         case Forall() | ForallStored() | Assemble() | Let():
             kept_body = prune(stmt.body, start, tuples)
             if kept_body is None:

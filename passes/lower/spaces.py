@@ -14,7 +14,7 @@ misfit, to be converted first.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sparsec.formats.coords import Coord, Digit
 from sparsec.ir.loops import Chunk, Chunks, Domain, Forall, Full, Let, Span, Stmt
@@ -44,7 +44,8 @@ class Computed:
 class Space:
     """``domains`` has the loops in a natural order; ``nesting`` pairs of loops, outer and inner, that must nest so.
 
-    ``own`` has the loops that stand for an index variable, ``parts`` those that its value depends on.
+    ``own`` has the loops that stand for an index variable, ``parts`` those that its value depends on.  ``computed`` are
+    index variables, ``lets`` the places of a left side (``places.py``).
     """
 
     domains: Mapping[str, Domain]
@@ -55,6 +56,7 @@ class Space:
     sums: Mapping[Sum, str]
     misfits: frozenset[Access]
     nesting: tuple[tuple[str, str], ...]
+    lets: tuple[Computed, ...] = ()
 
     def level_name(self, coord: Coord, access: Access) -> str:
         """The loop whose index is the coordinate of a level of ``access`` (but for a shift), or an empty name."""
@@ -110,7 +112,9 @@ class _Wishes:
     replaced: dict[Place, Sum]
 
 
-def make_space(program: Program, accesses: Iterable[Access], extents: Mapping[str, Extent]) -> Space:
+def make_space(
+    program: Program, accesses: Iterable[Access], extents: Mapping[str, Extent], lets: Iterable[Computed] = ()
+) -> Space:
     """The loops for index variables with these extents that let the levels of ``accesses`` drive them."""
     wishes = _Wishes({}, set(), {})
     misfits = set()
@@ -119,7 +123,9 @@ def make_space(program: Program, accesses: Iterable[Access], extents: Mapping[st
         assert fmt is not None
         if not fmt.is_plain and not _take(wishes, fmt.coords, access):
             misfits.add(access)
-    return _build(program, wishes, extents, frozenset(misfits))
+    space = _build(program, wishes, extents, frozenset(misfits), {c.name for c in lets})
+    found = tuple(replace(c, needs=space.depends(c.value)) for c in lets)
+    return replace(space, lets=found, parts={**space.parts, **{c.name: c.needs for c in found}}) if found else space
 
 
 def _take(wishes: _Wishes, coords: tuple[Coord, ...], access: Access) -> bool:
@@ -171,8 +177,14 @@ def _is_chain(divisors: frozenset[int]) -> bool:
     return all(b % a == 0 for a, b in zip(ordered, ordered[1:], strict=False))
 
 
-def _build(program: Program, wishes: _Wishes, extents: Mapping[str, Extent], misfits: frozenset[Access]) -> Space:
-    taken = {*extents, *(t.name for t in program.tensors)}
+def _build(
+    program: Program,
+    wishes: _Wishes,
+    extents: Mapping[str, Extent],
+    misfits: frozenset[Access],
+    taken: set[str],
+) -> Space:
+    taken |= {*extents, *(t.name for t in program.tensors)}
 
     def fresh(hint: str) -> str:
         name, n = hint, 1
@@ -265,13 +277,26 @@ class Nesting:
     def foralls(self, names: Sequence[str], body: Stmt) -> Stmt:
         """``body`` in loops over ``names``, outermost first; its conditions as far out as they go."""
         for v in reversed(names):
-            lets = [c for c in self.space.computed if max(c.needs, key=self.order.index) == v]
-            inside, outside, body = part(body, {v, *(c.name for c in lets)})
-            body = guarded(inside, body)
-            for c in reversed(lets):
-                body = Let(c.name, c.value, c.domain, body)
-            body = guarded(outside, Forall(v, self.space.domains[v], body))
+            computed = self._known_at(v, self.space.computed)
+            known = {v, *(c.name for c in computed), *(c.name for c in self._known_at(v, self.space.lets))}
+            inside, outside, body = part(body, known)
+            # A condition may bound the loop: it stands around the places.
+            body = guarded(inside, self.placed(v, body))
+            body = guarded(outside, Forall(v, self.space.domains[v], _in_lets(computed, body)))
         return body
+
+    def placed(self, loop: str, body: Stmt) -> Stmt:
+        """``body`` with the places of the left side that are known once ``loop`` is; "" for those that ask for none."""
+        return _in_lets(self._known_at(loop, self.space.lets), body)
+
+    def _known_at(self, loop: str, lets: Sequence[Computed]) -> list[Computed]:
+        return [c for c in lets if max(c.needs, key=self.order.index, default="") == loop]
+
+
+def _in_lets(lets: Sequence[Computed], body: Stmt) -> Stmt:
+    for c in reversed(lets):
+        body = Let(c.name, c.value, c.domain, body)
+    return body
 
 
 EMPTY = Space({}, (), {}, {}, {}, {}, frozenset(), ())

@@ -10,14 +10,17 @@ from sparsec.ir.tensor import (
     Access,
     Assign,
     Expr,
-    Index,
     Program,
+    Reduce,
+    Scan,
     ScanLoop,
     Softmax,
     Stmt,
     TensorDecl,
+    Top,
 )
 from sparsec.passes.lower.coordinates import is_indirect
+from sparsec.passes.lower.variables import is_plain
 
 
 def check_supported(program: Program) -> None:
@@ -74,15 +77,14 @@ def _scan_block(s: ScanLoop, program: Program) -> None:
                 _no("'softmax' in a 'scan' block", n)
             if isinstance(n, Access) and any(is_indirect(e) for e in n.indices):
                 _no(f"an index of '{n.tensor}' read from data in a 'scan' block", n)
-        _statement(a)
+        if not is_plain(a.target):
+            _no("a left side in a 'scan' block with an index that is not a plain variable of its own", a.target)
 
 
 def _statement(s: Assign) -> None:
-    names = [e.name for e in s.target.indices if isinstance(e, Index)]
-    if len(names) < len(s.target.indices):
-        _no("a left side with an index that is not a plain variable", s.target)
-    if len(set(names)) < len(names):
-        _no("a left side that repeats an index", s.target)
+    for e in s.target.indices:
+        if any(isinstance(n, Reduce | Scan | Softmax | Top) for n in walk(e)):
+            _no("a left side with a reduction in an index", s.target)
 
 
 __all__ = ["check_supported"]

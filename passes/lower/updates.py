@@ -8,11 +8,17 @@
     dense,  C op= e           stays: it runs in place
     dense,  x[i] = .. x[j] .. => x_before = x, then x[i] = .. x_before[j] ..     unless only its own place is read
 
+A left side that is more than plain variables is one place for several points, or none, so its first statement stays an
+update of the identity, and a later one of a sparse tensor goes through a tensor of what it writes::
+
+    fresh,  H[b[i]] op= e     stays, e reduced by op
+    sparse, H[b[i]] op= e     => T[b[i]] op= e,  H' = H op T
+    sparse, H[b[i]] = e       => T[b[i]] = e,  S[b[i]] or= true,  H' = select(S, T, H)
+
 A sparse tensor that the caller passes (role "inout") becomes an operand ``C_before`` and the result ``C``; the last
 version of a tensor has its name.  A dense one keeps its role: the kernel works in the caller's array.  (The versions
 are those of static single assignment: Cytron et al., TOPLAS 1991; a program without branches needs no phi.)
 
-Updates at places that the data decide, ``H[bin[i]] += w[i]``, are left as they are.
 """
 
 from __future__ import annotations
@@ -22,6 +28,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from sparsec.ir import ops
+from sparsec.ir.dtypes import BOOL
 from sparsec.ir.rewrite import children, map_children
 from sparsec.ir.tensor import (
     Access,
@@ -42,6 +49,7 @@ from sparsec.ir.tensor import (
     assigns,
 )
 from sparsec.passes.lower.guards import guard, restricted
+from sparsec.passes.lower.variables import is_plain, mentioned
 
 
 def unfold_updates(program: Program) -> Program:
@@ -119,10 +127,11 @@ class _Unfolding:
         name = s.target.tensor
         t = self.program.tensor(name)
         self.left[name] -= 1
-        if not _is_plain(s):
-            self.body.append(self.reading(s))
-        elif name not in self.exists:
-            self.body.append(self.version(t, self.reading(_started(s, t))))
+        plain = is_plain(s.target)
+        if name not in self.exists:
+            self.body.append(self.version(t, self.reading(_started(s, t) if plain else _from_identity(s, t))))
+        elif _is_sparse(t) and not plain:
+            self.through_places(t, self.reading(reduced(s)))
         elif _is_sparse(t):
             self.body.append(self.version(t, self.reading(_next_version(s))))
         else:
@@ -145,6 +154,30 @@ class _Unfolding:
             self.tensors.append(replace(t, name=name, role="local"))
         self.current[t.name] = name
         return replace(s, target=replace(s.target, tensor=name))
+
+    def through_places(self, t: TensorDecl, s: Assign) -> None:
+        """An update of a sparse tensor at places that only loops know: first of a tensor that has nothing else."""
+        begin = t.fill if s.op == "=" else ops.MONOIDS[s.op].identity(t.dtype)
+        written = replace(t, name=self.fresh(f"{t.name}_places"), role="local", fill=begin)
+        self.tensors.append(written)
+        target = replace(s.target, tensor=written.name)
+        self.body.append(replace(s, target=target))
+        indices = tuple(Index(f"c{n}") for n in range(t.ndim))
+        old, new = Access(self.current[t.name], indices, t.dtype), Access(written.name, indices, t.dtype)
+        if s.op == "=":
+            # What is written may be an entry that is not stored: a mask says that it is.
+            mask = TensorDecl(self.fresh(f"{t.name}_mask"), BOOL, t.dims, t.format, False, "local")
+            self.tensors.append(mask)
+            where = None if s.where is None else restricted(s.value, s.where)[1]
+            admitted = replace(target, tensor=mask.name, dtype=BOOL)
+            self.body.append(replace(s, target=admitted, op="or", value=Literal(True, BOOL), where=where))
+            value = Map("select", (Access(mask.name, indices, BOOL), new, old), t.dtype)
+        else:
+            operator = ops.MONOIDS[s.op].op
+            assert operator is not None
+            value = Map(operator, (old, new), t.dtype)
+        decls = tuple(IndexDecl(i.name, d) for i, d in zip(indices, t.dims, strict=True))
+        self.body.append(self.version(t, Assign(Access(t.name, indices, t.dtype), "=", value, decls, span=s.span)))
 
     def in_place(self, t: TensorDecl, s: Assign) -> None:
         """An update of a dense tensor, through a copy if it reads places that it may have written."""
@@ -181,6 +214,16 @@ def _started(s: Assign, t: TensorDecl) -> Assign:
     return replace(s, op="=", value=value, where=None)
 
 
+def _from_identity(s: Assign, t: TensorDecl) -> Assign:
+    """The first statement of a tensor, if it is an update at places that only loops know."""
+    if s.op == "=":
+        return s
+    start = Literal(ops.MONOIDS[s.op].identity(t.dtype), t.dtype)
+    s = reduced(s)
+    where = None if s.where is None else _without(s.where, t.name, start)
+    return replace(s, value=_without(s.value, t.name, start), where=where)
+
+
 def _next_version(s: Assign) -> Assign:
     """A later statement of a sparse tensor as the definition of its next version."""
     s = reduced(s)
@@ -200,7 +243,7 @@ def reduced(s: Assign) -> Assign:
     """An update with the indices that only its right side has reduced by its own operator."""
     if s.op == "=":
         return s
-    only_right = _free(s.value) - {e.name for e in s.target.indices if isinstance(e, Index)}
+    only_right = _free(s.value) - set(mentioned(*s.target.indices))
     rest = tuple(i.name for i in s.indices if i.name in only_right)
     where, value = s.where, s.value
     if rest:
@@ -230,22 +273,17 @@ def _without(e: Expr, name: str, value: Expr) -> Expr:
 
 def _reads_only_own_place(s: Assign) -> bool:
     """Whether every read of the target is at the place being written, and before any of it is."""
+    plain = is_plain(s.target)  # of others several points may write one place
 
     def safe(e: Expr, outside: bool) -> bool:
         if isinstance(e, Access) and e.tensor == s.target.tensor:
-            return outside and e.indices == s.target.indices
+            return plain and outside and e.indices == s.target.indices
         outside = outside and not isinstance(e, Reduce | Scan | Softmax | Top)
         parts: list[Expr] = []
         map_children(e, lambda c: parts.append(c) or c)  # type: ignore[func-returns-value]
         return all(safe(p, outside) for p in parts)
 
     return safe(s.value, True) and (s.where is None or safe(s.where, True))
-
-
-def _is_plain(s: Assign) -> bool:
-    """Whether the left side is one place for each point of its own variables."""
-    names = [e.name for e in s.target.indices if isinstance(e, Index)]
-    return len(names) == len(s.target.indices) == len(set(names))
 
 
 def _is_sparse(t: TensorDecl) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sparsec.ir.rewrite import children, walk
-from sparsec.ir.tensor import Expr, Index, Reduce, Scan, Softmax, Top
+from sparsec.ir.tensor import Access, Expr, Index, Reduce, Scan, Softmax, Top
 
 
 def mentioned(*exprs: Expr) -> tuple[str, ...]:
@@ -27,4 +27,10 @@ def names_in(e: Expr) -> set[str]:
     return out - set(e.indices) if isinstance(e, Reduce) else out
 
 
-__all__ = ["mentioned", "names_in"]
+def is_plain(target: Access) -> bool:
+    """Whether a left side is one place for each point of its variables: each index another one, and nothing else."""
+    names = [e.name for e in target.indices if isinstance(e, Index)]
+    return len(names) == len(target.indices) == len(set(names))
+
+
+__all__ = ["is_plain", "mentioned", "names_in"]

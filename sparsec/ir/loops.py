@@ -10,7 +10,7 @@ Grammar of the textual form (``loops_text.py`` prints and parses it)::
               | "assemble" TENSOR "by" method block
               | "tile" NAME "<" INT ("," NAME "<" INT)* block
               | "let" NAME "=" expr "in" domain block     where the value lies in the domain
-              | "check" NAME expr "in" extent             an index of tensor NAME, read from data: stop if it is outside
+              | "check" NAME expr "in" extent ["once"]    an index of tensor NAME, read from data: stop if it is outside
               | "if" expr block
               | access "=" expr | access MONOID "=" expr ["at" expr] | block
     windex   := NAME "in" domain
@@ -203,11 +203,15 @@ class Let:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """Stop the kernel, with an error, where an index read from data lies outside ``0 .. extent``."""
+    """Stop the kernel, with an error, where an index read from data lies outside ``0 .. extent``.
+
+    ``once``: ``value`` is how often ``=`` writes a place of the tensor, and the error says that it was twice.
+    """
 
     value: Expr
     extent: Extent
     tensor: str
+    once: bool = False
 
 
 @dataclass(frozen=True, slots=True)

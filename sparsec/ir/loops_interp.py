@@ -195,8 +195,10 @@ class _Machine:
                     self.indices[index] = at
                     self.run(body)
                     del self.indices[index]
-            case Check(value, extent, tensor):
+            case Check(value, extent, tensor, once):
                 at, n = int(self.evaluate(value)[0]), self.extent(extent)
+                if not 0 <= at < n and once:
+                    raise ShapeError(f"'{tensor}' is written twice at one place by '='")
                 if not 0 <= at < n:
                     raise ShapeError(f"index {at} of '{tensor}' lies outside of 0..{n - 1}")
             case Guard(condition, body):

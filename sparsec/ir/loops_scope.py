@@ -8,21 +8,31 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sparsec.ir.loops import Assemble, Chunk, Chunks, Domain, Full, Kernel, Span, Workspace
+from sparsec.ir.rewrite import walk
 from sparsec.ir.tensor import Dim, Expr, Index, Literal, Map, TensorDecl
+
+UNKNOWN = 2**62
 
 
 @dataclass(frozen=True, slots=True)
 class Binding:
     """What binds an index: its domain, how many loops stand around it, whether its iterations run in parallel.
 
-    ``computed``: it is no loop's, but computed from others, ``sources``.
+    ``value``: it is no loop's, but computed from others, ``sources``.
     """
 
     domain: Domain
-    depth: int
+    depth: int = 0
     parallel: bool = False
-    computed: bool = False
-    sources: frozenset[str] = frozenset()
+    value: Expr | None = None
+
+    @property
+    def computed(self) -> bool:
+        return self.value is not None
+
+    @property
+    def sources(self) -> frozenset[str]:
+        return frozenset(n.name for n in walk(self.value) if isinstance(n, Index)) if self.computed else frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,37 +95,49 @@ def addresses(have: Domain, want: Domain) -> bool:
     return have == want or (isinstance(have, Chunk) and want == have.whole)
 
 
-def step(e: Expr, index: str, scope: Scope) -> int:
+Bound = Mapping[str, Binding]
+
+
+def step(e: Expr, index: str, bound: Bound) -> int:
     """How far values of ``e`` lie apart at least for different values of ``index``; 0 where that is not known.
 
-    It is known of the index itself, of the coordinates of its chunk, of ``mul`` by a number, and of ``add`` of such and
-    something that stays below the step.
+    It is known of the index itself, of the coordinates of its chunk, of ``mul`` by a number, and of ``add`` and ``sub``
+    of such and something that stays below the step.
     """
     match e:
         case Index(name):
-            binding = scope.bound.get(name)
-            if binding is not None and isinstance(binding.domain, Chunk):
-                return int(name == index or step(Index(binding.domain.outer), index, scope) > 0)
-            return int(name == index)
+            binding = bound.get(name)
+            if name == index or binding is None:
+                return int(name == index)
+            if binding.value is not None:
+                return step(binding.value, index, bound)
+            return int(isinstance(binding.domain, Chunk) and step(Index(binding.domain.outer), index, bound) > 0)
         case Map("mul", (a, Literal(value)), _) | Map("mul", (Literal(value), a), _) if isinstance(value, int):
-            return abs(value) * step(a, index, scope)
-        case Map("add", (a, b), _):
+            return abs(value) * step(a, index, bound)
+        case Map("add" | "sub", (a, b), _):
             for x, rest in ((a, b), (b, a)):
-                apart = step(x, index, scope)
-                if apart and spread(rest, scope) < apart:
-                    return apart - spread(rest, scope)
+                apart = step(x, index, bound)
+                if apart and spread(rest, bound) < apart:
+                    return apart - spread(rest, bound)
     return 0
 
 
-def spread(e: Expr, scope: Scope) -> int:
+def spread(e: Expr, bound: Bound) -> int:
     """How far values of ``e`` lie apart at most: 0 for constants, a great number where that is not known."""
-    if isinstance(e, Literal | Dim):
-        return 0
-    if isinstance(e, Index) and e.name in scope.bound:
-        extent = scope.bound[e.name].domain
-        if isinstance(extent, Full) and isinstance(extent.extent, int):
-            return max(0, extent.extent - 1)
-    return 2**62
+    match e:
+        case Literal() | Dim():
+            return 0
+        case Index(name) if name in bound:
+            binding = bound[name]
+            if binding.value is not None:
+                return spread(binding.value, bound)
+            if isinstance(binding.domain, Full) and isinstance(binding.domain.extent, int):
+                return max(0, binding.domain.extent - 1)
+        case Map("add" | "sub", (a, b), _):
+            return min(UNKNOWN, spread(a, bound) + spread(b, bound))
+        case Map("mul", (a, Literal(value)), _) | Map("mul", (Literal(value), a), _) if isinstance(value, int):
+            return min(UNKNOWN, abs(value) * spread(a, bound))
+    return UNKNOWN
 
 
 __all__ = ["Binding", "Progress", "Scope", "Use", "addresses", "domain_text", "spread", "step"]

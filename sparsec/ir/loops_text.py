@@ -95,8 +95,8 @@ def _stmt(s: Stmt) -> Iterator[str]:
             yield from _braced(f"tile {', '.join(f'{n} < {e}' for n, e in loops)}", body)
         case Let(index, value, domain, body):
             yield from _braced(f"let {index} = {print_expr(value)} in {domain_text(domain)}", body)
-        case Check(value, extent, tensor):
-            yield f"check {tensor} {print_expr(value)} in {extent}"
+        case Check(value, extent, tensor, once):
+            yield f"check {tensor} {print_expr(value)} in {extent}{' once' if once else ''}"
         case Guard(condition, body):
             yield from _braced(f"if {print_expr(condition)}", body)
         case Accumulate(target, op, value):
@@ -186,7 +186,11 @@ class _Parser:
                     tensor = c.name("the tensor's name")
                     value = parse_expr(c, self.dtypes)
                     c.expect("in")
-                    return Check(value, parse_extent(c), tensor)
+                    extent = parse_extent(c)
+                    once = c.at("once")
+                    if once:
+                        c.advance()
+                    return Check(value, extent, tensor, once)
             elif c.at("workspace") and c.peek(3) == "in":
                 raise c.error("a workspace needs a name")
             return self.accumulate()

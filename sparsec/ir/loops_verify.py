@@ -152,8 +152,7 @@ def _visit(s: Stmt, scope: Scope) -> None:
             here = scope.at(f"let {index}")
             _check(s, here)
             _expression(value, here)
-            sources = frozenset(n.name for n in walk(value) if isinstance(n, Index))
-            known = Binding(domain, scope.depth, computed=True, sources=sources)
+            known = Binding(domain, scope.depth, value=value)
             _visit(body, dataclasses.replace(here, bound={**scope.bound, index: known}))
         case Check(value, _, tensor):
             here = scope.at(f"check {tensor}")
@@ -520,7 +519,7 @@ def race(s: Accumulate, scope: Scope) -> Messages:
     for index, binding in scope.bound.items():
         if not binding.parallel or (use is not None and use.depth > binding.depth):
             continue
-        if not any(step(i, index, scope) for i in s.target.indices):
+        if not any(step(i, index, scope.bound) for i in s.target.indices):
             yield f"'{name}' is written by every iteration of the parallel forall '{index}': its indices lack '{index}'"
         if any(a.tensor == name and a.method == "append" for a in scope.assembling):
             yield f"'{name}' is assembled by append, which the parallel forall '{index}' cannot do; use count"

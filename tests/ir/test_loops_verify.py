@@ -120,7 +120,7 @@ BROKEN = [
         SHORTEST, "t[j] min= add(d[i], G[i, j])", "t[j] min= add(t[i], G[i, j])",
         "'t' is read while it is assembled, outside of an ordered forall",
     ),
-    (SPMV, "y[i] = t[]", "y[sub(i, 0:i64)] = t[]", "its indices lack 'i'"),
+    (SPMV, "y[i] = t[]", "y[sub(i, i)] = t[]", "its indices lack 'i'"),
     (COO_SCATTER, "y[j] add=", "x[i] add=", "operand 'x' is written"),
     (ADD_APPEND, "C[i, j] =", "C[i, add(j, 0:i64)] =", "the indices of sparse 'C' must be plain index variables"),
     # races

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from sparsec.errors import UnsupportedError
 from sparsec.ir.tensor import Program
 from sparsec.knobs import Knobs, scope
+from tests.support import targets
 from tests.support.dsl import text
 from tests.support.strategies import Data, data, programs
 
@@ -36,9 +37,11 @@ class Case:
 
 
 @st.composite
-def cases(draw: st.DrawFn, draws: int) -> Case:
-    """A program with ``draws`` sets of data."""
+def cases(draw: st.DrawFn, draws: int, placed: bool = False) -> Case:
+    """A program with ``draws`` sets of data; ``placed``: its left sides are computed places."""
     program = draw(programs())
+    if placed:
+        program = draw(targets.placed(program))
     return Case(program, [draw(data(program)) for _ in range(draws)])
 
 
@@ -53,6 +56,7 @@ class Campaign:
     examples: int
     seed: int
     draws: int = 2
+    placed: bool = False
     counts: Counter[str] = field(default_factory=Counter)
 
     def run(self) -> Counter[str]:
@@ -66,7 +70,7 @@ class Campaign:
             suppress_health_check=list(HealthCheck),
             phases=[Phase.generate, Phase.shrink],
         )
-        @given(cases(self.draws))
+        @given(cases(self.draws, self.placed))
         def one(case: Case) -> None:
             self.counts["programs"] += 1
             level = Knobs().opt if self.counts["programs"] % 10 == 0 else 0

@@ -43,7 +43,7 @@ from sparsec.ir.tensor import (
     Top,
 )
 from sparsec.ir.tensor_values import scalar
-from tests.support import dtypes, scans, tuples
+from tests.support import dtypes, scans, targets, tuples
 from tests.support.conditions import admits_infinity, condition
 from tests.support.groups import fitted, narrowed
 from tests.support.maps import mapped_formats
@@ -437,7 +437,7 @@ def points(program: Program, dims: dict[str, int]) -> int:
 
 def never_empty(program: Program) -> set[str]:
     """Dimensions over which a least or greatest float is taken: empty ones would make infinities."""
-    out: set[str] = set()
+    out = targets.never_empty(program)
     for s in program.body:
         assert isinstance(s, Assign)
         extents = {i.name: str(i.extent) for i in s.indices}
@@ -457,6 +457,8 @@ def make_data(program: Program, seed: int, dims: dict[str, int], density: dict[s
         if t.name.startswith("s"):
             number = rng.integers(1, 4) * (0.5 if t.dtype.kind in "fc" else 1)
             values = np.asarray(dtypes.element(number, t.dtype))
+        elif targets.is_places(t):
+            values = targets.places(t, dims, shape, rng).astype(t.dtype.np)
         else:
             values = dtypes.values(rng, t.dtype, shape, round_)
         pattern = np.asarray(rng.random(shape) < density[t.name]) & holds(t.format, shape)

@@ -1,0 +1,103 @@
+"""Why a kernel stopped at a place: which index was outside, its value and where it was read; what was written twice.
+
+A kernel only says that it stopped.  Where the index hangs on operands alone it is computed again here, so that loops
+need not carry what nobody asks for as long as all is well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from sparsec.errors import BackendError, ShapeError, SparsecError
+from sparsec.formats.named import dense
+from sparsec.ir.dtypes import I64
+from sparsec.ir.rewrite import walk
+from sparsec.ir.tensor import Access, Assign, Expr, Index, IndexDecl, Program, TensorDecl, assigns
+from sparsec.passes.lower.checks import to_check
+from sparsec.passes.lower.variables import is_plain, mentioned
+from sparsec.runtime.storage import Storage
+from sparsec.tensors import Tensor
+
+Operands = Mapping[str, "Storage | np.ndarray[Any, np.dtype[Any]]"]
+
+
+def index_outside(program: Program, operands: Operands, dims: Mapping[str, int]) -> SparsecError | None:
+    """What to say where a kernel stopped at an index; None if that cannot be told."""
+    computed: list[str] = []
+    for s in assigns(program.body):
+        for tensor, e, d in to_check(program, s):
+            extent = program.tensor(tensor).dims[d]
+            n = extent if isinstance(extent, int) else dims[extent]
+            reads = sorted({a.tensor for a in walk(e) if isinstance(a, Access)})
+            if not all(program.tensor(t).role == "in" for t in reads):
+                computed.append(f"an index of '{tensor}', computed from {' and '.join(map(repr, reads))},")
+                continue
+            found = _first_outside(program, s, e, n, operands, dims)
+            if found is not None:
+                what, value = found
+                outside = f"lies outside of dimension {d + 1} of '{tensor}', which is 0 .. {n - 1}"
+                hint = "negative ones do, too: they do not count from the end" if value < 0 else None
+                return ShapeError(f"{what} is {value}, and {outside}", span=s.target.span, hint=hint)
+    if not computed:
+        return None
+    return ShapeError(f"{' or '.join(computed)} lies outside of it", hint="negative ones do, too")
+
+
+def written_twice(program: Program) -> SparsecError:
+    """What to say where a kernel stopped because ``=`` writes one place twice."""
+    found = [s.target for s in assigns(program.body) if s.op == "=" and not is_plain(s.target)]
+    names = " or ".join(dict.fromkeys(f"'{t.tensor}'" for t in found))
+    return ShapeError(
+        f"{names} is written twice at one place by '='",
+        span=found[0].span if len(found) == 1 else None,
+        hint="an update says what becomes of both: += *= min= max= |= &=",
+    )
+
+
+def _first_outside(
+    program: Program, s: Assign, e: Expr, n: int, operands: Operands, dims: Mapping[str, int]
+) -> tuple[str, int] | None:
+    """The first point at which an index lies outside ``0 .. n``, in words, and its value there."""
+    from sparsec.ir.tensor_interp import interpret
+
+    extents = {i.name: i.extent for i in s.indices}
+    names = mentioned(e)
+    reads = {a.tensor for a in walk(e) if isinstance(a, Access)}
+    shape = tuple(extents[v] for v in names)
+    place = TensorDecl(" place", I64, shape, dense(len(names)), 0, "out")
+    target = Access(place.name, tuple(map(Index, names)), I64)
+    assign = Assign(target, "=", e, tuple(IndexDecl(v, extents[v]) for v in names))
+    only = replace(program, tensors=(*(t for t in program.operands if t.name in reads), place), body=(assign,))
+    arrays = {name: _dense(operands[name]) for name in reads}
+    try:
+        values = interpret(only, arrays, dict(dims))[place.name]
+    except BackendError:
+        return None  # too much to compute again
+    bad = np.argwhere((values < 0) | (values >= n))
+    if not len(bad):
+        return None
+    at = tuple(map(int, bad[0]))
+    return _words(e, dict(zip(names, at, strict=True))), int(values[at])
+
+
+def _words(e: Expr, at: dict[str, int]) -> str:
+    """An index at a point, in words: ``bin[3]``, or where it stands and what it is made of."""
+    inner = e.args[0] if not isinstance(e, Access) and getattr(e, "op", "") == "cast" else e  # type: ignore[union-attr]
+    if isinstance(inner, Access) and all(isinstance(i, Index) for i in inner.indices):
+        places = ", ".join(str(at[i.name]) for i in inner.indices if isinstance(i, Index))
+        return f"{inner.tensor}[{places}]" if places else inner.tensor
+    reads = sorted({a.tensor for a in walk(e) if isinstance(a, Access)})
+    point = ", ".join(f"{v} = {n}" for v, n in at.items())
+    made = f" made of {' and '.join(map(repr, reads))}" if reads else ""
+    return f"the index{made}" + (f" at {point}" if at else "")
+
+
+def _dense(x: Storage | np.ndarray[Any, np.dtype[Any]]) -> np.ndarray[Any, np.dtype[Any]]:
+    return Tensor(x).numpy() if isinstance(x, Storage) else x
+
+
+__all__ = ["index_outside", "written_twice"]
