@@ -1,8 +1,8 @@
 """Left sides that are more than plain variables: a name for each place, and whether two points write the same one.
 
-``H[bin[i]] += w[i]`` is planned as an update of ``H[H_0]``, where the loops compute the place::
+``H[bin[i]] += w[i]`` is planned as an update of ``H[H_at0]``, where the loops compute the place::
 
-    forall i in m { let H_0 = bin[i] in n { H[H_0] add= w[i] } }
+    forall i in m { let H_at0 = bin[i] in n { H[H_at0] add= w[i] } }
 
 so a place outside of the tensor is not written, and all that knows a result by its index variables (assembly,
 workspaces, levels) stays as it is.  The second ``i`` of ``D[i, i]`` and the 3 of ``C[i, 3]`` are named likewise.
@@ -33,7 +33,7 @@ def named(program: Program, target: Access, variables: Collection[str]) -> tuple
             seen.add(e.name)
             indices.append(e)
             continue
-        name = f"{target.tensor}_{d}"
+        name = f"{target.tensor}_at{d}"
         while name in taken:
             name += "_"
         taken.add(name)

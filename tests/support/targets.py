@@ -14,6 +14,7 @@ from sparsec.ir import ops
 from sparsec.ir.dtypes import I32, I64
 from sparsec.ir.rewrite import walk
 from sparsec.ir.tensor import Access, Assign, Dim, Expr, Index, Literal, Map, Program, TensorDecl
+from sparsec.passes.lower.variables import is_plain
 
 if TYPE_CHECKING:
     from tests.support.strategies import Data
@@ -70,10 +71,11 @@ def placed(draw: st.DrawFn, program: Program) -> Program:
     body = list(program.body)
     first = [e.name for e in indices if isinstance(e, Index)]
     decls = tuple(sorted(s.indices, key=lambda i: first.index(i.name) if i.name in first else len(first)))
-    body[n] = replace(s, target=replace(s.target, indices=tuple(indices)), indices=decls)
+    target = replace(s.target, indices=tuple(indices))
+    body[n] = replace(s, target=target, indices=decls)
     tensors = list(program.tensors)
     assert made.format is not None
-    if n == chosen[0] and s.op != "=" and made.role != "inout" and not made.format.is_dense:
+    if n == chosen[0] and s.op != "=" and not is_plain(target) and made.role != "inout" and not made.format.is_dense:
         tensors[tensors.index(made)] = replace(made, fill=ops.MONOIDS[s.op].identity(made.dtype))
     return replace(program, tensors=(*new, *tensors), body=tuple(body))
 
