@@ -158,7 +158,7 @@ class _Unfolding:
     def through_places(self, t: TensorDecl, s: Assign) -> None:
         """An update of a sparse tensor at places that only loops know: first of a tensor that has nothing else."""
         begin = t.fill if s.op == "=" else ops.MONOIDS[s.op].identity(t.dtype)
-        written = replace(t, name=self.fresh(f"{t.name}_places"), role="local", fill=begin)
+        written = replace(t, name=self.fresh(f"{t.name}_places"), role="local", fill=begin)  # type: ignore[arg-type]
         self.tensors.append(written)
         target = replace(s.target, tensor=written.name)
         self.body.append(replace(s, target=target))
