@@ -84,11 +84,15 @@ def kernels(source: str) -> list[Kernel]:
     return list(made.values()) if isinstance(made, dict) else [made]
 
 
+def extents_of(kernel: Kernel) -> dict[str, int]:
+    names = sorted({d for t in kernel.program.tensors for d in t.dims if isinstance(d, str)})
+    return {name: 4 + n for n, name in enumerate(names)}
+
+
 def operands(kernel: Kernel, seed: int) -> dict[str, Any]:
     """Random operands of the shapes that the signature says, sparse ones with few entries."""
     rng = np.random.default_rng(seed)
-    names = sorted({d for t in kernel.program.tensors for d in t.dims if isinstance(d, str)})
-    extents = {name: 4 + n for n, name in enumerate(names)}
+    extents = extents_of(kernel)
     return {t.name: operand(t, tuple(d if isinstance(d, int) else extents[d] for d in t.dims), rng)
             for t in kernel.program.operands}  # fmt: skip
 
@@ -139,8 +143,10 @@ def test_samples(fence: Fence) -> None:
 def run(kernel: Kernel, seed: int) -> None:
     """Call the kernel and compare with the reference interpreter."""
     given = operands(kernel, seed)
-    dims = ensure_small(kernel, given, {})
-    got = kernel(**given)
+    known = {d for t in kernel.program.operands for d in t.dims}
+    sizes = {d: n for d, n in extents_of(kernel).items() if d not in known}
+    dims = ensure_small(kernel, given, sizes)
+    got = kernel(**given, sizes=sizes)
     names = [t.name for t in kernel.program.results]
     results = {names[0]: got} if len(names) == 1 else dict(zip(names, got, strict=True))
     assert kernel._resolved is not None

@@ -191,8 +191,17 @@ def _orders(query: Query, space: Space, kept: Sequence[Access]) -> Iterator[tupl
             above |= space.level_needs(coord, access)
     graph.add_edges_from(space.nesting)
     graph.add_edges_from(_nesting(query, space))
-    if nx.is_directed_acyclic_graph(graph):
-        for order in nx.all_topological_sorts(graph):
+    if not nx.is_directed_acyclic_graph(graph):
+        return
+    # Many loops have more orders than are tried: those that follow a tensor's levels come first.
+    tried = set()
+    for access in (query.target, *kept):
+        levels = [v for v in space.level_names(query.program, access) if v]
+        names = [*levels, *(v for v in space.domains if v not in levels)]
+        tried.add(tuple(nx.lexicographical_topological_sort(graph, names.index)))
+    yield from sorted(tried)
+    for order in nx.all_topological_sorts(graph):
+        if tuple(order) not in tried:
             yield tuple(order)
 
 
