@@ -13,8 +13,8 @@ from sparsec.errors import BackendError, ShapeError
 from sparsec.ir import ops
 from sparsec.ir.dtypes import I32, I64
 from sparsec.ir.rewrite import walk
-from sparsec.ir.tensor import Access, Assign, Dim, Expr, Index, Literal, Map, Program, TensorDecl
-from sparsec.passes.lower.variables import is_plain
+from sparsec.ir.tensor import Access, Assign, Dim, Expr, Index, Literal, Map, Program, Reduce, TensorDecl
+from sparsec.passes.lower.variables import is_plain, mentioned
 
 if TYPE_CHECKING:
     from tests.support.strategies import Data
@@ -72,7 +72,10 @@ def placed(draw: st.DrawFn, program: Program) -> Program:
     first = [e.name for e in indices if isinstance(e, Index)]
     decls = tuple(sorted(s.indices, key=lambda i: first.index(i.name) if i.name in first else len(first)))
     target = replace(s.target, indices=tuple(indices))
-    body[n] = replace(s, target=target, indices=decls)
+    dropped = tuple(v for v in names if v not in mentioned(*indices) and v in mentioned(s.value))
+    # What a text would sum without saying so is written out.
+    value = Reduce("add", dropped, s.value, s.value.dtype) if dropped and s.op == "add" else s.value
+    body[n] = replace(s, target=target, value=value, indices=decls)
     tensors = list(program.tensors)
     assert made.format is not None
     if n == chosen[0] and s.op != "=" and not is_plain(target) and made.role != "inout" and not made.format.is_dense:
