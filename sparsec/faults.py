@@ -33,7 +33,7 @@ def index_outside(program: Program, operands: Operands, dims: Mapping[str, int])
             extent = program.tensor(tensor).dims[d]
             n = extent if isinstance(extent, int) else dims[extent]
             reads = sorted({a.tensor for a in walk(e) if isinstance(a, Access)})
-            if not all(program.tensor(t).role == "in" for t in reads):
+            if not all(program.tensor(t).role == "in" and t in operands for t in reads):
                 computed.append(f"an index of '{tensor}', computed from {' and '.join(map(repr, reads))},")
                 continue
             found = _first_outside(program, s, e, n, operands, dims)

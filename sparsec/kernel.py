@@ -151,7 +151,7 @@ class Kernel:
                 if e.reason == "pattern":
                     raise _not_in_pattern(known) from None
                 if e.reason in ("index", "twice") and self._nest is None:
-                    kept = dict(zip(sources, (b.keep for b in bounds), strict=True))
+                    kept = {n: b.keep for (n, part), b in zip(sources, bounds, strict=True) if part is None}
                     raise _at_a_place(e, resolved, kept, dims) from None
                 if e.reason != "width" or self._nest is not None:
                     raise
