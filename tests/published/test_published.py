@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 
 import sparsec as sp
-from sparsec.errors import UnsupportedError
 from sparsec.ir.tensor_values import from_storage
 from tests.published import finch, mlir, pydata, sam, taco, tensora
 from tests.published.cases import Published, operands
@@ -24,8 +23,6 @@ from tests.support.strategies import Data, expand
 
 Array = np.ndarray[Any, np.dtype[Any]]
 ALL = {**taco.ALL, **tensora.ALL, **sam.ALL, **mlir.ALL, **finch.ALL}
-LATER = ("finch-59", "mlir-sparse_collapse_shape")
-"""Left sides at computed places."""
 MANY, QUICK, COMPILED = 16, 4, 16
 
 
@@ -40,8 +37,7 @@ def combinations(everything: bool) -> list[Any]:
             label = case.label(formats)
             if everything or n == 0 or len(case.formats) <= MANY or one_in(QUICK, label):
                 compiled = everything or n == 0 or one_in(COMPILED, label)
-                marks = [pytest.mark.xfail(raises=UnsupportedError, strict=False)] if name in LATER else []
-                out.append(pytest.param(case, formats, compiled, id=f"{name.partition('-')[0]}-{label}", marks=marks))
+                out.append(pytest.param(case, formats, compiled, id=f"{name.partition('-')[0]}-{label}"))
     return out
 
 
