@@ -20,7 +20,8 @@ from sparsec.formats.format import Format
 from sparsec.formats.named import dense, from_levels
 from sparsec.ir.dtypes import DType
 from sparsec.ir.ops import cast_value
-from sparsec.ir.tensor import Program, TensorDecl
+from sparsec.ir.rewrite import walk
+from sparsec.ir.tensor import Access, Literal, Program, TensorDecl
 from sparsec.ir.tensor_values import from_storage, to_storage
 from sparsec.knobs import knobs
 from sparsec.runtime.entries import dense_view, from_dense
@@ -177,6 +178,33 @@ def _check_order(t: TensorDecl, found: int) -> None:
 
 def _same(a: Any, b: Any) -> bool:
     return bool(a == b or (a != a and b != b))
+
+
+Constant = tuple[Access, int, int, str]
+"""An access, which of its indices is a number, that number, and the name of the dimension it should lie in."""
+
+
+def constants(program: Program) -> tuple[Constant, ...]:
+    """The indices of a program that are numbers, in dimensions whose extent the caller's operands say."""
+    return tuple(
+        (a, n, int(e.value), d)  # type: ignore[arg-type]
+        for s in program.body
+        for a in walk(s)
+        if isinstance(a, Access)
+        for n, (e, d) in enumerate(zip(a.indices, program.tensor(a.tensor).dims, strict=True))
+        if isinstance(e, Literal) and isinstance(d, str)
+    )
+
+
+def check_constants(found: Sequence[Constant], dims: Mapping[str, int]) -> None:
+    """Raise ``ShapeError`` for an index that is a number outside of its tensor."""
+    for access, n, index, d in found:
+        if not 0 <= index < dims[d]:
+            raise ShapeError(
+                f"the index {index} is outside '{access.tensor}'",
+                span=access.span,
+                hint=f"its dimension {n + 1}, '{d}', is {dims[d]} here",
+            )
 
 
 def extents(program: Program, shapes: Sequence[tuple[int, ...]], sizes: Mapping[str, int] | None) -> dict[str, int]:

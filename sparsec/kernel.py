@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sparsec import annihilated
-from sparsec.binding import Bound, bind, composite, extents, row_major, shape_of
+from sparsec.binding import Bound, bind, check_constants, composite, constants, extents, row_major, shape_of
 from sparsec.conversion import with_widths
 from sparsec.driver import Call, Compiled, Stopped, compiled
 from sparsec.errors import BackendError, FormatError, SparsecError, TypeError_, UnsupportedError, nearest
@@ -83,6 +83,7 @@ class Kernel:
         self._last: Compiled | None = None
         self._memo: Memo | None = None
         self._continued = continued(program)
+        self._constants = constants(program)
         self._unfolded: dict[tuple[frozenset[str], str], tuple[Program, Sources]] = {}
         if all(t.format is not None for t in program.operands):
             self._resolve({})
@@ -139,6 +140,7 @@ class Kernel:
         bounds = self._bind(program, sources, named, starts)
         # The whole program's dimensions: one that a result alone has may be said though that half of it is not made.
         dims = extents(self._unfold(started)[0], [b.shape for b in bounds], sizes)
+        check_constants(self._constants, dims)
         for wide in (False, True):
             variant = self._variant(program, bounds, dims, wide, known)
             try:

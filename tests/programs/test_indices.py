@@ -84,3 +84,12 @@ def test_nothing_outside_is_touched_in_empty_tensors() -> None:
     assert plain(y).tolist() == [1.0, 1.0, 1.0]
     y = sp.evaluate("y[i] = z[i] + x[i - 1]", x=np.zeros(0), z=np.ones(3))
     assert plain(y).tolist() == [1.0, 1.0, 1.0]
+
+
+def test_a_number_outside_is_an_error_once_the_extent_is_known() -> None:
+    last = sp.compile("kernel f(x: f64[n]) -> z: f64 { z = x[2] }")
+    assert last(np.arange(3.0)) == 2
+    for n in (0, 2):
+        with pytest.raises(sp.ShapeError, match="the index 2 is outside 'x'") as e:
+            last(np.zeros(n))
+        assert e.value.hint == f"its dimension 1, 'n', is {n} here" and e.value.span is not None
