@@ -398,6 +398,7 @@ class Lowerer:
         if part is None and isinstance(f.domain, Chunks) and padding.wants_whole_chunks(self.ctx, f.body, f.index):
             self._chunked(f, env)
             return
+        around = env
         lo, hi, env = self.clipped(f, env, bounds) if part is None else (part.lo, part.hi, env)
         if f.parallel is not None and self.can_run_parallel():
             self.parallel(f, env, lo, hi)
@@ -410,7 +411,8 @@ class Lowerer:
                 self.leaf(f.index, f.body, env.bind(f.index, coord).bind(f"{f.index}@local", sub(coord, begin)))
             return
         if isinstance(f.domain, Chunk):
-            trip = i64(f.domain.size) if f.domain.outer in env.full_chunks else self.b.let("trip", sub(hi, lo))
+            whole = f.domain.outer in env.full_chunks and env.inside == around.inside and not bounds
+            trip = i64(f.domain.size) if whole else self.b.let("trip", sub(hi, lo))
             with self.b.loop(f.index, i64(0), trip, mark=mark) as step:
                 local = self.b.let("place", sub(sub(trip, 1), step)) if f.reverse else step
                 inner = env.bind(f.index, self.b.let(f.index, add(lo, local))).bind(f"{f.index}@local", local)
