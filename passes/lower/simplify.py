@@ -279,7 +279,7 @@ def absent_value(e: Expr, fills: Mapping[Expr, Expr], users: Tuples = ()) -> Exp
             return NOT_STORED if node.access in fills else node
         if isinstance(node, Literal):
             return node
-        new = simplified(node, run)
+        new: Expr = simplified(node, run)
         if isinstance(new, Reduce) and isinstance(new.where, Literal):
             return run(replace(new, where=None)) if new.where.value else over_nothing(new, users)
         if isinstance(new, Reduce) and isinstance(new.body, Literal):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import permutations
 from typing import Any
 
 import numpy as np
@@ -87,6 +88,6 @@ def result(t: TensorDecl, value: Any) -> Array:
     coords, _ = value.coo()
     assert coords.shape == (t.ndim, len(set(map(tuple, coords.T.tolist())))), "a coordinate is stored twice"
     in_order = [tuple(c.of(point, value.shape) for c in t.format.coords) for point in coords.T.tolist()]
-    by_rows = [tuple(c) for c in coords.T.tolist()]
-    assert in_order == sorted(in_order) or by_rows == sorted(by_rows), "the entries are not sorted"
+    sorted_by = [[tuple(c) for c in coords[list(dims)].T.tolist()] for dims in permutations(range(t.ndim))]
+    assert any(points == sorted(points) for points in (in_order, *sorted_by)), "the entries are not sorted"
     return np.asarray(value.numpy())
