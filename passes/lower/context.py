@@ -348,8 +348,10 @@ class Context:
         # The difference of i + 1 and i is known at once; whether they lie inside is not.
         storage = self.storages.get(access.tensor)
         places = [access.indices[d] for d in storage.coords[n].dims] if storage is not None and not early else []
-        affine = [e for e in places if not isinstance(e, Index)]
-        if any(isinstance(v, Index) and v.name not in env.indices for e in affine for v in walk(e)):
+        # Nor is there any i where its dimension is empty: a level with a place for each coordinate has none then.
+        spread = storage is not None and storage.levels[n].spread
+        checked = [e for e in places if spread or not isinstance(e, Index)]
+        if any(isinstance(v, Index) and v.name not in env.indices for e in checked for v in walk(e)):
             return None
         return self.value(form, env)
 

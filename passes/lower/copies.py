@@ -6,7 +6,7 @@ import numpy as np
 
 from sparsec.formats.compressed import Compressed
 from sparsec.formats.format import Format
-from sparsec.formats.level import CanAppend, CanIterate, Level
+from sparsec.formats.level import CanAppend, CanIterate, CanWindow, Level
 from sparsec.formats.named import from_levels, named_format
 from sparsec.ir.dtypes import I32, I64, DType
 from sparsec.ir.rewrite import walk
@@ -35,7 +35,12 @@ def reordered(fmt: Format, order: tuple[int, ...], width: DType) -> Format:
 
 def must_count(level: Level) -> bool:
     """Whether a result's level says where an entry goes, but not before it knows all of its parents."""
-    return isinstance(level, CanAppend) and level.counted
+    return isinstance(level, CanAppend) and (level.counted or packed(level))
+
+
+def packed(level: Level) -> bool:
+    """Whether a level has a place for every coordinate that it may hold, and a number of them that varies."""
+    return isinstance(level, CanWindow) and not level.spread
 
 
 def copyable(level: Level) -> bool:
@@ -63,4 +68,4 @@ def sparse_format(program: Program, names: list[str], value: Expr) -> Format:
     return named_format(kind, len(names)).concrete(width, width)
 
 
-__all__ = ["copyable", "must_count", "reordered", "sparse_format", "widest"]
+__all__ = ["copyable", "must_count", "packed", "reordered", "sparse_format", "widest"]

@@ -138,8 +138,11 @@ class Lowerer:
     def _resolve(self, s: loops.Stmt, env: Env) -> tuple[loops.Stmt, Env, bool]:
         """Move cursors over every level whose coordinate is known.
 
-        Full levels are computed; others are searched, and the statement is emitted here for both outcomes (``done``).
+        Full levels are computed; others are searched, and the statement is emitted here for both outcomes (``done``):
+        inside of what makes a result, which begins whatever is found.
         """
+        if any(isinstance(n, loops.Assemble) for n in walk(s)):
+            return s, env, False
         for access in self.sparse_reads(s):
             storage = self.ctx.storages[access.tensor]
             while True:

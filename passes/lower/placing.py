@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
+from sparsec.errors import UnsupportedError
 from sparsec.formats.coords import Coord
 from sparsec.formats.level import CanAppend, CanInsert
 from sparsec.ir import loops, ops
@@ -28,7 +29,7 @@ from sparsec.ir.tensor import Access, Expr, Extent, Index, Reduce, TensorDecl
 from sparsec.ir.tensor_values import scalar
 from sparsec.passes.lower.bodies import Bodies
 from sparsec.passes.lower.coordinates import digit_domain, level_expr
-from sparsec.passes.lower.copies import must_count
+from sparsec.passes.lower.copies import must_count, packed
 from sparsec.passes.lower.guards import guarded, reduces, strip
 from sparsec.passes.lower.order import Choice, is_sparse, loose_loops, result_prefix
 from sparsec.passes.lower.panels import Panel, find_panel
@@ -169,6 +170,12 @@ def _sparse(bodies: Bodies, p: Parts, decl: TensorDecl, value: Expr) -> loops.St
     counted = rows or must_count(decl.format.levels[-1].type)
     countable = counted and _countable(decl) and _may_repeat(decl, stmt)
     method = "fill" if known else "count" if countable else "append"
+    if method == "append" and any(packed(s.type) for s in decl.format.levels):
+        raise UnsupportedError(
+            f"result '{decl.name}' in format {decl.format.label}, whose rows vary in length, cannot run yet where "
+            "its entries come one after the other",
+            hint="assemble it in another format",
+        )
     done = "filled, its pattern being there" if known else f"assembled by {method}"
     planner.notes.append(f"{decl.name}: {done}{how}")
     parallel = countable and rows and len(levels) > 1

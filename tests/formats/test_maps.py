@@ -8,6 +8,7 @@ import pytest
 import sparsec as sp
 from sparsec.formats.coords import Coord, Digit
 from sparsec.frontends.dsl import parse_format
+from tests.support.stages import agree
 
 MAPS = {
     "bsr": "bsr[2, 3]",
@@ -93,3 +94,11 @@ def test_maps_that_make_no_format(text: str, says: str) -> None:
     with pytest.raises(sp.SparsecError) as caught:
         sp.tensor(np.eye(4), format=text)
     assert says in str(caught.value)
+
+
+@pytest.mark.parametrize("level", ["dense", "bitmap", "compressed"])
+def test_a_diagonal_of_nothing(level: str) -> None:
+    """The place of the main diagonal is known outside of the loop, which has no iterations where there is none."""
+    text = f"kernel f(A: f64[n, n] (i, j) -> (i-j: {level}, i: compressed)) -> y: f64[n] {{ y[i] = A[i, i] }}"
+    for n in (0, 1, 3):
+        agree(text, {"A": np.arange(n * n, dtype=float).reshape(n, n)}, {"n": n}, compiled=False)

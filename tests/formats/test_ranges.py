@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 
 import sparsec as sp
+from sparsec.errors import UnsupportedError
 from sparsec.formats.linear import Bound
 from sparsec.frontends.dsl import parse_format
 from sparsec.ir.text import Cursor, format_text
+from tests.support.stages import agree
 from tests.support.windows import holds
 
 LOWER, UPPER = "(i, j) -> (i: dense, j: range[0, i+1])", "(i, j) -> (i: dense, j: range[i, inf])"
@@ -216,3 +218,16 @@ def test_three_dimensions() -> None:
     x = np.arange(4.0)
     assert sp.evaluate("y[b, i] = A[b, i, j] * x[j]", A=a, x=x).tolist() == (d @ x).tolist()
     assert sp.tensor(d, format="(b, i, j) -> (i: dense, b: dense, j: range[i-3, i+1])").numpy().tolist() == d.tolist()
+
+
+@pytest.mark.parametrize("fmt", ["csc", "coo", "(i, j) -> (j/2: compressed[unordered], i: compressed, j%2: dense)"])
+def test_packed_results_whose_entries_come_in_another_order(fmt: str) -> None:
+    text = f"""kernel f(C: f64[q, r] {fmt}) -> R: f64[r, q] (i, j) -> (j: dense, i: range[0, j+10]) {{
+        R[i, j] = relu(C[j, i])
+    }}"""
+    agree(text, {"C": np.arange(20.0).reshape(5, 4) % 3 - 1}, {"q": 5, "r": 4}, compiled=False)
+
+
+def test_packed_rows_above_others_are_no_result_yet() -> None:
+    with pytest.raises(UnsupportedError, match="whose rows vary in length"):
+        sp.from_coo([[0], [1], [0]], [1.0], (3, 4, 2), format="(i, j, k) -> (k: dense, i: range[k, inf], j: dense)")

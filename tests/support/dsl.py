@@ -136,7 +136,8 @@ def _access(a: Access) -> str:
 
 def _type(t: TensorDecl) -> str:
     dims = f"[{', '.join(map(str, t.dims))}]" if t.dims else ""
-    return f"{t.dtype}{dims} {_format(t.format)}{_fill(t)}".rstrip() if t.dims else str(t.dtype)
+    shown = f"{dims} {_format(t.format)}" if t.dims else ""
+    return f"{t.dtype}{shown.rstrip()}{_fill(t)}"
 
 
 def _format(f: Format | None) -> str:
