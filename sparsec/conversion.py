@@ -16,6 +16,7 @@ from sparsec.ir import dtypes
 from sparsec.ir.tensor import Access, Assign, Index, IndexDecl, Program, TensorDecl
 from sparsec.passes.lower.composites import decompose
 from sparsec.runtime.entries import check_dense, coo_format, dense_storage, dense_view, from_dense, scatter
+from sparsec.runtime.prefixes import has_prefixes, without_gaps
 from sparsec.runtime.quantised import decode
 from sparsec.runtime.storage import Storage
 
@@ -62,6 +63,8 @@ def convert(storage: Storage, format: Format) -> Storage:
     if format.is_dense:
         check_dense(storage)
         return _dense(scatter(convert(storage, coo(len(storage.shape)))), storage, target)
+    if has_prefixes(format):
+        storage = without_gaps(convert(storage, coo_format(format.dim_order)), format)
     for candidate in (target, with_widths(format, storage.shape, wide=True)):
         try:
             return _copy(storage, candidate)

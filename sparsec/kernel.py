@@ -468,7 +468,7 @@ class Kernel:
                     hint="call the kernel, or declare a format that stores entries",
                 )
             if t.format is not None and any(
-                isinstance(s.type, CanIterate) and s.type.sequential for s in t.format.levels
+                isinstance(s.type, CanIterate) and (s.type.sequential or s.type.anchored) for s in t.format.levels
             ):
                 raise UnsupportedError(
                     f"values on a pattern of '{t.name}' ({t.format.label}), whose coordinates are read in turn, cannot "
@@ -508,8 +508,14 @@ def _no_room(program: Program) -> FormatError:
 
 def _outside(program: Program) -> FormatError:
     """What to say where an entry of a result lies outside of the range that its level holds."""
-    bounded = [t for t in program.results if t.format and any(isinstance(s.type, CanWindow) for s in t.format.levels)]
+    levels = {t.name: [s.type for s in t.format.levels] for t in program.results if t.format}
+    bounded = [t for t in program.results if any(k.prefix or isinstance(k, CanWindow) for k in levels.get(t.name, ()))]
     names = " or ".join(f"'{t.name}' ({t.format.label})" for t in bounded if t.format) or "a local"
+    if any(k.prefix for t in bounded for k in levels[t.name]):
+        return FormatError(
+            f"result {names} leaves out a coordinate, and a ragged level holds all up to the last",
+            hint="store it in csr, and convert that: what is left out then becomes entries",
+        )
     return FormatError(
         f"result {names} has an entry outside of the range of coordinates that its format holds",
         hint="choose a wider range, say 'where' entries are (i - j in -1:2), or store it in csr",

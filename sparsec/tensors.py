@@ -23,6 +23,7 @@ from sparsec.ir.tensor_values import from_storage, to_storage
 from sparsec.operators import Operators
 from sparsec.runtime import entries, outside
 from sparsec.runtime.composites import composed, with_parts
+from sparsec.runtime.prefixes import stacked
 from sparsec.runtime.storage import Scalar, Storage, as_fill, as_shape, is_list
 
 
@@ -348,7 +349,7 @@ def tensor(obj: Any, format: str | Format | None = None, fill_value: Any = None)
 
     Without a ``format`` dense things stay dense and sparse ones keep their kind (csr, csc, coo, else csr).  A dense
     thing in a sparse format stores what differs from ``fill_value`` (0; a ``Tensor`` has its own).  Memory is shared
-    where dtype and order fit.
+    where dtype and order fit.  Lists of rows of their own lengths are taken in a format like ``ragged``.
 
     Raises ``TypeError_`` for objects that are no tensors, ``FormatError`` for inconsistent arrays and unfit formats.
 
@@ -362,6 +363,10 @@ def tensor(obj: Any, format: str | Format | None = None, fill_value: Any = None)
             storage = _filled(storage, fill_value, outside.own_fill(obj))
         made = obj if isinstance(obj, Tensor) else Tensor(storage)
         return made if format is None else made.convert(format)
+    if format is not None and isinstance(obj, list | tuple):
+        rows = stacked(obj, 0 if fill_value is None else fill_value, lambda order: as_format(format, order))
+        if rows is not None:
+            return Tensor(rows)
     array, dtype = outside.dense_source(obj, "sp.tensor")
     target = None if format is None else as_format(format, array.ndim)
     fill = 0 if fill_value is None else fill_value

@@ -241,6 +241,8 @@ def make_walker(
     parent_end = cursor.hi if cursor.hi is not None else add(cursor.lo, 1)
     first, end = level.bounds(b, view, cursor.lo, parent_end)
     first, end = b.let("first", first), b.let("end", end)
+    if cursor.hi is None:
+        view = level.begin(b, view, cursor.lo)
     shift, limits = None, None
     if beside is not None and (beside.terms or beside.const):
         shift = b.let("shift", ctx.value(beside, env))
@@ -260,8 +262,6 @@ def make_walker(
                 seams[access, at] = search(b, level, view, first, end, coord)
             found.append(seams[access, at])
         first, end = found
-    if cursor.hi is None:
-        view = level.begin(b, view, cursor.lo)
     mirror = None if ends is None else Mirror(ends, b.let("ends", add(first, sub(end, level.stride))))
     unique = is_unique(storage, cursor.done)
     return Walker(

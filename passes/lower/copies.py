@@ -46,7 +46,7 @@ def packed(level: Level) -> bool:
 def copyable(level: Level) -> bool:
     """Whether a level can hold any pattern, in order and without gaps: what a copy is made in."""
     plain = isinstance(level, CanAppend) and isinstance(level, CanIterate)
-    return plain and level.searchable and level.compact and level.room is None
+    return plain and level.searchable and level.compact and level.room is None and not level.prefix
 
 
 def sparse_format(program: Program, names: list[str], value: Expr) -> Format:

@@ -47,6 +47,8 @@ def _declaration(t: TensorDecl) -> None:
         )
     if t.format is not None and t.format.terms:
         _composite(t)
+    if t.role == "local" and t.format is not None and any(spec.type.prefix for spec in t.format.levels):
+        _no(f"a local stored as '{t.format.label}', whose rows must be found to be whole,", t, "store it in csr")
     if t.format is not None:
         try:
             t.format.require_runnable()

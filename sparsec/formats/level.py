@@ -38,7 +38,8 @@ routines, PLDI 2020) or in one with growth:
 Properties: ``full`` (every coordinate is present), ``ordered`` (coordinates ascend beneath a parent), ``searchable``
 (the coordinate of any position is at hand, so that one is found by bisection), ``unique`` (none repeats beneath a
 parent), ``branchless`` (exactly one position for each parent), ``compact`` (positions have no gaps), ``room`` (how many
-entries there may be beneath a parent, where the level bounds that), ``fan`` (how many positions each parent has, where
+entries there may be beneath a parent, where the level bounds that), ``prefix`` (coordinates beneath a parent begin at 0
+and leave none out), ``fan`` (how many positions each parent has, where
 that is one number), ``stride`` (from one position of a parent to its next), ``modulus`` (of the coordinates, where the
 level stores ``d % modulus`` and nothing else), ``spread`` (a position for each coordinate that may be stored, so that
 they are there as soon as the parent is; full levels are).
@@ -124,6 +125,10 @@ class Level:
     @property
     def spread(self) -> bool:
         return self.full
+
+    @property
+    def prefix(self) -> bool:
+        return False
 
     @property
     def room(self) -> int | None:
@@ -222,6 +227,7 @@ class CanIterate:
         raise NotImplementedError
 
     sequential: ClassVar[bool] = False  # ``coordinate`` holds only where a walk has just arrived
+    anchored: ClassVar[bool] = False  # ``coordinate`` counts from where ``begin`` found that the parent's begin
     gaps: ClassVar[bool] = False  # there may be no entry at a position in bounds: a walk must ask ``present``
 
     def begin(self, b: Builder, v: LevelView, parent: Expr) -> LevelView:

@@ -19,6 +19,7 @@ from sparsec.formats.format import DimConst, DimExpr, DimOp, DimVar, Format, Lev
 from sparsec.formats.hashed import Hashed
 from sparsec.formats.level import Level, Planned
 from sparsec.formats.linear import Bound
+from sparsec.formats.ragged import Ragged
 from sparsec.formats.ranges import Range
 from sparsec.formats.runs import Runs
 from sparsec.formats.singleton import Singleton
@@ -197,6 +198,11 @@ def perm(order: int) -> Format:
     return from_levels("perm", (Dense(),) * (order - 1) + (Fixed(1),))
 
 
+def ragged(order: int) -> Format:
+    """Sequences of their own lengths in rows, of numbers or of dense tensors."""
+    return from_levels("ragged", (Dense(), Ragged(), *(Dense(),) * (order - 2)))
+
+
 def lowrank(order: int, rank: int) -> Format:
     """A product of two dense matrices with ``rank`` columns and rows between them."""
     factors = (dense(order), dense(order))
@@ -230,6 +236,7 @@ PARAMETRIC: dict[str, tuple[int, tuple[str, ...], Callable[..., Format]]] = {
     "blockdiag": (2, ("b",), blockdiag),
     "lowrank": (2, ("r",), lowrank),
     "perm": (2, (), perm),
+    "ragged": (2, (), ragged),
 }
 """Formats with numbers in brackets, or that hold little: name -> (least order, names of the numbers, maker)."""
 

@@ -176,7 +176,18 @@ def _sliced(level: Any, fibres: Fibres, extent: int, depth: int) -> Packed:
     return {"order": order, "rank": rank, "count": count, "slots": slots, "crd": crd}, nodes
 
 
+def _ragged(level: Any, fibres: Fibres, extent: int, depth: int) -> Packed:
+    """Everything up to the last entry of a fibre."""
+    pos, nodes = [0], []
+    for f in fibres:
+        length = f[-1][depth] + 1 if f else 0
+        nodes += [(*f[0][:depth], c) for c in range(length)]
+        pos.append(len(nodes))
+    return {"pos": pos}, nodes
+
+
 PACKERS = {
+    "ragged": _ragged,
     "sliced": _sliced,
     "index=delta8": _delta, "structured": _structured,
     "compressed": _shuffled, "fixed": _fixed, "bitmap": _bitmap, "hashed": _hashed,
@@ -368,7 +379,15 @@ def _from_sliced(level: Any, arrays: dict[str, Array], nodes: list[Node], extent
     return below
 
 
+def _from_ragged(level: Any, arrays: dict[str, Array], nodes: list[Node], extent: int, where: str) -> Coordinates:
+    lengths = np.diff(arrays["pos"].astype(np.int64))
+    assert arrays["pos"][0] == 0 and len(lengths) == len(nodes), f"{where}: pos is {arrays['pos']}"
+    assert ((lengths >= 0) & (lengths <= extent)).all(), f"{where}: lengths {lengths}"
+    return [list(range(n)) for n in lengths]
+
+
 UNPACKERS = {
+    "ragged": _from_ragged,
     "structured": _from_structured,
     "index=delta8": _from_delta,
     "compressed": _from_compressed, "fixed": _from_fixed, "bitmap": _from_bitmap, "hashed": _from_hashed,

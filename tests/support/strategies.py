@@ -43,7 +43,7 @@ from sparsec.ir.tensor import (
     Top,
 )
 from sparsec.ir.tensor_values import scalar
-from tests.support import dtypes, scans, targets, tuples
+from tests.support import dtypes, ragged, scans, targets, tuples
 from tests.support.conditions import admits_infinity, condition
 from tests.support.groups import fitted, narrowed
 from tests.support.maps import mapped_formats
@@ -266,7 +266,7 @@ class Maker:
         stored = t
         if t is not BOOL and self.chance(10):
             stored = self.pick(*dtypes.NARROW.get(t, (t,)))
-        fmt = self.draw(narrowed(self.draw(formats(len(variables)))))
+        fmt = ragged.sometimes(self, self.draw(narrowed(self.draw(formats(len(variables))))))
         fill: Any = scalar(0, stored).item()
         if not fmt.is_dense and self.chance(12):
             fill = scalar(self.pick(1, 2), stored).item()
