@@ -106,6 +106,8 @@ def operand(t: TensorDecl, shape: tuple[int, ...], rng: np.random.Generator) -> 
     held = True if t.format is None else holds(t.format, shape)
     coords = np.argwhere((rng.random(shape) < 0.4) & held).T
     made = sp.from_coo(coords, values[tuple(coords)], shape, fill_value=t.fill)
+    if t.format is not None and any(spec.type.prefix for spec in t.format.levels):
+        return made.convert(t.format)  # it stores more, and `stored` says so
     return made if t.format is None or t.format.values is None else made.convert(t.format, lossy=True)
 
 

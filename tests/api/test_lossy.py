@@ -22,12 +22,13 @@ def error(B: sp.Tensor, dense: Any = D) -> float:
 @pytest.mark.parametrize(
     ("fmt", "keep"),
     [
-        ("ell[3]", None), ("ell[2]", 11), ("nm[2, 5]", None), ("perm", None), ("csr", 20), ("csc", 20), ("coo", 5), ("hash", 7), ("bitmap", 9),
-        ("bsr[2, 2]", 6), ("bsr[3, 4]", 2), ("bsc[2, 5]", 3), ("csb[4, 4]", 8), ("dia", 4), ("dcsr", 1), ("csr", 0),
-        ("csr values(q8[16])", None), ("csr values(q4[8])", 30), ("bsr[2, 2] values(q8[8])", 4),
-        ("lowrank[3]", None), ("lowrank[10]", None), ("lowrank[20]", None),
+        ("ell[3]", None), ("ell[2]", 11), ("nm[2, 5]", None), ("perm", None), ("csr", 20), ("csc", 20), ("coo", 5),
+        ("hash", 7), ("bitmap", 9), ("bsr[2, 2]", 6), ("bsr[3, 4]", 2), ("bsc[2, 5]", 3), ("csb[4, 4]", 8),
+        ("dia", 4), ("dcsr", 1), ("csr", 0), ("csr values(q8[16])", None), ("csr values(q4[8])", 30),
+        ("bsr[2, 2] values(q8[8])", 4), ("lowrank[3]", None), ("lowrank[10]", None), ("lowrank[20]", None),
         ("lowrank[3] + csr", None), ("lowrank[2] + csr", (None, 15)), ("bsr[2, 2] + csr", (5, None)),
-        ("ell[2] + csr", None), ("nm[1, 2] + csr", None), ("nm[1, 2] + csr", (None, 5)), ("ell[2] + ell[1]", None), ("csr + lowrank[2]", (30, None)), ("csr + csr", (10, 10)),
+        ("ell[2] + csr", None), ("nm[1, 2] + csr", None), ("nm[1, 2] + csr", (None, 5)), ("ell[2] + ell[3]", None),
+        ("csr + lowrank[2]", (30, None)), ("csr + csr", (10, 10)),
     ],
 )  # fmt: skip
 def test_the_error_is_the_one_made(fmt: str, keep: Any) -> None:
