@@ -6,12 +6,12 @@ import pytest
 
 import sparsec as sp
 from sparsec.ir import buffer_verify, loops_verify, tensor_text, tensor_verify
-from sparsec.ir.dtypes import I32
 from sparsec.ir.tensor import Program
 from tests.support.campaign import Campaign, long_run
 from tests.support.composites import composite
 from tests.support.differential import check, execute, expected, lower, walk_loops
 from tests.support.dsl import text
+from tests.support.dtypes import KEPT_WIDER
 from tests.support.public import operand, result
 from tests.support.strategies import Data, points
 
@@ -37,7 +37,7 @@ def stages(program: Program, sets: list[Data]) -> None:
 def front_door(program: Program, sets: list[Data]) -> None:
     """``sp.compile`` and ``sp.compose``; the tensor composed is the dense one."""
     found = composite(program)
-    if found is None or any(t.dtype is I32 or t.role == "inout" for t in program.results):
+    if found is None or any(t.dtype in KEPT_WIDER or t.role == "inout" for t in program.results):
         return
     try:
         kernel = sp.compile(text(found.program))

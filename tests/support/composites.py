@@ -16,6 +16,7 @@ import numpy as np
 from sparsec.formats.composition import compose
 from sparsec.formats.format import Format
 from sparsec.formats.named import named_format
+from sparsec.ir.dtypes import BF16
 from sparsec.ir.rewrite import walk
 from sparsec.ir.tensor import Program, Stored, TensorDecl
 from sparsec.passes.lower.composites import decompose
@@ -94,6 +95,7 @@ def composite(program: Program) -> Composite | None:
     """``program`` with one operand composite, chosen by what the program is; None where none can be."""
     asked = {n.access.tensor for n in walk(program) if isinstance(n, Stored)}
     fit = [t for t in program.operands if t.role == "in" and t.ndim and not t.fill and t.name not in asked]
+    fit = [t for t in fit if t.dtype is not BF16]  # whose arrays NumPy cannot multiply
     if not fit:
         return None
     rng = np.random.default_rng(zlib.crc32(repr(program).encode()))
