@@ -187,12 +187,12 @@ Constant = tuple[Access, int, int, str]
 def constants(program: Program) -> tuple[Constant, ...]:
     """The indices of a program that are numbers, in dimensions whose extent the caller's operands say."""
     return tuple(
-        (a, n, int(e.value), d)  # type: ignore[arg-type]
+        (a, n, e.value, d)
         for s in program.body
         for a in walk(s)
         if isinstance(a, Access)
         for n, (e, d) in enumerate(zip(a.indices, program.tensor(a.tensor).dims, strict=True))
-        if isinstance(e, Literal) and isinstance(d, str)
+        if isinstance(e, Literal) and isinstance(e.value, int) and isinstance(d, str)
     )
 
 

@@ -154,6 +154,11 @@ class Walker:
         coord = b.let("coord", self.coordinate(b, pos))
         return both(there, op("le", self.limits[0], coord), lt(coord, self.limits[1]))
 
+    @property
+    def sequential(self) -> bool:
+        """Is a coordinate known only after those before it?"""
+        return isinstance(self.level, CanIterate) and self.level.sequential
+
     def coordinate(self, b: Builder, pos: Expr) -> Expr:
         """The value of the loop's index at ``pos``: the stored coordinate without what is added to the index."""
         assert isinstance(self.level, CanIterate)
@@ -179,7 +184,7 @@ class Walker:
     def arrive(self, b: Builder) -> None:
         """At ``pos``, if there is an entry: a level that is walked only reads its coordinate."""
         assert isinstance(self.level, CanIterate) and self.pos is not None
-        if self.level.sequential:
+        if self.sequential:
             with b.if_(lt(self.pos, self.end)):
                 self.level.arrive(b, self.view, self.pos)
 
@@ -347,7 +352,7 @@ class Coiteration:
                     for w in rest:
                         if w.access not in flags:
                             continue
-                        if isinstance(w.level, CanIterate) and w.level.sequential:
+                        if w.sequential:
                             with self.b.if_(flags[w.access]):
                                 w.move(self.b)
                         else:
@@ -420,7 +425,7 @@ class Coiteration:
         for w in walkers:
             w.pos = self.b.var(f"p_{w.access.tensor}", w.lo)
             w.arrive(self.b)
-        meets = len(live) == 1 and all(w.unique and w.level.searchable and not w.level.sequential for w in walkers)
+        meets = len(live) == 1 and all(w.unique and w.level.searchable and not w.sequential for w in walkers)
         for point in lattice_points(live):
             members = [w for w in walkers if w.access in point]
             if len(members) == 1:

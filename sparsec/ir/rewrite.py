@@ -28,7 +28,7 @@ def _is_node_type(cls: type) -> bool:
     return dataclasses.is_dataclass(cls) and cls.__name__ not in _LEAVES
 
 
-def is_node(value: object) -> bool:
+def is_node(value: Any) -> bool:
     return _is_node_type(value.__class__)
 
 
@@ -44,7 +44,7 @@ def children(node: Node) -> list[Node]:
     return out
 
 
-def _add_nodes(values: tuple[object, ...], out: list[Node]) -> None:
+def _add_nodes(values: tuple[Any, ...], out: list[Node]) -> None:
     for v in values:
         if v.__class__ is tuple:
             _add_nodes(v, out)
