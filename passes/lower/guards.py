@@ -22,7 +22,7 @@ from dataclasses import dataclass, replace
 
 from sparsec.ir import ops
 from sparsec.ir.dtypes import BOOL
-from sparsec.ir.loops import Guard, Stmt
+from sparsec.ir.loops import Accumulate, Guard, Stmt
 from sparsec.ir.rewrite import map_children, walk
 from sparsec.ir.tensor import Assign, Expr, Literal, Map, Program, Reduce, Scan, Stored
 from sparsec.ir.tensor_values import scalar
@@ -45,6 +45,12 @@ def split(e: Expr) -> Split | None:
         case Map("select", (condition, value, Literal(fill=True) as otherwise)):
             return Split(condition, value, otherwise)
     return None
+
+
+def entry(s: Accumulate, start: Callable[[str], object]) -> Split | None:
+    """What ``s`` writes, as a guard that leaves no entry: what its target begins as."""
+    found = split(s.value) if s.op == "=" else None
+    return found if found is not None and same_value(start(s.target.tensor), found.otherwise.value) else None
 
 
 def strip(e: Expr, admits: Callable[[Split], bool]) -> tuple[list[Expr], Expr]:
@@ -194,6 +200,6 @@ def guarded(conditions: list[Expr], body: Stmt) -> Stmt:
 
 
 __all__ = [
-    "Split", "around", "conjuncts", "guard", "guarded", "part", "push", "reduces", "split", "strip", "variables",
-    "restricted", "write_out",
+    "Split", "around", "conjuncts", "entry", "guard", "guarded", "part", "push", "reduces", "split", "strip",
+    "variables", "restricted", "write_out",
 ]  # fmt: skip

@@ -32,6 +32,7 @@ def coiterate(
     cases = Cases(low.ctx, f.body, accesses, low.start, _at_last_level(low, accesses, env))
     live = cases.live()
     if not live:
+        low.mark_incomplete(f.body)
         return
     lo, hi, inner = low.clipped(f, env, bounds) if part is None else (part.lo, part.hi, env)
     whole = not isinstance(f.domain, Chunk) and inner.inside == env.inside and not bounds and part is None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from sparsec.errors import UnsupportedError
 from sparsec.formats.coords import Coord
-from sparsec.formats.level import CanAppend, CanInsert
+from sparsec.formats.level import CanAppend, CanInsert, CanIterate
 from sparsec.ir import loops, ops
 from sparsec.ir.loops import (
     Accumulate,
@@ -167,7 +167,8 @@ def _sparse(bodies: Bodies, p: Parts, decl: TensorDecl, value: Expr) -> loops.St
     stmt, how = _into_sparse(bodies, p, decl, prefix, matched)
     assert decl.format is not None
     rows = matched >= len(levels) - 1
-    counted = rows or must_count(decl.format.levels[-1].type)
+    last = decl.format.levels[-1].type
+    counted = rows or must_count(last) or not (last.full or isinstance(last, CanIterate))  # some cannot be appended to
     countable = counted and _countable(decl) and _may_repeat(decl, stmt)
     method = "fill" if known else "count" if countable else "append"
     if method == "append" and any(packed(s.type) for s in decl.format.levels):

@@ -160,6 +160,8 @@ class Planner:
         for c in reversed(conditions):
             value = guard(c, value, target.fill)
             top = False
+        if conditions and not self.exists(target.name):
+            value = simplify_expr(value)  # what is the fill in any case is not written
         scan = cannot_ride(self.query(s.target, value, extents, free_first=not top))
         if scan is not None:
             first, access = split_scan(self, s.target.tensor, scan, extents)

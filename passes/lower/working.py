@@ -12,6 +12,7 @@ from sparsec.ir.loops import Accumulate, Forall, Workspace
 from sparsec.ir.tensor import Access, Index, Literal, Stored
 from sparsec.ir.tensor import Expr as TExpr
 from sparsec.passes.lower.context import Env, Work
+from sparsec.passes.lower.guards import entry
 from sparsec.passes.lower.selection import SelectWork
 from sparsec.passes.lower.simplify import prune
 from sparsec.passes.lower.sorting import ListWork
@@ -115,6 +116,7 @@ def counts_one(low: Lowerer, body: loops.Stmt | None, index: str, env: Env) -> b
         and isinstance(body, Accumulate)
         and isinstance(w, CountWriter)
         and body.target.tensor == w.decl.name
+        and entry(body, low.start) is None
         and w.follows(body.target, index, env)
         and w.depth == w.last
     )

@@ -172,3 +172,17 @@ def test_compaction_by_a_scan() -> None:
     }"""
     x, c = np.arange(1.0, 7.0), np.array([1, 0, 0, 1, 1, 0], bool)
     np.testing.assert_array_equal(agree(text, {"x": x, "c": c}, {"m": 6})["y"], [1, 4, 5, 0, 0, 0])
+
+
+@pytest.mark.parametrize("fmt", ["csr", "csc", "coo", "bitmap"])
+@pytest.mark.parametrize("mask", ["", "csr"])
+def test_a_conditioned_update_stores_nothing_where_its_mask_is_false(fmt: str, mask: str) -> None:
+    """An absent entry stays absent where the condition does not hold, though the mask has an entry there."""
+    c, e, m = numbers((6, 5), 3, 0.3), numbers((6, 5), 4, 1.0), numbers((6, 5), 5, 1.0) > 0
+    given = sp.tensor(c, format=fmt)
+    coords = np.indices((6, 5)).reshape(2, -1)
+    stored = sp.from_coo(coords, m.reshape(-1), (6, 5), format=mask) if mask else m
+    for op, want in [("+=", np.where(m, c + e, c)), ("max=", np.where(m, np.maximum(c, e), c))]:
+        got = sp.evaluate(f"C[i, j] {op} E[i, j] where M[i, j]", C=given, E=e, M=stored)
+        np.testing.assert_array_equal(got.numpy(), want)
+        assert got.nnz == ((c != 0) | m).sum()
