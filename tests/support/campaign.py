@@ -92,7 +92,7 @@ class Campaign:
         return {"programs": 0, "runs": 0, "unsupported": 0, **self.counts, "seed": self.seed}
 
 
-KINDS, SHARD = 4, 250
+KINDS, SHARD = 7, 250
 """The checks that share the programs of ``make fuzz``; the programs of one campaign, for processes take whole ones."""
 
 
@@ -101,13 +101,15 @@ def shards() -> range:
     return range(-(-int(os.environ.get("SPARSEC_FUZZ_EXAMPLES", "20000")) // (KINDS * SHARD)))
 
 
-def long_run(check: Check, shard: int, report: Report, draws: int = 2) -> None:
+def long_run(
+    check: Check, shard: int, report: Report, draws: int = 2, *, placed: bool = False, name: str | None = None
+) -> None:
     """One of the campaigns of a long run; their seeds follow on SPARSEC_FUZZ_SEED (else a new one)."""
     most = -(-int(os.environ.get("SPARSEC_FUZZ_EXAMPLES", "20000")) // KINDS)
     chosen = os.environ.get("SPARSEC_FUZZ_SEED")
     seed = int(chosen) + shard if chosen else SystemRandom().randrange(1 << 32)
-    campaign = Campaign(check, min(SHARD, most - shard * SHARD), seed, draws)
+    campaign = Campaign(check, min(SHARD, most - shard * SHARD), seed, draws, placed)
     try:
         campaign.run()
     finally:
-        report(check.__name__, campaign.summary())
+        report(name or check.__name__, campaign.summary())
