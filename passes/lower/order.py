@@ -178,6 +178,10 @@ def _orders(query: Query, space: Space, kept: Sequence[Access]) -> Iterator[tupl
         return  # diagonals do not ascend
     if any(space.own[v] != {v} for v in in_order.union(query.whole)):
         return  # nor do blocks, with other loops between
+    free = space.depends(*query.target.indices)
+    for r in walk(query.value):
+        if isinstance(r, Reduce) and (query.free_first or r is not query.value) and free & space.loops_of(r.indices):
+            return  # a loop over diagonals would have to stand both outside of the reduction and inside
     graph = nx.DiGraph()
     graph.add_nodes_from(space.domains)
     for access in kept:

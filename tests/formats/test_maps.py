@@ -102,3 +102,13 @@ def test_a_diagonal_of_nothing(level: str) -> None:
     text = f"kernel f(A: f64[n, n] (i, j) -> (i-j: {level}, i: compressed)) -> y: f64[n] {{ y[i] = A[i, i] }}"
     for n in (0, 1, 3):
         agree(text, {"A": np.arange(n * n, dtype=float).reshape(n, n)}, {"n": n}, compiled=False)
+
+
+@pytest.mark.parametrize("result", ["", "(i) -> (i: compressed)"])
+def test_diagonals_of_an_inner_sum_do_not_compute_its_free_index(result: str) -> None:
+    rng = np.random.default_rng(0)
+    B, E = (np.where(rng.random((4, 4)) < 0.5, rng.integers(1, 5, (4, 4)), 0).astype(float) for _ in range(2))
+    head = f"kernel f(a: f64[n], B: f64[n, n] csr, E: f64[n, n] dia) -> r: f64[n] {result}"
+    for body in ("r[i] = a[i] * sum[k](B[i, k] * E[k, i])", "r[i] = a[i] - sum[k](E[k, i])"):
+        statement = body if not result else body.replace("a[i] -", "a[i] *")
+        agree(f"{head} {{ {statement} }}", {"a": np.arange(4.0), "B": B, "E": E}, {"n": 4}, compiled=False)
