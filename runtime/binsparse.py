@@ -56,7 +56,7 @@ def h5py() -> Any:
 def runs_of(format: Format) -> Runs | None:
     """The levels of a format as binsparse names them; None for a level that it lacks."""
     out: list[tuple[str, int]] = []
-    if not format.is_plain:
+    if not format.is_plain or format.symmetric:
         return None
     for spec in format.levels:
         if type(spec.type) is Dense and not spec.type.strided:

@@ -148,7 +148,7 @@ def kind(storage: Storage) -> str | None:
         return "coo"
     for name, fmt in (("csr", _CSR), ("csc", _CSC)):
         levels = storage.format.normal().levels
-        if len(levels) == 2 and all(
+        if len(levels) == 2 and not storage.format.symmetric and all(
             a.coord == b.coord and type(a.type) is type(b.type) and b.type.unique and b.type.ordered
             for a, b in zip(fmt.levels, levels, strict=True)
         ):

@@ -178,6 +178,8 @@ class Storage:
         self._validate_lists(name)
         if any(spec.type.padded for spec in fmt.levels):
             self._validate_padding(name)
+        if fmt.symmetric:
+            self._validate_half(name)
 
     def _validate_padding(self, name: str) -> None:
         """Padding that kernels may read holds the fill."""
@@ -220,6 +222,20 @@ class Storage:
             _check_array(array, types[role], f"{name}: {role}")
             if len(array) != length:
                 raise FormatError(f"{name}: {role} has {len(array)} elements, {codes.count} values need {length}")
+
+    def _validate_half(self, name: str) -> None:
+        """Of a symmetric tensor nothing is stored above the diagonal."""
+        if self.shape[-2] != self.shape[-1]:
+            raise FormatError(f"{name}: a symmetric matrix is square, the shape is {self.shape}")
+        above = self._above(len(self.levels))
+        i, j = (above[d] for d in self.format.dims[-2:])
+        bad = self.live & (j > i)
+        if bad.any():
+            p = int(np.argmax(bad))
+            raise FormatError(
+                f"{name}: the entry at ({int(i[p])}, {int(j[p])}) stands above the diagonal of a symmetric matrix",
+                hint="A.convert('sym') stores the lower half of a whole matrix",
+            )
 
     def _validate_lists(self, name: str) -> None:
         """Entries of a coordinate list ascend: no level sees that alone, its own coordinates may repeat."""
@@ -367,7 +383,7 @@ def as_fill(value: Any, dtype: DType) -> Scalar:
 def is_list(format: Format) -> bool:
     """Whether the format is a list of coordinates: ``compressed``, then a ``singleton`` for every further dimension."""
     types = [type(s.type) for s in format.levels]
-    ordered = format.is_plain and all(s.type.ordered for s in format.levels)
+    ordered = format.is_plain and not format.symmetric and all(s.type.ordered for s in format.levels)
     return bool(types) and types[0] is Compressed and all(t is Singleton for t in types[1:]) and ordered
 
 

@@ -15,7 +15,16 @@ from sparsec.formats.named import coo
 from sparsec.ir import dtypes
 from sparsec.ir.tensor import Access, Assign, Index, IndexDecl, Program, TensorDecl
 from sparsec.passes.lower.composites import decompose
-from sparsec.runtime.entries import check_dense, coo_format, dense_storage, dense_view, from_dense, scatter
+from sparsec.runtime.entries import (
+    check_dense,
+    coo_format,
+    dense_storage,
+    dense_view,
+    from_dense,
+    is_fill,
+    listed,
+    scatter,
+)
 from sparsec.runtime.prefixes import has_prefixes, without_gaps
 from sparsec.runtime.quantised import decode
 from sparsec.runtime.storage import Storage
@@ -56,6 +65,8 @@ def convert(storage: Storage, format: Format) -> Storage:
         )
     if storage.codes is not None:
         return convert(decode(storage), format)
+    if format.symmetric:
+        return _halved(storage, format)
     if storage.format.is_dense:
         if format.is_dense:
             return _dense(dense_view(storage), storage, target)
@@ -106,7 +117,7 @@ def fits(have: Format, want: Format) -> bool:
         inner = all(n in (m, None) for m, n in zip(mine.inner, other.inner, strict=False))
         if len(mine.factors) != len(other.factors) or not inner or not all(map(fits, mine.factors, other.factors)):
             return False
-    if have.values != want.values:
+    if have.values != want.values or have.symmetric != want.symmetric:
         return False
     have, want = have.normal(), want.normal()
     for a, b in zip(have.levels, want.levels, strict=True):
@@ -244,6 +255,50 @@ def _outside(storage: Storage, target: Format) -> FormatError:
                 hint="choose a wider range, or a format without one: csr",
             )
     raise AssertionError("every entry is inside")
+
+
+def _halved(storage: Storage, target: Format) -> Storage:
+    """The lower half of a symmetric tensor; raises ``FormatError`` naming the first place whose mirror differs."""
+    if storage.shape[-2] != storage.shape[-1]:
+        raise FormatError(f"format '{target.label}' is for square matrices, the shape is {storage.shape}")
+    dims = range(storage.ndim)
+    entries = convert(storage, coo_format(dims))
+    coords = [c.astype(np.int64, copy=False) for c in entries.coordinates()]
+    *batch, i, j = coords
+    other = ~is_fill(entries.values, entries.fill_value)
+    keys = []
+    for side, point in ((other & (i > j), coords), (other & (i < j), [*batch, j, i])):
+        found = [c[side] for c in point]
+        turned = np.lexsort(found[::-1])
+        keys.append(([c[turned] for c in found], entries.values[side][turned]))
+    _check_mirror(*keys, target)
+    lower = i >= j
+    kept = listed([c[lower] for c in coords], entries.values[lower], storage.shape, dims, storage.dtype, storage.fill)
+    made = convert(kept, target.half)
+    return replace(made, format=replace(made.format, symmetric=True, name=target.name))
+
+
+Side = tuple[list[np.ndarray], np.ndarray]
+"""Coordinates of entries below the diagonal, or of the mirrors of those above it, sorted; their values."""
+
+
+def _check_mirror(lower: Side, upper: Side, target: Format) -> None:
+    """Raise ``FormatError`` for the first place at which the two sides differ."""
+    count = min(len(lower[1]), len(upper[1]))
+    bits = np.dtype((np.void, lower[1].dtype.itemsize))
+    differs = lower[1][:count].view(bits) != upper[1][:count].view(bits)
+    for mine, others in zip(lower[0], upper[0], strict=True):
+        differs |= mine[:count] != others[:count]
+    if not differs.any() and len(lower[1]) == len(upper[1]):
+        return
+    at = int(np.argmax(differs)) if differs.any() else count
+    points = [tuple(int(c[at]) for c in side[0]) for side in (lower, upper) if at < len(side[1])]
+    point = min(points)
+    raise FormatError(
+        f"format '{target.label}' is for symmetric matrices, and the entries at {point} and "
+        f"{(*point[:-2], point[-1], point[-2])} differ",
+        hint="store the tensor in csr",
+    )
 
 
 def _copy_program(source: Format, target: Format, t: dtypes.DType, fill: int) -> Program:

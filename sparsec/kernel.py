@@ -141,6 +141,7 @@ class Kernel:
         # The whole program's dimensions: one that a result alone has may be said though that half of it is not made.
         dims = extents(self._unfold(started)[0], [b.shape for b in bounds], sizes)
         check_constants(self._constants, dims)
+        _check_square(program, dims)
         for wide in (False, True):
             variant = self._variant(program, bounds, dims, wide, known)
             try:
@@ -494,6 +495,15 @@ _NOTHING = np.empty(1)
 
 def _again(program: Program, nest: loops.Kernel | None, backend: str, threads: int | None, open_fills: bool) -> Kernel:
     return Kernel(program, nest=nest, backend=backend, threads=threads, open_fills=open_fills)
+
+
+def _check_square(program: Program, dims: Mapping[str, int]) -> None:
+    """Raise ``FormatError`` for a symmetric tensor with more rows than columns, or fewer."""
+    for t in program.tensors:
+        if t.format is not None and t.format.symmetric:
+            rows, columns = (d if isinstance(d, int) else dims[d] for d in t.dims[-2:])
+            if rows != columns:
+                raise FormatError(f"'{t.name}' is symmetric, and would have {rows} rows and {columns} columns")
 
 
 def _no_room(program: Program) -> FormatError:

@@ -108,20 +108,27 @@ class Tensor(Operators):
         return convert(stored, entries.coo_format(fmt.dim_order))
 
     def _decoded(self) -> Storage:
-        """The storage with plain values, and as one where it has parts."""
-        if self.storage.parts:
+        """The storage with plain values, and as one, of the whole tensor."""
+        stored = self.storage
+        if stored.parts:
             from sparsec.conversion import whole
 
-            return whole(self.storage)
-        if self.storage.codes is None:
-            return self.storage
-        from sparsec.runtime.quantised import decode
+            return whole(stored)
+        if stored.codes is not None:
+            from sparsec.runtime.quantised import decode
 
-        return decode(self.storage)
+            stored = decode(stored)
+        if stored.format.symmetric:
+            from sparsec.conversion import convert
+
+            stored = convert(stored, named_format("csr", self.ndim))
+        return stored
 
     def decoded(self) -> Tensor:
-        """The same tensor with plain values, and as one where it has parts; itself if it is so already."""
-        return self if self.storage.codes is None and not self.storage.parts else Tensor(self._decoded())
+        """The same tensor with plain values, as one and as a whole; itself if it is so already."""
+        s = self.storage
+        plain = s.codes is None and not s.parts and not s.format.symmetric
+        return self if plain else Tensor(self._decoded())
 
     def _plain(self, values: np.ndarray) -> np.ndarray:
         return from_storage(values, BF16) if self.storage.dtype is BF16 else values

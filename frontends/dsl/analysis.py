@@ -11,7 +11,7 @@ from sparsec.formats.format import Format
 from sparsec.frontends.dsl import ast
 from sparsec.frontends.dsl.calls import Kernels
 from sparsec.frontends.dsl.definitions import collect
-from sparsec.frontends.dsl.formats import build_format, with_encoding
+from sparsec.frontends.dsl.formats import build_format, with_notes
 from sparsec.frontends.dsl.kernels import OperandType, bare, kernel
 from sparsec.frontends.dsl.parser import parse
 from sparsec.frontends.dsl.schedules import check_schedule
@@ -65,9 +65,8 @@ def parse_statements(text: str, operands: Mapping[str, OperandType]) -> Program:
 def parse_format(text: str, order: int) -> Format | None:
     """A format as written, ``csr`` or ``(i, j) -> (...)``, perhaps with ``values(q4[64])``; None for ``auto``."""
     with located(text):
-        written, encoding = parse(text, "format_only")
-        fmt = build_format(written, order, {})
-        return fmt if encoding is None else with_encoding(fmt, encoding, order)
+        written, notes = parse(text, "format_only")
+        return with_notes(build_format(written, order, {}), notes, order)
 
 
 def parse_schedule(text: str, program: Program) -> tuple[ast.Command, ...]:

@@ -8,7 +8,7 @@ from sparsec.errors import ShapeError, Span, SyntaxError_, TypeError_
 from sparsec.formats.format import Format
 from sparsec.formats.named import named_format
 from sparsec.frontends.dsl import ast
-from sparsec.frontends.dsl.formats import build_format, with_encoding
+from sparsec.frontends.dsl.formats import build_format, says_symmetric, with_encoding, with_symmetry
 from sparsec.frontends.dsl.names import unknown
 from sparsec.frontends.dsl.promotion import convert, show
 from sparsec.frontends.dsl.symbols import Definitions, Scalar
@@ -44,7 +44,7 @@ def annotated(notes: tuple[ast.Annotation, ...], order: int, definitions: Defini
         if kind in found:
             raise SyntaxError_(f"a second {kind} for one tensor", span=note.span, hint=f"keep one {kind}")
         found[kind] = note
-    if order == 0 and (extra := found.get("format") or found.get("encoding")):
+    if order == 0 and (extra := found.get("format") or found.get("symmetry") or found.get("encoding")):
         raise SyntaxError_("a scalar has no format", span=extra.span, hint="leave it out")
     dtype, fmt, fill, fill_span = None, None, None, None
     if "dtype" in found:
@@ -52,6 +52,8 @@ def annotated(notes: tuple[ast.Annotation, ...], order: int, definitions: Defini
     stated = found.get("format")
     if isinstance(stated, ast.FormatNote):
         fmt = build_format(stated.format, order, definitions.formats)
+    if "symmetry" in found:
+        fmt = with_symmetry(fmt, found["symmetry"])
     encoding = found.get("encoding")
     if isinstance(encoding, ast.ValuesNote):
         fmt = with_encoding(named_format("dense", order) if stated is None else fmt, encoding, order)
@@ -66,6 +68,8 @@ def _kind(note: ast.Annotation, typed: bool) -> str:
         return "fill"
     if isinstance(note, ast.ValuesNote):
         return "encoding"
+    if says_symmetric(note):
+        return "symmetry"
     if _word(note) not in BY_NAME:
         return "format"
     if not typed:

@@ -42,7 +42,6 @@ class Builder:
     # kernels
 
     start = statements = commands = params = results = _listed
-    format_only = _pair
 
     def kernel(self, c: Children, start: int, stop: int) -> ast.KernelText:
         return ast.KernelText(self._name(c[0]), c[1] or (), c[2], c[3])
@@ -89,6 +88,9 @@ class Builder:
 
     def values(self, c: Children, start: int, stop: int) -> ast.ValuesNote:
         return ast.ValuesNote(c[0].text, self._int(c[1]) if c[1] else None, self.source.span(start, stop))
+
+    def format_only(self, c: Children, start: int, stop: int) -> tuple[ast.FormatText, tuple[ast.Annotation, ...]]:
+        return c[0], tuple(c[1:])
 
     def formatted(self, c: Children, start: int, stop: int) -> ast.FormatNote:
         return ast.FormatNote(c[0], self.source.span(start, stop))

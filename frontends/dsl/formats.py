@@ -6,10 +6,10 @@ which refuse by name when the program is lowered.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from sparsec.errors import FormatError, SparsecError, nearest
+from sparsec.errors import FormatError, SparsecError, SyntaxError_, nearest
 from sparsec.formats.composition import compose
 from sparsec.formats.encoding import BITS, Encoding
 from sparsec.formats.format import DimConst, DimExpr, DimOp, DimSlot, DimVar, Format, LevelSpec
@@ -78,6 +78,39 @@ def with_encoding(fmt: Format | None, note: ast.ValuesNote, order: int) -> Forma
         raise
 
 
+def says_symmetric(note: ast.Annotation) -> bool:
+    """Is it the word ``symmetric``, which reads as a format's name?"""
+    parts = note.format.parts if isinstance(note, ast.FormatNote) else ()
+    return len(parts) == 1 and isinstance(parts[0], ast.FormatName) and parts[0].name == "symmetric"
+
+
+def with_symmetry(fmt: Format | None, note: ast.Annotation) -> Format:
+    """The format of symmetric matrices whose lower half is stored so."""
+    try:
+        if fmt is None:
+            raise FormatError("'symmetric' goes with a format", hint="csr symmetric")
+        return fmt.mirrored()
+    except FormatError as e:
+        e.span = e.span or note.span
+        raise
+
+
+def with_notes(fmt: Format | None, notes: Sequence[ast.Annotation], order: int) -> Format | None:
+    """The format with what stands behind it in a definition, or alone: ``symmetric`` and ``values(q4[64])``."""
+    for note in notes:
+        if says_symmetric(note):
+            fmt = with_symmetry(fmt, note)
+        elif isinstance(note, ast.ValuesNote):
+            fmt = with_encoding(fmt, note, order)
+        else:
+            raise SyntaxError_(
+                "only 'symmetric' and 'values(...)' stand behind a format here",
+                span=note.span,
+                hint="(i, j) -> (i: dense, j: compressed) symmetric, csr values(q4[64])",
+            )
+    return fmt
+
+
 def build_part(part: ast.FormatName | ast.MapText, order: int, definitions: Formats) -> Format | None:
     try:
         if isinstance(part, ast.MapText):
@@ -126,9 +159,7 @@ def instantiate(part: ast.FormatName, order: int, definitions: Formats) -> Forma
         rest = {k: v for k, v in definitions.items() if k != part.name}
         parts = tuple(substitute(p, values) for p in d.format.parts)
         fmt = build_format(d.format._replace(parts=parts), order, rest)
-    for note in d.annotations:
-        if isinstance(note, ast.ValuesNote):
-            return replace(with_encoding(fmt, note, order), name=label)
+    fmt = with_notes(fmt, d.annotations, order)
     return None if fmt is None else replace(fmt, name=label)
 
 

@@ -6,7 +6,6 @@ import math
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 
-from sparsec.errors import FormatError
 from sparsec.formats.named import dense, dim_names
 from sparsec.ir import loops, ops
 from sparsec.ir.loops import Kernel, Sequence
@@ -29,7 +28,6 @@ from sparsec.ir.tensor import (
     Stored,
     TensorDecl,
 )
-from sparsec.ir.tensor_values import scalar
 from sparsec.passes.formats import choose_formats
 from sparsec.passes.lower.bodies import outermost_reductions
 from sparsec.passes.lower.checks import checks
@@ -37,8 +35,10 @@ from sparsec.passes.lower.contract import contract
 from sparsec.passes.lower.copies import reordered, sparse_format, widest
 from sparsec.passes.lower.expand import expand
 from sparsec.passes.lower.factoring import factor
+from sparsec.passes.lower.fills import absent, check_fill, fills
 from sparsec.passes.lower.guards import around, guard, split, strip, write_out
 from sparsec.passes.lower.index_names import rename_indices
+from sparsec.passes.lower.mirrored import write_out_symmetric
 from sparsec.passes.lower.once import counting
 from sparsec.passes.lower.order import Choice, Query, choose_order, copy_order, is_sparse
 from sparsec.passes.lower.places import named
@@ -46,7 +46,7 @@ from sparsec.passes.lower.placing import make_nest
 from sparsec.passes.lower.recurrences import plan_recurrence
 from sparsec.passes.lower.scans import cannot_ride, split_scan
 from sparsec.passes.lower.selections import plan_selections
-from sparsec.passes.lower.simplify import absent_value, same_value, simplify_expr
+from sparsec.passes.lower.simplify import same_value, simplify_expr
 from sparsec.passes.lower.supported import check_supported
 from sparsec.passes.lower.updates import unfold_updates
 from sparsec.passes.lower.variables import is_plain, mentioned, names_in
@@ -64,7 +64,7 @@ def plan(program: Program) -> Kernel:
     for t in program.tensors:
         assert t.format is not None, f"{t.name} has no format"
     check_supported(program)
-    program = unfold_updates(with_locals(contract(expand(program))))
+    program = unfold_updates(write_out_symmetric(with_locals(contract(expand(program)))))
     planner = Planner(program)
     ahead: list[loops.Stmt] = []
     nests: list[loops.Stmt] = []
@@ -151,7 +151,7 @@ class Planner:
         if placed:
             self.check_start(target, s)
         elif not partial:
-            self.check_fill(target, s, value)
+            check_fill(self.program, target, s, value)
         # A reduction with a tuple state runs inside the free variables, as one inside an expression does.
         top = isinstance(value, Reduce) and s.op in ("=", value.monoid) and self.tuple_state(value) is None
         if isinstance(value, Reduce) and placed and s.op == "=":
@@ -247,15 +247,10 @@ class Planner:
 
     def absent(self, e: Expr) -> Expr:
         """What ``e`` is where no sparse operand has an entry."""
-        return absent_value(e, self.fills(e), self.program.monoids)
+        return absent(self.program, e)
 
     def fills(self, e: Expr) -> dict[Expr, Expr]:
-        out: dict[Expr, Expr] = {}
-        for n in walk(e):
-            if isinstance(n, Access) and is_sparse(self.program.tensor(n.tensor)):
-                t = self.program.tensor(n.tensor)
-                out[n] = Literal(t.fill, t.dtype, fill=True)
-        return out
+        return fills(self.program, e)
 
     def split(self, s: Assign, value: Expr, inner: list[Reduce], extents: dict[str, Extent]) -> list[loops.Stmt]:
         nests: list[loops.Stmt] = []
@@ -371,19 +366,6 @@ class Planner:
         return f"w{n}"
 
     # checks and words
-
-    def check_fill(self, target: TensorDecl, s: Assign, value: Expr) -> None:
-        """A sparse result must declare the fill that the statement computes."""
-        if not is_sparse(target) or target.role == "local":
-            return
-        computed = self.absent(value)
-        if isinstance(computed, Literal) and not same_value(computed.value, scalar(target.fill, target.dtype).item()):
-            raise FormatError(
-                f"result '{target.name}' has fill {target.fill}, but where no operand has an entry the statement gives "
-                f"{computed.value}",
-                span=s.span,
-                hint=f"declare it with fill({computed.value}), or make it dense",
-            )
 
     def check_start(self, target: TensorDecl, s: Assign) -> None:
         """What an update at computed places does not write is the operator's identity: a sparse result's fill."""

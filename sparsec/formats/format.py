@@ -77,7 +77,8 @@ class LevelSpec:
 class Format:
     """``dims -> levels``, and how values are encoded.  ``name`` is for people and takes no part in equality.
 
-    A composite format has ``terms`` instead of levels: the tensor is their sum (``composition.py``).
+    A composite format has ``terms`` instead of levels: the tensor is their sum (``composition.py``).  A ``symmetric``
+    one stores the lower half of matrices that are their own transposes, and means the whole.
 
     >>> from sparsec.formats.named import named_format
     >>> csc = named_format("csc", 2)
@@ -90,6 +91,7 @@ class Format:
     name: str | None = dataclasses.field(default=None, compare=False)
     values: Encoding | None = None
     terms: tuple[Chain, ...] = ()
+    symmetric: bool = False
     _normal: tuple[Coord, ...] | None = dataclasses.field(default=None, init=False, compare=False, repr=False)
 
     @property
@@ -106,7 +108,7 @@ class Format:
             return " + ".join(" @ ".join(words(t, lambda f: f.label)) for t in self.terms)
         levels = ", ".join(map(str, self.levels))
         values = "" if self.values is None else f" values({self.values})"
-        return f"({', '.join(self.dims)}) -> ({levels}){values}"
+        return f"({', '.join(self.dims)}) -> ({levels}){' symmetric' * self.symmetric}{values}"
 
     @property
     def label(self) -> str:
@@ -162,7 +164,8 @@ class Format:
             return e
 
         levels = tuple(LevelSpec(rename(s.coord), s.type.renamed(names)) for s in self.levels)
-        return Format(dims, levels, self.name, self.values, self.with_parts(lambda f: f.with_dims(dims)).terms)
+        terms = self.with_parts(lambda f: f.with_dims(dims)).terms
+        return Format(dims, levels, self.name, self.values, terms, self.symmetric)
 
     def with_parts(self, change: Callable[[Format], Format]) -> Format:
         """The format with each part of a composite one changed."""
@@ -186,6 +189,22 @@ class Format:
             )
         name = f"{self.name} values({values})" if self.name else None
         return dataclasses.replace(self, values=values, name=name)
+
+    def mirrored(self) -> Format:
+        """The format that stores the lower half in this one's levels and means the whole; raises ``FormatError``."""
+        if self.ndim < 2 or self.is_dense or self.terms:
+            raise FormatError(
+                f"format '{self.label}' cannot be symmetric: it must be one of matrices that leaves out entries",
+                hint="csr symmetric, or (i, j) -> (i: dense, j: range[0, i+1]) symmetric",
+            )
+        if self.symmetric:
+            raise FormatError(f"format '{self.label}' is symmetric already", hint="say so once")
+        return dataclasses.replace(self, symmetric=True, name=f"{self.name} symmetric" if self.name else None)
+
+    @property
+    def half(self) -> Format:
+        """Of a symmetric format that of what it stores."""
+        return dataclasses.replace(self, symmetric=False, name=None) if self.symmetric else self
 
     def concrete(self, index: DType = I32, pos: DType = I32) -> Format:
         """The format with every open index and position width set to these types."""
@@ -261,6 +280,11 @@ class Format:
                 raise UnsupportedError(
                     f"format '{self.label}': level '{spec}', which is neither ordered nor unique, cannot run yet"
                 )
+        if self.symmetric and not self.is_plain:
+            raise UnsupportedError(
+                f"format '{self.label}': half of a matrix in levels that store parts of dimensions cannot run yet",
+                hint="store whole dimensions: csr symmetric",
+            )
         for number, spec in enumerate(self.levels):
             spec.type.check_above(tuple((str(s.coord), s.type) for s in self.levels[:number]))
         coords.check_runnable(self.coords, self.dims, self.label)

@@ -7,6 +7,7 @@ give a format made of planned levels, so that programs that use them still parse
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from sparsec.errors import FormatError, nearest
 from sparsec.formats.bitmap import Bitmap
@@ -209,6 +210,11 @@ def lowrank(order: int, rank: int) -> Format:
     return Format(dim_names(order), (), f"lowrank[{rank}]", None, (Chain(factors, (rank,)),))
 
 
+def sym(order: int) -> Format:
+    """Symmetric matrices: the lower half by rows; leading (batch) levels are dense."""
+    return replace(csr(order).mirrored(), name="sym")
+
+
 FORMATS: dict[str, tuple[int, Callable[[int], Format]]] = {
     "dense": (0, dense),
     "sparse": (0, sparse),
@@ -222,6 +228,7 @@ FORMATS: dict[str, tuple[int, Callable[[int], Format]]] = {
     "hash": (2, hashed),
     "rle": (1, rle),
     "dia": (2, dia),
+    "sym": (2, sym),
 }
 """Name -> (least order of the tensor, maker)."""
 
@@ -243,9 +250,8 @@ PARAMETRIC: dict[str, tuple[int, tuple[str, ...], Callable[..., Format]]] = {
 NAMES = (*FORMATS, *PARAMETRIC)
 """The names of all formats that run."""
 
-PLANNED_FORMATS = (
-    "sym",
-)
+PLANNED_FORMATS: tuple[str, ...] = ()
+"""Names that the language knows and this version cannot run: none is left."""
 
 
 def named_format(name: str, order: int, args: tuple[int, ...] = ()) -> Format:

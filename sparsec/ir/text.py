@@ -256,6 +256,10 @@ class Cursor:
 
     def _part(self, order: int | None) -> Format:
         fmt = self._levels(order)
+        if self.at("symmetric"):
+            with self.located():
+                self.advance()
+                fmt = fmt.mirrored()
         if not self.at("values"):
             return fmt
         self.expect("values")
@@ -403,7 +407,7 @@ def format_text(fmt: Format) -> str:
         return " + ".join(" @ ".join(words(t, format_text)) for t in fmt.terms)
     levels = ", ".join(f"{_dim_text(s.coord)}: {_level_text(s.type)}" for s in fmt.levels)
     values = "" if fmt.values is None else f" values({fmt.values})"
-    return f"({', '.join(fmt.dims)}) -> ({levels}){values}"
+    return f"({', '.join(fmt.dims)}) -> ({levels}){' symmetric' * fmt.symmetric}{values}"
 
 
 def _is_named(name: str, fmt: Format) -> bool:

@@ -18,6 +18,7 @@ from tests.support.dtypes import element
 from tests.support.packing import arguments, pack, results_of, unpack
 from tests.support.strategies import Data
 from tests.support.updates import passed_name
+from tests.support.windows import lower as lower_half
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Runner = Callable[[Module, dict[str, Any]], dict[str, Array]]
@@ -46,7 +47,7 @@ def execute(low: Lowered, data: Data, runner: Runner = buffer_interp.run) -> dic
         assert t.format is not None
         if t.role == "in":
             name = passed_name(t.name, data.arrays)
-            packed[t.name] = pack(t.format, data.arrays[name], data.stored[name], element(t.fill, t.dtype))
+            packed[t.name] = pack(t.format, *stored_part(program, name, data), element(t.fill, t.dtype))
     shapes = {t.name: tuple(d if isinstance(d, int) else data.dims[d] for d in t.dims) for t in program.results}
     dense = {}
     for t in program.results:
@@ -73,10 +74,21 @@ def execute(low: Lowered, data: Data, runner: Runner = buffer_interp.run) -> dic
     return results
 
 
+def stored_part(program: Program, name: str, data: Data) -> tuple[Array, Array]:
+    """An operand and its pattern as kernels know it: of what is symmetric the lower half."""
+    array, stored = data.arrays[name], data.stored[name]
+    t = next((d for d in program.tensors if d.name == name), None)
+    if t is None or t.format is None or not t.format.symmetric:
+        return array, stored
+    half = lower_half(array.shape)
+    return np.where(half, array, element(t.fill, t.dtype)), stored & half
+
+
 def walk_loops(low: Lowered, data: Data) -> dict[str, tuple[Array, Array]]:
     """Values and patterns by the loop nest interpreter."""
     given = {t.name: passed_name(t.name, data.arrays) for t in low.kernel.tensors if t.role in ("in", "inout")}
-    arrays, stored = ({n: source[m] for n, m in given.items()} for source in (data.arrays, data.stored))
+    parts = {n: stored_part(low.program, m, data) for n, m in given.items()}
+    arrays, stored = {n: a for n, (a, _) in parts.items()}, {n: s for n, (_, s) in parts.items()}
     values, patterns = loops_interp.execute(low.kernel, arrays, data.dims, stored)
     return {n: (v, patterns[n]) for n, v in values.items()}
 

@@ -38,6 +38,8 @@ PADDING = 77
 
 def pack(fmt: Format, dense: Array, pattern: Array, fill: Any = 0) -> tuple[list[dict[str, Array]], Array]:
     """The arrays of each level by role, and the values."""
+    if fmt.symmetric:
+        return pack(fmt.half, dense, pattern & windows.lower(dense.shape))
     shape = fmt.level_shape(dense.shape)
     points = level_points(fmt, dense.shape)
     arrays: list[dict[str, Any]] = [{} for _ in fmt.levels]
@@ -217,6 +219,9 @@ def unpack(
     fmt: Format, arrays: list[dict[str, Array]], values: Array, shape: tuple[int, ...], fill: Any
 ) -> tuple[Array, Array]:
     """The dense array and the pattern of a sparse result; asserts that its arrays are canonical."""
+    if fmt.symmetric:
+        half, there = unpack(fmt.half, arrays, values, shape, fill)
+        return windows.mirror(half), windows.mirror(there & windows.lower(shape))
     extents, points = fmt.level_shape(shape), level_points(fmt, shape)
     nodes: list[Node] = [()]
     for group in chains(fmt):

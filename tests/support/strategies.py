@@ -48,7 +48,7 @@ from tests.support.conditions import admits_infinity, condition
 from tests.support.groups import fitted, narrowed
 from tests.support.maps import mapped_formats
 from tests.support.updates import updated
-from tests.support.windows import holds, window_formats
+from tests.support.windows import holds, mirror, window_formats
 
 Array = np.ndarray[Any, np.dtype[Any]]
 DIMS = ("p", "q", "r")
@@ -266,7 +266,12 @@ class Maker:
         stored = t
         if t is not BOOL and self.chance(10):
             stored = self.pick(*dtypes.NARROW.get(t, (t,)))
-        fmt = ragged.sometimes(self, self.draw(narrowed(self.draw(formats(len(variables))))))
+        fmt = self.draw(narrowed(self.draw(formats(len(variables)))))
+        square = len(variables) > 1 and self.dim_of[variables[-1]] == self.dim_of[variables[-2]]
+        if square and fmt.is_plain and not fmt.is_dense and self.chance(30):
+            fmt = fmt.mirrored()
+        else:
+            fmt = ragged.sometimes(self, fmt)
         fill: Any = scalar(0, stored).item()
         if not fmt.is_dense and self.chance(12):
             fill = scalar(self.pick(1, 2), stored).item()
@@ -463,6 +468,8 @@ def make_data(program: Program, seed: int, dims: dict[str, int], density: dict[s
             values = dtypes.values(rng, t.dtype, shape, round_)
         pattern = np.asarray(rng.random(shape) < density[t.name]) & holds(t.format, shape)
         pattern = np.ones(shape, bool) if t.format.is_dense else fitted(t.format, pattern)
+        if t.format.symmetric:
+            values, pattern = mirror(values), mirror(pattern)
         arrays[t.name] = np.where(pattern, values, dtypes.element(t.fill, t.dtype))
         stored[t.name] = expand(t.format, pattern)
     return Data(dims, arrays, stored)

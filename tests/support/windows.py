@@ -71,6 +71,18 @@ def holds(fmt: Format, shape: tuple[int, ...]) -> Array:
     return out
 
 
+def mirror(a: Array) -> Array:
+    """The symmetric matrices with the lower halves of ``a``."""
+    i, j = np.ogrid[: a.shape[-2], : a.shape[-1]]
+    return np.where(i >= j, a, a.swapaxes(-1, -2))
+
+
+def lower(shape: tuple[int, ...]) -> Array:
+    """Where matrices have their lower halves."""
+    i, j = np.ogrid[: shape[-2], : shape[-1]]
+    return np.broadcast_to(i >= j, shape)
+
+
 @st.composite
 def window_formats(draw: st.DrawFn, order: int, wide: bool = False) -> Format:
     """A format one of whose levels holds a stretch; ``wide``: one that holds everything, and can be assembled."""
