@@ -37,7 +37,7 @@ from sparsec.ir.dtypes import BY_NAME
 from sparsec.ir.tensor import TensorDecl
 from sparsec.kernel import Kernel
 from sparsec.knobs import _READERS, KnobError
-from tests.support.windows import holds
+from tests.support.windows import holds, mirror
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("examples/*.md")])
@@ -104,7 +104,10 @@ def operand(t: TensorDecl, shape: tuple[int, ...], rng: np.random.Generator) -> 
     if t.format is not None and t.format.terms:
         return composite(t, shape, rng)
     held = True if t.format is None else holds(t.format, shape)
-    coords = np.argwhere((rng.random(shape) < 0.4) & held).T
+    pattern = np.asarray((rng.random(shape) < 0.4) & held)
+    if t.format is not None and t.format.symmetric:
+        values, pattern = mirror(values), mirror(pattern)
+    coords = np.argwhere(pattern).T
     made = sp.from_coo(coords, values[tuple(coords)], shape, fill_value=t.fill)
     if t.format is not None and any(spec.type.prefix for spec in t.format.levels):
         return made.convert(t.format)  # it stores more, and `stored` says so

@@ -203,7 +203,7 @@ class _Alike:
             if a.op != b.op or a.dtype is not b.dtype:
                 return False
             if a.op in _COMMUTE:
-                return self._matched(list(_operands(a, a.op)), list(_operands(b, a.op)))
+                return self._matched(_operands(a), _operands(b))
             return all(map(self.same, a.args, b.args))
         if isinstance(a, Access) and isinstance(b, Access) and a.tensor == b.tensor:
             if a.tensor in self.mirrored:
@@ -235,12 +235,11 @@ class _Alike:
         return False
 
 
-def _operands(e: Expr, op: str) -> Iterator[Expr]:
-    if isinstance(e, Map) and e.op == op and op not in ("eq", "ne"):
-        for a in e.args:
-            yield from _operands(a, op)
-    else:
-        yield e
+def _operands(e: Map) -> list[Expr]:
+    """The operands of a sum, of a sum of sums and so on; of a comparison its two."""
+    if e.op in ("eq", "ne"):
+        return [*e.args]
+    return [b for a in e.args for b in (_operands(a) if isinstance(a, Map) and a.op == e.op else [a])]
 
 
 __all__ = ["write_out_symmetric"]

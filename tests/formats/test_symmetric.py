@@ -1,0 +1,161 @@
+"""``symmetric`` formats: half is stored, the whole is meant; results that are shown to be symmetric."""
+
+from __future__ import annotations
+
+import pickle
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import sparsec as sp
+from sparsec.frontends.dsl import parse_format
+from sparsec.ir.text import Cursor, format_text
+
+PACKED = "(i, j) -> (i: dense, j: range[0, i+1]) symmetric"
+FORMATS = ["sym", PACKED, "(i, j) -> (j: dense, i: compressed) symmetric", "coo symmetric"]
+N = 6
+
+
+def symmetric(seed: int = 0, n: int = N) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    half = np.tril(rng.integers(1, 9, (n, n)) * (rng.random((n, n)) < 0.4) * 1.0)
+    return half + np.tril(half, -1).T
+
+
+def plain(seed: int = 1) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    return rng.integers(1, 9, (N, N)) * (rng.random((N, N)) < 0.4) * 1.0
+
+
+def dense(result: object) -> np.ndarray:
+    return result.numpy() if isinstance(result, sp.Tensor) else np.asarray(result)
+
+
+@pytest.mark.parametrize("text", FORMATS)
+def test_half_is_stored_and_the_whole_is_meant(text: str, tmp_path: Path) -> None:
+    d = symmetric()
+    s = sp.tensor(d, format=text)
+    s.validate()
+    assert s.nnz == (N * (N + 1) // 2 if text == PACKED else np.count_nonzero(np.tril(d)))
+    assert s.numpy().tolist() == d.tolist() and s.scipy().toarray().tolist() == d.tolist()
+    assert sp.tensor(d, format="csr").convert(text).convert("csc").numpy().tolist() == d.tolist()
+    assert s.T.numpy().tolist() == d.tolist() and s[2].numpy().tolist() == d[2].tolist() and s.sum() == d.sum()
+    assert pickle.loads(pickle.dumps(s)).numpy().tolist() == d.tolist()
+    for name in ("s.npz", "s.mtx"):
+        sp.write(tmp_path / name, s)
+        assert sp.read(tmp_path / name).numpy().tolist() == d.tolist()
+
+
+@pytest.mark.parametrize("text", FORMATS)
+def test_in_programs(text: str) -> None:
+    d, e, x = symmetric(), plain(), np.arange(N) + 1.0
+    s, b = sp.tensor(d, format=text), sp.tensor(e, format="csr")
+    wanted = {
+        "y[i] = S[i, j] * x[j]": d @ x,
+        "y[j] = x[j] - 2 * S[i, j] * x[i]": x - 2 * d @ x,
+        "C[i, j] = S[i, j] + B[i, j]": d + e,
+        "C[i, j] = S[i, j] * B[i, j]": d * e,
+        "C[i, k] = S[i, j] * B[j, k]": d @ e,
+        "C[i, k] = S[i, j] * S[j, k]": d @ d,
+        "y[i] = max[j](S[i, j])": d.max(1),
+        "y[i] = S[i, i]": np.diag(d),
+        "y[i] = x[i] * count[j](S[i, j] > 0 where stored(S[i, j]))": x * (d > 0).sum(1),
+        f"C[i, j]: {text} = B[i, j] + B[j, i]": e + e.T,
+        f"C[i, j]: {text} = B[i, k] * S[k, l] * B[j, l]": e @ d @ e.T,
+    }
+    for statement, want in wanted.items():
+        given = {n: v for n, v in {"S": s, "B": b, "x": x}.items() if re.search(rf"\b{n}\[", statement)}
+        assert dense(sp.evaluate(statement, **given)).tolist() == want.tolist(), statement
+
+
+def test_other_fills_and_types() -> None:
+    d = np.where(symmetric() == 0, np.inf, symmetric())
+    g = sp.tensor(d, format="sym", fill_value=np.inf)
+    x = np.arange(N) * 1.0
+    assert sp.evaluate("y[j] = min[i](x[i] + G[i, j])", G=g, x=x).tolist() == (x[:, None] + d).min(0).tolist()
+    m = sp.tensor(symmetric() > 0, format="sym")
+    assert sp.evaluate("y[i] = any[j](M[i, j])", M=m).tolist() == (symmetric() > 0).any(1).tolist()
+    z = sp.tensor(symmetric() * (1 + 2j), format="sym")
+    assert z.numpy().tolist() == (symmetric() * (1 + 2j)).tolist()
+    e = sp.evaluate("E[i, j]: sym = exp(S[i, j])", S=sp.tensor(symmetric(), format="sym"))
+    assert e.fill_value == 1 and np.allclose(e.numpy(), np.exp(symmetric()))
+
+
+def test_no_copy_is_made_and_each_half_is_walked_as_it_is_stored() -> None:
+    k = sp.compile("kernel f(S: f64[n, n] sym, x: f64[n]) -> y: f64[n] { y[i] = S[i, j] * x[j] }")
+    assert "converted" not in k.explain()
+    assert k.ir("buffer").count("iterate S.1") == 2
+    x = np.arange(N) * 1.0
+    x[1] = np.inf
+    d = symmetric()
+    want = [sum(d[i, j] * x[j] for j in range(N) if d[i, j]) for i in range(N)]
+    assert k(d, x).tolist() == want  # no 0 * inf: nothing is stored there
+
+
+def test_batches() -> None:
+    d = np.stack([symmetric(1), symmetric(2)])
+    s = sp.tensor(d, format="sym")
+    assert s.numpy().tolist() == d.tolist()
+    assert sp.evaluate("y[b, i] = S[b, i, j] * x[j]", S=s, x=np.ones(N)).tolist() == d.sum(2).tolist()
+
+
+@pytest.mark.parametrize(
+    ("statement", "says"),
+    [
+        ("C[i, j]: sym = B[i, j]", "nothing shows that 'C' is symmetric"),
+        ("C[i, j]: sym = B[i, k] * B[k, j]", "nothing shows that 'C' is symmetric"),
+        ("C[i, j]: sym = B[i, j] * B[j, i] where i < j", "nothing shows that 'C' is symmetric"),
+    ],
+)
+def test_results_that_may_not_be_symmetric(statement: str, says: str) -> None:
+    with pytest.raises(sp.FormatError, match=says):
+        sp.evaluate(statement, B=sp.tensor(plain(), format="csr"))
+
+
+def test_a_result_declares_the_fill_that_it_has() -> None:
+    k = sp.compile("kernel f(S: f64[n, n] sym) -> C: f64[n, n] sym { C[i, j] = S[i, j] + 1 }")
+    with pytest.raises(sp.FormatError, match=r"declare it with fill\(1.0\)"):
+        k(sp.tensor(symmetric(), format="sym"))
+
+
+def test_data_that_is_not_symmetric() -> None:
+    d = symmetric()
+    d[0, 3] += 1
+    with pytest.raises(sp.FormatError, match=r"the entries at \(3, 0\) and \(0, 3\) differ"):
+        sp.tensor(d, format="sym")
+    with pytest.raises(sp.FormatError, match=r"for square matrices, the shape is \(2, 3\)"):
+        sp.tensor(np.ones((2, 3)), format="sym")
+    whole = sp.tensor(symmetric(), format="csr").storage
+    lies = sp.Tensor(type(whole)(sp.tensor(symmetric(), format="sym").storage.format, *[
+        getattr(whole, name) for name in ("shape", "dtype", "fill", "levels", "values")
+    ]))  # fmt: skip
+    with pytest.raises(sp.FormatError, match="stands above the diagonal"):
+        lies.validate()
+    k = sp.compile("kernel f() -> C: f64[m, n] sym { C[i, j] = select(i == j, 1.0, 0.0) }")
+    assert k(sizes={"m": 2, "n": 2}).numpy().tolist() == np.eye(2).tolist()
+    with pytest.raises(sp.FormatError, match="'C' is symmetric, and would have 2 rows and 3 columns"):
+        k(sizes={"m": 2, "n": 3})
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("dense symmetric", "it must be one of matrices that leaves out entries"),
+        ("csr symmetric symmetric", "symmetric already"),
+        ("csr coo", "only 'symmetric' and 'values"),
+        ("bsr[2, 2] symmetric", "cannot run yet"),
+    ],
+)
+def test_formats_that_are_none(text: str, says: str) -> None:
+    with pytest.raises(sp.SparsecError, match=says):
+        sp.tensor(symmetric(), format=text)
+
+
+def test_formats_read_back() -> None:
+    for text in FORMATS:
+        fmt = parse_format(text, 2)
+        assert fmt is not None and fmt.symmetric and not fmt.half.symmetric
+        assert Cursor(format_text(fmt)).format(2) == fmt
+        assert Cursor(format_text(fmt.concrete())).format(2) == fmt.concrete()
