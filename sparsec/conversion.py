@@ -266,12 +266,12 @@ def _halved(storage: Storage, target: Format) -> Storage:
     coords = [c.astype(np.int64, copy=False) for c in entries.coordinates()]
     *batch, i, j = coords
     other = ~is_fill(entries.values, entries.fill_value)
-    keys = []
+    keys: list[Side] = []
     for side, point in ((other & (i > j), coords), (other & (i < j), [*batch, j, i])):
         found = [c[side] for c in point]
         turned = np.lexsort(found[::-1])
         keys.append(([c[turned] for c in found], entries.values[side][turned]))
-    _check_mirror(*keys, target)
+    _check_mirror(keys[0], keys[1], target)
     lower = i >= j
     kept = listed([c[lower] for c in coords], entries.values[lower], storage.shape, dims, storage.dtype, storage.fill)
     made = convert(kept, target.half)

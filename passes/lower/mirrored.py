@@ -105,7 +105,8 @@ class _Reads:
         terms = list(self.terms(r.body))
         if not 1 < len(terms) <= MOST:
             return r
-        return reduce(lambda a, b: Map("add", (a, b), r.dtype), (replace(r, body=t) for t in terms))
+        sums: list[Expr] = [replace(r, body=t) for t in terms]
+        return reduce(lambda a, b: Map("add", (a, b), r.dtype), sums)
 
     def terms(self, e: Expr) -> Iterator[Expr]:
         if isinstance(e, Map):
