@@ -6,6 +6,7 @@ import math
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 
+from sparsec.errors import FormatError
 from sparsec.formats.named import dense, dim_names
 from sparsec.ir import loops, ops
 from sparsec.ir.loops import Kernel, Sequence
@@ -28,6 +29,7 @@ from sparsec.ir.tensor import (
     Stored,
     TensorDecl,
 )
+from sparsec.ir.tensor_values import scalar
 from sparsec.passes.formats import choose_formats
 from sparsec.passes.lower.bodies import outermost_reductions
 from sparsec.passes.lower.checks import checks

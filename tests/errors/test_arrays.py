@@ -136,9 +136,9 @@ def test_entries(call: Callable[[], Any], error: type[sp.SparsecError], text: st
 FORMATS: list[tuple[Callable[[], Any], type[sp.SparsecError], str]] = [
     (lambda: sp.tensor(DENSE, "cssr"), sp.FormatError, "unknown format 'cssr'\nhint: did you mean 'csr'?"),
     (lambda: sp.tensor(DENSE[0], "csr"), sp.FormatError, "format 'csr' is for tensors of order 2 and more"),
-    (lambda: sp.tensor(DENSE, "sym"), sp.UnsupportedError, "format 'sym' cannot run yet"),
+    (lambda: sp.tensor(DENSE, "sym"), sp.FormatError, "format 'sym' is for square matrices, the shape is (2, 3)"),
     (lambda: sp.tensor(DENSE, csr(3)), sp.FormatError, "format 'csr' is for tensors of order 3, this one has order 2"),
-    (lambda: sp.tensor(DENSE, "csr").convert("sym"), sp.UnsupportedError, "format 'sym' cannot run yet"),
+    (lambda: sp.tensor(DENSE, "csr").convert("sym"), sp.FormatError, "format 'sym' is for square matrices"),
     (lambda: sp.tensor(DENSE, "csr").convert(None), sp.TypeError_, "a format is text such as 'csr', not None"),
     (lambda: sp.tensor(np.ones((1, 300)), csr(2).concrete(U8, U8)), sp.FormatError, "more than index type u8"),
 ]  # fmt: skip
