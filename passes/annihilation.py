@@ -60,7 +60,8 @@ class Place:
     """An operator of a statement that an absent argument may decide.
 
     ``absent`` holds where the argument has no entry, ``differs`` where IEEE would give another value, ``conditions``
-    are those under which the operator is computed at all.  ``indices`` are the variables of all three.
+    are those under which the operator is computed at all.  ``indices`` are the variables of all three, ``inner`` those
+    that they reduce themselves.
     """
 
     operator: Map
@@ -69,6 +70,7 @@ class Place:
     differs: Expr
     conditions: tuple[Expr, ...]
     indices: tuple[IndexDecl, ...]
+    inner: tuple[IndexDecl, ...]
 
     @property
     def meets(self) -> tuple[str, ...]:
@@ -128,8 +130,11 @@ class _Finder:
             differs = Map("not", (same,), BOOL)
             used = names_in(differs).union(*(names_in(c) for c in (absence[1], *conditions)))
             indices = tuple(i for i in self.statement.indices if i.name in used)
+            parts = [n for part in (differs, *conditions) for n in walk(part) if isinstance(n, Reduce)]
+            reduced = {v for n in parts for v in n.indices} - used
+            inner = tuple(i for i in self.statement.indices if i.name in reduced)
             tensors = tuple(dict.fromkeys(n.access.tensor for n in walk(absence[1]) if isinstance(n, Stored)))
-            yield Place(e, tensors, absence[1], differs, conditions, indices)
+            yield Place(e, tensors, absence[1], differs, conditions, indices, inner)
 
     def absence(self, e: Expr) -> Absence | None:
         """Where ``e`` is absent, as the interpreters say it; None if nowhere."""
@@ -174,9 +179,10 @@ def reporting(program: Program, found: Sequence[Place]) -> Program:
     tensors: list[TensorDecl] = []
     body: list[Stmt] = []
 
-    def assign(name: str, value: Expr, indices: tuple[IndexDecl, ...], where: Expr | None = None) -> Access:
-        """A result, or a sparse local over ``indices`` of what holds."""
-        free = indices if value.dtype is BOOL else ()
+    def assign(
+        name: str, value: Expr, free: tuple[IndexDecl, ...], reduced: tuple[IndexDecl, ...], where: Expr | None = None
+    ) -> Access:
+        """A result, or a sparse local over ``free`` of what holds."""
         while name in taken:
             name += "_"
         taken.add(name)
@@ -185,15 +191,14 @@ def reporting(program: Program, found: Sequence[Place]) -> Program:
         fill = scalar(0, value.dtype).item()
         tensors.append(TensorDecl(name, value.dtype, tuple(i.extent for i in free), fmt, fill, role))
         target = Access(name, tuple(Index(i.name) for i in free), value.dtype)
-        body.append(Assign(target, "=", value, indices, where))
+        body.append(Assign(target, "=", value, (*free, *reduced), where))
         return target
 
     for n, p in enumerate(found):
         free = tuple(i for i in p.indices if i.name in names_in(p.differs))
-        bound = {v for node in walk(p.differs) if isinstance(node, Reduce) for v in node.indices}
         differs = p.differs
-        if free and not bound:
-            differs = assign(f"differs{n}", Literal(True, BOOL), free, p.differs)
+        if free:
+            differs = assign(f"differs{n}", Literal(True, BOOL), free, p.inner, p.differs)
         where = _joined("and", [differs, p.absent, *p.conditions])
         names = tuple(i.name for i in p.indices)
         at: Expr = Literal(0, I64)
@@ -201,11 +206,12 @@ def reporting(program: Program, found: Sequence[Place]) -> Program:
             extent = Literal(i.extent, I64) if isinstance(i.extent, int) else Dim(i.extent)
             at = Map("add", (Map("mul", (at, extent), I64), Index(i.name)), I64)
         if names:
-            assign(f"count{n}", Reduce("add", names, Literal(1, I64), I64, where), p.indices)
-            assign(f"first{n}", Reduce("min", names, at, I64, where), p.indices)
+            everything = (*p.indices, *p.inner)
+            assign(f"count{n}", Reduce("add", names, Literal(1, I64), I64, where), (), everything)
+            assign(f"first{n}", Reduce("min", names, at, I64, where), (), everything)
         else:
-            assign(f"count{n}", Map("cast", (where,), I64), ())
-            assign(f"first{n}", at, ())
+            assign(f"count{n}", Map("cast", (where,), I64), (), p.inner)
+            assign(f"first{n}", at, (), ())
     before = list(_needed(program, [s for s in body if isinstance(s, Assign)]))
     read = {n.tensor for s in (*before, *body) for n in walk(s) if isinstance(n, Access)}
     kept = [

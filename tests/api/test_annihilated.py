@@ -96,3 +96,10 @@ def test_results_are_the_same_with_the_check() -> None:
     with knobs.scope(check={"nan"}), pytest.warns(AnnihilatedWarning):
         kernel(a, SHORT, out={"y": y})
     assert y.tolist() == [np.inf, 4.0]
+
+
+def test_sums_may_be_what_is_not_finite() -> None:
+    a, b = sp.tensor(A, format="csr"), sp.tensor(np.array([[0.0, np.inf], [1.0, 0.0]]), format="csr")
+    (text,) = reported("R[i, j] = A[i, j] * sum[k](B[i, k] * 2)", A=a, B=b)
+    assert "at a point, the first at i = 0, j = 1" in text
+    assert not reported("R[i, j] = A[i, j] * sum[k](B[i, k] where k > 1)", A=a, B=b)
