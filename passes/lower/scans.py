@@ -23,8 +23,9 @@ from typing import TYPE_CHECKING
 from sparsec.formats.named import dense
 from sparsec.ir import loops
 from sparsec.ir.loops import Forall, Sequence, Workspace
+from sparsec.ir.monoids import definition
 from sparsec.ir.rewrite import map_children, walk
-from sparsec.ir.tensor import Access, Assign, Expr, Extent, Index, IndexDecl, Scan, TensorDecl
+from sparsec.ir.tensor import Access, Assign, Expr, Extent, Index, IndexDecl, Reduce, Scan, TensorDecl
 from sparsec.passes.lower.order import Query, has_order
 from sparsec.passes.lower.variables import names_in
 
@@ -83,6 +84,10 @@ def cannot_ride(query: Query) -> Scan | None:
     """A scan that the nest of the whole expression cannot carry; None if it carries them all."""
     scans = [n for n in walk(query.value) if isinstance(n, Scan)]
     directions: dict[str, bool] = {}
+    for n in walk(query.value):  # a fold in the order of its indices goes forwards
+        m = definition(n.monoid, query.program.monoids) if isinstance(n, Reduce) else None
+        if m is not None and m.ordered:
+            directions |= dict.fromkeys(n.indices, False)
     for n in scans:
         if directions.setdefault(n.index, n.reverse) != n.reverse:
             return n

@@ -219,3 +219,13 @@ def test_a_condition_on_the_statement_is_none_on_a_sum_beneath_a_scan(mask: str)
         y[i] = scan[i](sum[a](A[a, i])) where {mask} and (M[i] or not M[i])
     }}"""
     agree(text, {"A": operands(6, 6, 4)["A"], "M": np.arange(6) % 2 == 1}, {"n": 6}, compiled=False)
+
+
+@pytest.mark.parametrize("fmt", ["dense", "csr"])
+def test_a_fold_in_order_does_not_ride_on_a_scan_in_reverse(fmt: str) -> None:
+    f = sp.compile(
+        "ordered monoid last(v) { zero = 0, combine(a, b) = b }\n"
+        f"kernel f(A: f64[m, n] {fmt}) -> y: f64[m] {{ y[i] = last[a](scan.min[a, reverse](A[i, a])) }}"
+    )
+    A = np.array([[3.0, 1, 2], [5, 0, 7]])
+    np.testing.assert_array_equal(f(sp.tensor(A, format=fmt)), A[:, -1])
