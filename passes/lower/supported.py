@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NoReturn
 
 from sparsec.errors import FormatError, UnsupportedError
+from sparsec.formats.level import CanAppend, Level
 from sparsec.ir.rewrite import walk
 from sparsec.ir.tensor import (
     Access,
@@ -49,6 +50,14 @@ def _declaration(t: TensorDecl) -> None:
         _composite(t)
     if t.role == "local" and t.format is not None and any(spec.type.prefix for spec in t.format.levels):
         _no(f"a local stored as '{t.format.label}', whose rows must be found to be whole,", t, "store it in csr")
+    if t.role != "in" and t.format is not None:
+        above: Level | None = None
+        for spec in t.format.levels:
+            if not spec.type.branchless:
+                above = spec.type
+            elif not isinstance(above, CanAppend):
+                hint = "that there is one, no less and no more, is not checked: write fixed[1] instead"
+                _no(f"a result whose level '{spec}' has one entry for each parent", t, hint)
     if t.format is not None:
         try:
             t.format.require_runnable()

@@ -116,3 +116,10 @@ LIES: list[tuple[dict[str, list[int]], str]] = [
 def test_arrays_that_lie(arrays: dict[str, list[int]], text: str) -> None:
     with pytest.raises(sp.FormatError, match=f"level 1 .j: fixed.: {text}"):
         lie(**arrays)
+
+
+def test_a_singleton_beneath_every_coordinate_is_no_result() -> None:
+    fmt = "(i, j) -> (i: dense, j: singleton)"
+    with pytest.raises(sp.UnsupportedError, match="has one entry for each parent"):
+        sp.tensor(np.eye(3)).convert(fmt)
+    assert (sp.tensor(np.eye(3)).convert(fmt.replace("singleton", "fixed[1]")).numpy() == np.eye(3)).all()
