@@ -234,7 +234,7 @@ def test_auto_is_decided_once() -> None:
         (lambda k, a, x: sp.compile(SPMV, formats={"A": "cssr"}), sp.FormatError, "did you mean"),
         (lambda k, a, x: sp.compile("no/such/file.sp"), sp.FileError, "no/such/file.sp"),
         (lambda k, a, x: sp.compile(SPMV, threads=0), sp.TypeError_, "threads"),
-        (lambda k, a, x: sp.compile(SPMV, formats={"A": "sym"})(a, x), sp.UnsupportedError, "sym"),
+        (lambda k, a, x: sp.compile(SPMV, formats={"A": "sym"})(a, x), sp.FormatError, "square"),
     ],
 )  # fmt: skip
 def test_errors(call: Any, error: type[Exception], text: str) -> None:
