@@ -14,7 +14,7 @@ from sparsec.formats.composition import compose
 from sparsec.formats.encoding import BITS, Encoding
 from sparsec.formats.format import DimConst, DimExpr, DimOp, DimSlot, DimVar, Format, LevelSpec
 from sparsec.formats.level import Planned, make_level
-from sparsec.formats.named import NAMES, PLANNED_FORMATS, dim_names, named_format
+from sparsec.formats.named import NAMES, dim_names, named_format
 from sparsec.frontends.dsl import ast
 from sparsec.frontends.dsl.names import counted
 from sparsec.frontends.dsl.slices import Order, sliced_levels
@@ -119,7 +119,7 @@ def build_part(part: ast.FormatName | ast.MapText, order: int, definitions: Form
             return instantiate(part, order, definitions)
         if part.name == "auto" and not part.args:
             return None
-        known = [*NAMES, *PLANNED_FORMATS, *definitions, "auto"]
+        known = [*NAMES, *definitions, "auto"]
         if part.name not in known:
             if part.name in BY_NAME:
                 raise FormatError(

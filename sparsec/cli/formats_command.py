@@ -35,7 +35,7 @@ def formats(order: int, as_json: bool) -> None:
     A map may stand wherever a name may: --format "A=(i, j) -> (j: dense, i: compressed)".
     """
     from sparsec.formats.level import REGISTRY
-    from sparsec.formats.named import FORMATS, PARAMETRIC, PLANNED_FORMATS, named_format
+    from sparsec.formats.named import FORMATS, PARAMETRIC, named_format
 
     out = Out(as_json)
     found = {name: named_format(name, order) for name, (least, _) in FORMATS.items() if order >= least}
@@ -47,12 +47,11 @@ def formats(order: int, as_json: bool) -> None:
     out.heading("formats", f"of tensors of order {order}")
     out.table(["name", "map", "what it is"], rows)
     out.text()
-    out.fields([("levels", ", ".join(REGISTRY)), ("planned", ", ".join(PLANNED_FORMATS))])
+    out.fields([("levels", ", ".join(REGISTRY))])
     out.report(
         {
             "order": order,
             "formats": [{"name": n, "map": m, "about": about} for n, m, about in rows],
             "levels": list(REGISTRY),
-            "planned": list(PLANNED_FORMATS),
         }
     )

@@ -18,7 +18,7 @@ from sparsec.formats.dense import Dense
 from sparsec.formats.fixed import Fixed
 from sparsec.formats.format import DimConst, DimExpr, DimOp, DimVar, Format, LevelSpec
 from sparsec.formats.hashed import Hashed
-from sparsec.formats.level import Level, Planned
+from sparsec.formats.level import Level
 from sparsec.formats.linear import Bound
 from sparsec.formats.ragged import Ragged
 from sparsec.formats.ranges import Range
@@ -250,22 +250,14 @@ PARAMETRIC: dict[str, tuple[int, tuple[str, ...], Callable[..., Format]]] = {
 NAMES = (*FORMATS, *PARAMETRIC)
 """The names of all formats that run."""
 
-PLANNED_FORMATS: tuple[str, ...] = ()
-"""Names that the language knows and this version cannot run: none is left."""
-
 
 def named_format(name: str, order: int, args: tuple[int, ...] = ()) -> Format:
     """The format called ``name`` for tensors of this order.
 
     Raises ``FormatError`` for an unknown name, an order it cannot have, or arguments it does not take.
     """
-    if name in PLANNED_FORMATS:
-        dims = dim_names(order)
-        label = f"{name}[{', '.join(map(str, args))}]" if args else name
-        return Format(dims, tuple(LevelSpec(DimVar(d), Planned(label)) for d in dims), label)
     if name not in NAMES:
-        known = [*NAMES, *PLANNED_FORMATS]
-        hint = nearest(name, known) or "formats are " + ", ".join(known)
+        hint = nearest(name, NAMES) or "formats are " + ", ".join(NAMES)
         raise FormatError(f"unknown format '{name}'", hint=hint)
     least, params, make = PARAMETRIC[name] if name in PARAMETRIC else (FORMATS[name][0], (), FORMATS[name][1])
     if len(args) != len(params):

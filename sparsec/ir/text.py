@@ -31,8 +31,8 @@ from sparsec.errors import Span, SparsecError, SyntaxError_
 from sparsec.formats.composition import compose, words
 from sparsec.formats.encoding import BITS, Encoding
 from sparsec.formats.format import DimConst, DimExpr, DimOp, DimSlot, DimVar, Format, LevelSpec
-from sparsec.formats.level import PLANNED, REGISTRY, Level, Planned, make_level
-from sparsec.formats.named import NAMES, PLANNED_FORMATS, named_format
+from sparsec.formats.level import Level, Planned, make_level
+from sparsec.formats.named import NAMES, named_format
 from sparsec.ir.dtypes import BY_NAME, DType
 
 MAX_DEPTH = 100
@@ -242,7 +242,7 @@ class Cursor:
 
     def at_format(self) -> bool:
         """Whether a format map or the name of a built-in format starts here."""
-        return self.at("(") or (self.token.kind == "name" and self.token.text in (*NAMES, *PLANNED_FORMATS))
+        return self.at("(") or (self.token.kind == "name" and self.token.text in NAMES)
 
     def format(self, order: int | None = None) -> Format:
         """A map, or the name of a built-in format (which needs the tensor's ``order``); or several, joined."""
@@ -309,8 +309,6 @@ class Cursor:
                 kind, *parts = self.listed(self.string, "]") or ("",)
                 return Planned(kind, tuple(parts))
             words, options = self._options() if self.accept("[") else ((), {})
-            if name in PLANNED_FORMATS and name not in PLANNED and name not in REGISTRY:
-                return Planned(f"{name}[{', '.join(words)}]" if words else name)
             return make_level(name, words, options)
 
     def _options(self) -> tuple[tuple[str, ...], dict[str, object]]:

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from sparsec.errors import SparsecError, SyntaxError_
 from sparsec.formats.format import DimOp, DimVar, Format, LevelSpec
 from sparsec.formats.level import Planned
-from sparsec.formats.named import FORMATS, PLANNED_FORMATS, named_format
+from sparsec.formats.named import FORMATS, named_format
 from sparsec.ir.dtypes import ALL, BF16, C64, C128, F16, F32, F64, I64, U64, DType
 from sparsec.ir.rewrite import walk
 from sparsec.ir.tensor import Assign, Literal, Map, MonoidDef, Program, Reduce, Scan, ScanLoop, TensorDecl, Top
@@ -136,7 +136,6 @@ def test_numpy_scalars_print_as_pythons() -> None:
 
 def named() -> list[Format]:
     out = [named_format(n, order) for n, (least, _) in FORMATS.items() for order in range(least, 5)]
-    out += [named_format(n, 2, args) for n in PLANNED_FORMATS for args in ((), (4, 8))]
     return [*out, *(f.concrete() for f in out)]
 
 
