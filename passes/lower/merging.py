@@ -60,7 +60,7 @@ def coiterate(
     complete = len(live) == 2 ** len(accesses)
     for case in live:
         low.mark_lost(f.body, cases[case])
-    if complete and _once_is_enough(low, f, env, cases[frozenset()]):
+    if complete and once_is_enough(low, f, env, cases[frozenset()]):
         _absent_once(low, f, env, co, walkers, live, sub(hi, lo))
     elif complete and all(w.unique for w in walkers) and _kept_of_equals(low, f, cases[frozenset()]) is not None:
         keep = _kept_of_equals(low, f, cases[frozenset()])
@@ -140,19 +140,26 @@ def _needs_order(low: Lowerer, f: Forall, env: Env) -> bool:
     return False
 
 
-def _once_is_enough(low: Lowerer, f: Forall, env: Env, body: loops.Stmt | None) -> bool:
+def once_is_enough(low: Lowerer, f: Forall, env: Env, body: loops.Stmt | None) -> bool:
     """Whether ``body``, which stands for the coordinates without entries, does the same however often it runs.
 
     So does folding one value into one place by a monoid in which it is idempotent: ``max`` over a sparse row takes
-    in the zeros between its entries once.  Not where the iterations are ordered: what is folded is read in between.
+    in the zeros between its entries once, and so does ``max`` over all the rows without any.  Not where the iterations
+    are ordered: what is folded is read in between.
     """
-    if not isinstance(body, Accumulate) or body.op == "=" or f.parallel is not None or f.ordered:
+    if f.parallel is not None or f.ordered:
+        return False
+    names = {f.index}
+    while isinstance(body, Forall) and isinstance(body.domain, loops.Full) and not body.ordered:
+        names.add(body.index)
+        body = body.body
+    if not isinstance(body, Accumulate) or body.op == "=":
         return False
     if body.op not in ops.MONOIDS:
         return False  # a tuple state may count its points
     monoid = ops.MONOIDS[body.op]
     nodes = [*walk(body.value), *body.target.indices]
-    if any(isinstance(n, Index) and n.name == f.index for n in nodes):
+    if any(isinstance(n, Index) and n.name in names for n in nodes):
         return False
     storages = low.ctx.storages
     for n in nodes:
@@ -221,4 +228,4 @@ def _absent_once(
         low.stmt(body, env)
 
 
-__all__ = ["coiterate"]
+__all__ = ["coiterate", "once_is_enough"]

@@ -37,7 +37,7 @@ from sparsec.passes.lower.coiterate import (
 from sparsec.passes.lower.context import Context, Cursor, Env
 from sparsec.passes.lower.coordinates import Linear, merge, relations
 from sparsec.passes.lower.guards import entry
-from sparsec.passes.lower.merging import coiterate
+from sparsec.passes.lower.merging import coiterate, once_is_enough
 from sparsec.passes.lower.parting import deciding, parted
 from sparsec.passes.lower.simplify import prune, substitute
 from sparsec.passes.lower.stretches import MOST, over_stretches
@@ -436,6 +436,10 @@ class Lowerer:
                 local = self.b.let("place", sub(sub(trip, 1), step)) if f.reverse else step
                 inner = env.bind(f.index, self.b.let(f.index, add(lo, local))).bind(f"{f.index}@local", local)
                 self.leaf(f.index, f.body, inner)
+            return
+        if part is None and once_is_enough(self, f, env, f.body):
+            with self.b.if_(lt(lo, hi)):
+                self.stmt(f.body, env)
             return
         with self.b.loop(f.index, lo, hi, mark=mark) as var:
             coord = self.b.let(f.index, sub(add(lo, sub(hi, 1)), var)) if f.reverse else var
