@@ -41,6 +41,8 @@ class _Body:
 
     def read(self, size: int = -1) -> bytes:
         data = self.stream.read(size)
+        if b"\0" in data:  # on which SciPy's reader breaks down
+            raise ValueError("a zero byte: this is no text")
         if self.skip or not self.odd:
             self.odd |= bool(data[self.skip :].translate(None, self.plain))
             self.skip = max(0, self.skip - len(data))
@@ -58,9 +60,9 @@ def read(path: Path) -> Storage:
             if path.suffix in (".gz", ".bz2"):
                 found = mmread(body)  # decompressed once
             else:
-                found = mmread(path)  # faster than through our stream, even with a second look
-                while not body.odd and body.read(1 << 20):
+                while body.read(1 << 20):
                     pass
+                found = mmread(path)  # faster than through our stream, even with a first look
         except (ValueError, OverflowError) as e:
             raise _located(path, str(e)) from None
     if body.odd:

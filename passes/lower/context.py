@@ -348,9 +348,11 @@ class Context:
         # The difference of i + 1 and i is known at once; whether they lie inside is not.
         storage = self.storages.get(access.tensor)
         places = [access.indices[d] for d in storage.coords[n].dims] if storage is not None and not early else []
-        # Nor is there any i where its dimension is empty: a level with a place for each coordinate has none then.
-        spread = storage is not None and storage.levels[n].spread
-        checked = [e for e in places if spread or not isinstance(e, Index)]
+        # Nor is there any i where its dimension is empty: a level with a place for each coordinate has none then, and
+        # a coordinate that is a number needs no loop that would see to it.
+        fixed = not any(isinstance(v, Index) for term in form.terms for v in walk(term))
+        empty = storage is not None and storage.levels[n].spread and fixed
+        checked = [e for e in places if empty or not isinstance(e, Index)]
         if any(isinstance(v, Index) and v.name not in env.indices for e in checked for v in walk(e)):
             return None
         return self.value(form, env)

@@ -246,3 +246,12 @@ def test_spoiled_files_never_crash(tmp_path: Path) -> None:
             path.write_bytes(spoiled(data, rng) if n % 2 else repacked(good.name)(spoiled(plain, rng)))
             with suppress(sp.FileError, sp.UnsupportedError):
                 sp.read(path).validate()
+
+
+@pytest.mark.parametrize("suffix", ["", ".gz"])
+def test_a_zero_byte_in_a_matrix_market_file(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"a.mtx{suffix}"
+    data = b"%%MatrixMarket matrix coordinate real general\n3 3 1\n1 1 1\0\n"
+    path.write_bytes(gzip.compress(data) if suffix else data)
+    with pytest.raises(sp.FileError, match="a zero byte"):
+        sp.read(path)

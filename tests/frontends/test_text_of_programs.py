@@ -7,7 +7,7 @@ import pytest
 from sparsec.errors import ShapeError
 from sparsec.ir.dtypes import I32
 from sparsec.ir.tensor import Program
-from tests.support.campaign import Campaign, long_run
+from tests.support.campaign import Campaign, Report, long_run, shards
 from tests.support.differential import check, expected
 from tests.support.dsl import text
 from tests.support.language import kernel
@@ -32,23 +32,11 @@ def same_meaning(program: Program, sets: list[Data]) -> None:
             check(got, want, bound, "implicit" if implicit else "explicit")
 
 
-def test_same_meaning(report: list[str]) -> None:
-    campaign = Campaign(same_meaning, examples=150, seed=20243)
-    campaign.run()
-    report.append(campaign.summary("text"))
+def test_same_meaning() -> None:
+    Campaign(same_meaning, examples=150, seed=20243).run()
 
 
 @pytest.mark.fuzz
-def test_many(report: list[str]) -> None:
-    examples, seed = long_run()
-    campaign = Campaign(same_meaning, examples, seed)
-    try:
-        campaign.run()
-    finally:
-        report.append(campaign.summary("text"))
-
-
-@pytest.fixture
-def report() -> list[str]:
-    """Lines for the end of a test run; here they are dropped."""
-    return []
+@pytest.mark.parametrize("shard", shards())
+def test_many(shard: int, report: Report) -> None:
+    long_run(same_meaning, shard, report)

@@ -7,7 +7,7 @@ import pytest
 import sparsec as sp
 from sparsec.ir import buffer_verify, loops_verify, tensor_text, tensor_verify
 from sparsec.ir.tensor import Program
-from tests.support.campaign import Campaign, long_run
+from tests.support.campaign import Campaign, Check, Report, long_run, shards
 from tests.support.composites import composite
 from tests.support.differential import check, execute, expected, lower, walk_loops
 from tests.support.dsl import text
@@ -68,18 +68,14 @@ def front_door(program: Program, sets: list[Data]) -> None:
 
 
 @pytest.mark.parametrize(("which", "examples"), [(stages, 30), (front_door, 6)])
-def test_composites(which: object, examples: int, report: list[str]) -> None:
-    campaign = Campaign(which, examples, seed=20250)  # type: ignore[arg-type]
+def test_composites(which: Check, examples: int, report: Report) -> None:
+    campaign = Campaign(which, examples, seed=20250)
     campaign.run()
-    report.append(campaign.summary(f"composites, {which.__name__.replace('_', ' ')}"))  # type: ignore[attr-defined]
+    report(f"composites, {which.__name__}", campaign.summary())
 
 
 @pytest.mark.fuzz
+@pytest.mark.parametrize("shard", shards())
 @pytest.mark.parametrize("which", [stages, front_door])
-def test_many(which: object, report: list[str]) -> None:
-    examples, seed = long_run()
-    campaign = Campaign(which, examples, seed, draws=3)  # type: ignore[arg-type]
-    try:
-        campaign.run()
-    finally:
-        report.append(campaign.summary(f"composites, {which.__name__.replace('_', ' ')}"))  # type: ignore[attr-defined]
+def test_many(which: Check, shard: int, report: Report) -> None:
+    long_run(which, shard, report, 3, name=f"composites, {which.__name__}")

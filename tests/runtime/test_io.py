@@ -165,6 +165,8 @@ def test_npz_keeps_the_format(tmp_path: Path, name: str, dtype: str, fill: int) 
     shape = (3, 4) if name not in ("csf", "sparse") else (3, 4, 2)
     rng = np.random.default_rng(4)
     a = (rng.integers(0, 5, shape) * (rng.random(shape) < 0.5)).astype(dtype)
+    if name == "sym":
+        a = np.maximum(a[:, :3], a[:, :3].T) if a.dtype.kind != "c" else a[:, :3] + a[:, :3].T
     t = sp.tensor(a, name, fill_value=fill)
     sp.write(tmp_path / "a.npz", t)
     back = sp.read(tmp_path / "a.npz")
