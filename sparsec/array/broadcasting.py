@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from sparsec.array.operands import Operand, dtype_of, is_sparse, shape_of
-from sparsec.array.places import places, rebuilt
+from sparsec.array.places import check_size, places, rebuilt
 from sparsec.tensors import Tensor
 
 
@@ -56,7 +56,7 @@ def spread(p: Placed, shape: tuple[int, ...]) -> tuple[list[np.ndarray], np.ndar
     values = p.value._plain(values)
     count = len(values)
     lacking = [d for d in range(len(shape)) if d not in p.dims]
-    times = int(np.prod([shape[d] for d in lacking], dtype=np.int64)) if lacking else 1
+    times = check_size([shape[d] for d in lacking])
     out: list[Any] = [None] * len(shape)
     for c, d in zip(coords, p.dims, strict=True):
         out[d] = np.repeat(c, times)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from sparsec.array.operands import axes_of, dense_result, dtype_of, is_sparse, sparse_operand
-from sparsec.array.places import mapped, pattern, refilled, usual, writable
+from sparsec.array.places import check_size, mapped, pattern, refilled, usual, writable
 from sparsec.array.pointwise import apply, select
 from sparsec.array.statements import access, letters, run, target
 from sparsec.errors import ShapeError, TypeError_
@@ -109,7 +109,7 @@ def _folded(how: Reduction, t: Tensor, axes: tuple[int, ...], out: np.dtype) -> 
     if t.fill_value == neutral or (monoid.idempotent and usual(t.fill_value)):
         return reduced(how.word, t, axes, out, t.fill_value)
     stored = reduced(how.word, refilled(t, neutral), axes, out, neutral)
-    extent = int(np.prod([t.shape[d] for d in axes], dtype=np.int64))
+    extent = _extent(t, axes)
     absent = apply(np.subtract, extent, counted(t, axes))
     fill, repeat = kind.np.type(t.fill_value), how.repeat
 
@@ -232,7 +232,7 @@ def _floating(t: np.dtype) -> np.dtype:
 
 
 def _extent(t: Any, axes: tuple[int, ...]) -> int:
-    return int(np.prod([t.shape[d] for d in axes], dtype=np.int64))
+    return check_size([t.shape[d] for d in axes])
 
 
 def cast(x: Any, dtype: Any) -> Any:

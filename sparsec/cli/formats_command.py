@@ -23,6 +23,14 @@ _WORDS = {
     "bsr": "blocks of b by c, each stored whole: block rows dense, block columns compressed",
     "bsc": "the same by block columns",
     "csb": "blocks of b by c, each a list of its entries",
+    "band": "l diagonals below the main one, u above it, and it",
+    "sym": "the lower half by rows, which stands for the whole",
+    "nm": "at most n entries in each m columns of a row",
+    "sell": "slices of c rows as wide as their longest, rows sorted by length in windows of s",
+    "lowrank": "a product of two dense factors with r columns and rows between them",
+    "blockdiag": "square blocks of b on the diagonal",
+    "perm": "one entry a row",
+    "ragged": "rows of their own lengths, each without gaps",
 }
 
 
@@ -43,7 +51,8 @@ def formats(order: int, as_json: bool) -> None:
     for name, (least, params, _) in PARAMETRIC.items():
         if order >= least:
             example = named_format(name, order, (8,) * len(params))
-            rows.append((f"{name}[{', '.join(params)}]", f"{example} for 8", _WORDS.get(name, "")))
+            shown = f"{name}[{', '.join(params)}]" if params else name
+            rows.append((shown, f"{example} for 8" if params else str(example), _WORDS.get(name, "")))
     out.heading("formats", f"of tensors of order {order}")
     out.table(["name", "map", "what it is"], rows)
     out.text()

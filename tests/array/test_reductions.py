@@ -90,3 +90,11 @@ def test_counts_and_traces() -> None:
 def test_wrong_axes(axis: Any) -> None:
     with pytest.raises(sp.SparsecError, match="axis"):
         sparse(D).sum(axis=axis)
+
+
+def test_more_elements_than_can_be_counted() -> None:
+    big = sp.from_coo([[5], [5]], [2.0], (10**12, 10**12))
+    for reduce in (lambda: (big + 1).sum(), big.mean, (big + 1).std, lambda: np.count_nonzero(big + 1)):
+        with pytest.raises(sp.ShapeError, match="cannot be counted"):
+            reduce()
+    assert big.sum() == 2
