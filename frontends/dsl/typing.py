@@ -40,6 +40,8 @@ MAX_NODES = 20_000
 MAX_DEPTH = 100
 """Bounds of one statement with the file's functions written out; the second is that of tensor IR."""
 MAX_CALLS = 30
+MOST_STEPS = 2**31
+"""The factors and terms of an index, at most: times coordinates of as many bits they stay inside 64."""
 
 
 @dataclass(slots=True)
@@ -207,6 +209,12 @@ class Typer:
                     span=e.span,
                     hint=f"its dimension {n + 1} has the indices 0 to {extent - 1}" if extent else "it has no elements",
                 )
+        elif (steps := _steps(place)) > MOST_STEPS:
+            raise ShapeError(
+                f"an index of '{t.name}' could pass 64 bits: it moves by up to {steps}",
+                span=e.span,
+                hint=f"factors and terms up to {MOST_STEPS} in all fit",
+            )
         return place
 
     # operators
@@ -417,3 +425,13 @@ def arity(e: ast.Call, n: int) -> None:
     if len(e.args) != n:
         hint = f"write {e.name}({', '.join('xyz'[:n])})"
         raise TypeError_(f"'{e.name}' takes {counted(n, 'argument')}, not {len(e.args)}", span=e.span, hint=hint)
+
+
+def _steps(place: Expr) -> int:
+    """How far at most an index can move where each variable in it moves by one, what is added to it included."""
+    if isinstance(place, Literal):
+        return abs(int(place.value))  # type: ignore[call-overload,no-any-return]
+    if not isinstance(place, Map):
+        return 1
+    sizes = [_steps(a) for a in place.args]
+    return math.prod(max(s, 1) for s in sizes) if place.op == "mul" else sum(sizes)

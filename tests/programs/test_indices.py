@@ -93,3 +93,10 @@ def test_a_number_outside_is_an_error_once_the_extent_is_known() -> None:
         with pytest.raises(sp.ShapeError, match="the index 2 is outside 'x'") as e:
             last(np.zeros(n))
         assert e.value.hint == f"its dimension 1, 'n', is {n} here" and e.value.span is not None
+
+
+@pytest.mark.parametrize("index", ["i * 4611686018427387904", "i * 65536 * 65536", "4294967296 * i", "i + 5000000000"])
+def test_an_index_that_could_pass_64_bits_is_refused(index: str) -> None:
+    for text in (f"y[i] = x[{index}]", f"y[{index}] = x[i]"):
+        with pytest.raises(sp.ShapeError, match="could pass 64 bits"):
+            sp.compile(f"kernel f(x: f64[n]) -> y: f64[m] {{ {text} }}")(np.ones(3), sizes={"m": 3})
