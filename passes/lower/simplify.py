@@ -42,6 +42,7 @@ from sparsec.ir.loops import (
 from sparsec.ir.rewrite import map_children, walk
 from sparsec.ir.tensor import Access, Expr, Index, Literal, Map, MonoidDef, Reduce, Stored
 from sparsec.ir.tensor_values import scalar
+from sparsec.passes.lower.coordinates import surely_inside
 
 Tuples = tuple[MonoidDef, ...]
 """Definitions of monoids with a tuple state."""
@@ -189,9 +190,7 @@ def prune(stmt: Stmt, start: Start, tuples: Tuples = ()) -> Stmt | None:
         case Workspace():
             return _prune_workspace(stmt, start, tuples)
         case Check(value, extent):
-            value = simplify_expr(value)
-            sound = isinstance(extent, int) and isinstance(value, Literal) and 0 <= int(value.value) < extent  # type: ignore[call-overload]
-            return None if sound else stmt
+            return None if surely_inside(simplify_expr(value), extent) else stmt
         case Forall() | ForallStored() | Assemble() | Let():
             kept_body = prune(stmt.body, start, tuples)
             if kept_body is None:
