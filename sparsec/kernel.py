@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sparsec import annihilated
 from sparsec.binding import Bound, bind, check_constants, composite, constants, extents, row_major, shape_of
 from sparsec.conversion import with_widths
 from sparsec.driver import Call, Compiled, Stopped, compiled
@@ -223,6 +222,8 @@ class Kernel:
                 arrays.append(known[t.name].buffers[:-1])
         call = Call(numbers, arrays, dims, outs)
         if knobs().checks("nan") and not known and self._nest is None:
+            from sparsec import annihilated  # with the pass that it needs: only where the check is asked for
+
             written = len(self.program.tensors)
             annihilated.warn(variant, call, [t.name for t in expand(self.program).tensors[written:]])
         made = variant.run(call, self.threads)
