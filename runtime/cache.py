@@ -105,7 +105,7 @@ class DiskCache:
         return sum(_remove(path) for path, _, _ in list(self._entries()))
 
     def _path(self, key: str) -> Path:
-        name = hashlib.blake2b(f"{_environment()}\0{key}".encode(), digest_size=20).hexdigest()
+        name = hashlib.blake2b(f"{_environment()}\0{key}".encode("utf-8", "surrogatepass"), digest_size=20).hexdigest()
         return self.folder / (name + _SUFFIX)
 
     def _read(self, path: Path) -> tuple[bytes, dict[str, Any]] | None:

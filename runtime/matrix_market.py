@@ -53,7 +53,7 @@ def read(path: Path) -> Storage:
     """A coordinate list (symmetric halves completed, duplicates summed, patterns as 1.0) or a dense matrix."""
     from scipy.io import mmread
 
-    field, start, line = _check_header(path)
+    field, symmetry, start, line = _check_header(path)
     with compressed(path, "rb") as stream:
         body = _Body(stream, _PLAIN.get(field, _REAL), start)
         try:
@@ -69,14 +69,17 @@ def read(path: Path) -> Storage:
         _check_words(path, field, start, line)
     if isinstance(found, np.ndarray):
         return dense_storage(found)
+    if symmetry == "skew-symmetric" and (found.coords[0] == found.coords[1]).any():
+        raise FileError(f"'{path}': an entry on the diagonal of a skew-symmetric matrix, which is 0 there")
     dtype = from_numpy(found.data.dtype)
     return canonical(found.coords, found.data, found.shape, (0, 1), dtype, as_fill(0, dtype))[0]
 
 
-def _check_header(path: Path) -> tuple[str, int, int]:
+def _check_header(path: Path) -> tuple[str, str, int, int]:
     """The extents line, as far as it can be told from it that the file cannot hold what it says.
 
-    Gives the field (real, integer, ...), and the byte and the number of the line at which the body begins.
+    Gives the field (real, integer, ...), the symmetry, and the byte and the number of the line at which the body
+    begins.
     """
     with compressed(path, "rb") as stream:
         banner = stream.readline(1024).decode("latin-1").lower().split()
@@ -93,7 +96,7 @@ def _check_header(path: Path) -> tuple[str, int, int]:
     layout = banner[2] if len(banner) > 2 else ""
     names = ("rows", "columns", "entries") if layout == "coordinate" else ("rows", "columns")
     if layout not in ("coordinate", "array"):
-        return field, start, number + 1  # SciPy says what is wrong
+        return field, banner[-1], start, number + 1  # SciPy says what is wrong
     words = line.split()
     if len(words) != len(names) or not all(re.fullmatch(r"[+-]?\d+", w) for w in words):
         shown = f"{line.strip()!r:.60}" if line.strip() else "the end of the file"
@@ -112,7 +115,7 @@ def _check_header(path: Path) -> tuple[str, int, int]:
             f"'{path}', line {number}: {entries:,} entries are announced, more than a file of this size can hold",
             hint="the file is truncated, or the line is wrong",
         )
-    return field, start, number + 1
+    return field, banner[-1], start, number + 1
 
 
 def _check_words(path: Path, field: str, start: int, line: int) -> None:

@@ -131,6 +131,8 @@ def dense_source(obj: Any, name: str = "the operand") -> tuple[np.ndarray, DType
     except (TypeError, RuntimeError, BufferError) as e:
         raise _no_array(obj, name, e) from None
     if array.dtype.kind in "OUSV" and not hasattr(obj, "dtype"):
+        if array.size and all(isinstance(x, int) for x in array.flat):
+            raise TypeError_(f"{name}: {obj!r:.60} holds an integer past 64 bits", hint="write it as a float: 1e30")
         raise _no_array(obj, name)
     return array, from_numpy(array.dtype)
 

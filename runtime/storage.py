@@ -269,7 +269,14 @@ class Storage:
     def __reduce__(self) -> tuple[Any, ...]:
         # Addresses are of this process.
         parts = self.levels, self.values, self.codes, self.parts
-        return Storage, (self.format, self.shape, self.dtype, self.fill, *parts)
+        return _unpickled, (self.format, self.shape, self.dtype, self.fill, *parts)
+
+
+def _unpickled(*fields: Any) -> Storage:
+    """A storage from a pickle, which may have been made elsewhere, or by hand."""
+    storage = Storage(*fields)
+    storage.validate("pickled tensor")
+    return storage
 
 
 def adopt(

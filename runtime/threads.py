@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sparsec import knobs
-from sparsec.errors import BackendError
+from sparsec.errors import TypeError_
 
 
 def set_num_threads(n: int | None) -> None:
@@ -11,9 +11,14 @@ def set_num_threads(n: int | None) -> None:
 
     Results do not depend on it.  ``sparsec.knobs.scope(threads=n)`` does the same inside a ``with`` block.
     """
-    if n is not None and (isinstance(n, bool) or not isinstance(n, int) or not 1 <= n <= 1024):
-        raise BackendError(f"a number of threads is 1 to 1024, not {n!r}")
+    check_threads(n)
     knobs.change(threads=n)
+
+
+def check_threads(n: object) -> None:
+    """Raise ``TypeError_`` for what is no number of threads; None leaves it open."""
+    if n is not None and (isinstance(n, bool) or not isinstance(n, int) or not 1 <= n <= 1024):
+        raise TypeError_(f"a number of threads is 1 to 1024, not {n!r:.60}")
 
 
 def get_num_threads() -> int:
@@ -21,4 +26,4 @@ def get_num_threads() -> int:
     return knobs.thread_count()
 
 
-__all__ = ["get_num_threads", "set_num_threads"]
+__all__ = ["check_threads", "get_num_threads", "set_num_threads"]

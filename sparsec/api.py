@@ -15,6 +15,7 @@ from typing import Any
 from sparsec.errors import FileError, FormatError, SparsecError, TypeError_, UnsupportedError
 from sparsec.ir.tensor import Program
 from sparsec.kernel import Kernel
+from sparsec.runtime.threads import check_threads
 
 _NEST = re.compile(r"\s*(?:#[^\n]*\n\s*)*kernel\s+\w+\s*\{")
 """A loop nest's text: its kernels have no parameter list."""
@@ -56,7 +57,7 @@ def compile(
         raise UnsupportedError("pipelines of passes cannot be chosen yet")
     if calls is not None and (isinstance(calls, bool) or not isinstance(calls, int) or calls < 1):
         raise TypeError_(f"calls is a number of calls, not {calls!r}")
-    _check_threads(threads)
+    check_threads(threads)
     find_backend(backend)
     text, filename = _read(source)
     try:
@@ -69,14 +70,9 @@ def compile(
     return next(iter(kernels.values())) if len(kernels) == 1 else kernels
 
 
-def _check_threads(threads: int | None) -> None:
-    if threads is not None and (isinstance(threads, bool) or not isinstance(threads, int) or not 1 <= threads <= 1024):
-        raise TypeError_(f"threads is 1 to 1024, not {threads!r}")
-
-
 def _read(source: str | os.PathLike[str]) -> tuple[str, str | None]:
     """Text and file name."""
-    if isinstance(source, str) and ("{" in source or "\n" in source or not source.strip()):
+    if isinstance(source, str) and (set("{\n\0") & set(source) or not source.strip()):
         return source, None
     if not isinstance(source, str | os.PathLike):
         raise TypeError_(f"a program is text or a path, not {type(source).__name__}")

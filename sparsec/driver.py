@@ -254,7 +254,10 @@ class Stopped(BackendError):
 
 
 _REASONS: dict[str, tuple[str, str | None]] = {
-    "memory": ("the kernel ran out of memory", "a result or workspace does not fit: dcsr and coo store no empty rows"),
+    "memory": (
+        "the kernel ran out of memory",
+        "a result or workspace does not fit: dcsr and coo store no empty rows, smaller blocks fewer zeros",
+    ),
     "overflow": ("the size of a result or workspace passes 2**63", None),
     "bounds": (
         "the kernel accessed a buffer out of bounds",

@@ -68,6 +68,8 @@ def excerpt(source: str, span: Span, filename: str | None = None) -> list[str]:
     """The source line of ``span`` with carets beneath it."""
     lines = source.splitlines() or [""]
     text, column = _cropped(lines[min(span.line, len(lines)) - 1], span.column)
+    # What a terminal cannot print (a lone surrogate not even encode) must not hide the message, or shift the carets.
+    text = "".join(c if c.isprintable() or c == "\t" else "\ufffd" for c in text)
     width = max(1, min(span.end - span.start, len(text) - column + 1))
     gutter = f"{span.line:4d} | "
     pad = "".join("\t" if c == "\t" else " " for c in text[: column - 1])

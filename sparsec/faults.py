@@ -14,9 +14,9 @@ import numpy as np
 
 from sparsec.errors import BackendError, ShapeError, SparsecError
 from sparsec.formats.named import dense
-from sparsec.ir.dtypes import I64
+from sparsec.ir.dtypes import I64, U64
 from sparsec.ir.rewrite import walk
-from sparsec.ir.tensor import Access, Assign, Expr, Index, IndexDecl, Program, TensorDecl, assigns
+from sparsec.ir.tensor import Access, Assign, Expr, Index, IndexDecl, Map, Program, TensorDecl, assigns
 from sparsec.passes.lower.checks import to_check
 from sparsec.passes.lower.variables import is_plain, mentioned
 from sparsec.runtime.storage import Storage
@@ -81,12 +81,21 @@ def _first_outside(
     if not len(bad):
         return None
     at = tuple(map(int, bad[0]))
-    return _words(e, dict(zip(names, at, strict=True))), int(values[at])
+    return _words(e, dict(zip(names, at, strict=True))), _read(e, int(values[at]))
+
+
+def _read(e: Expr, value: int) -> int:
+    """The index as it was read, which a cast of u64 to i64 wraps."""
+    return value % 2**64 if getattr(_uncast(e), "dtype", None) is U64 else value
+
+
+def _uncast(e: Expr) -> Expr:
+    return e.args[0] if isinstance(e, Map) and e.op == "cast" else e
 
 
 def _words(e: Expr, at: dict[str, int]) -> str:
     """An index at a point, in words: ``bin[3]``, or where it stands and what it is made of."""
-    inner = e.args[0] if not isinstance(e, Access) and getattr(e, "op", "") == "cast" else e  # type: ignore[union-attr]
+    inner = _uncast(e)
     if isinstance(inner, Access) and all(isinstance(i, Index) for i in inner.indices):
         places = ", ".join(str(at[i.name]) for i in inner.indices if isinstance(i, Index))
         return f"{inner.tensor}[{places}]" if places else inner.tensor

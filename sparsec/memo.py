@@ -14,7 +14,7 @@ from sparsec.binding import Bound, shape_of
 from sparsec.driver import Call, Compiled
 from sparsec.ir.dtypes import BF16
 from sparsec.knobs import knobs
-from sparsec.results import fits, overlap
+from sparsec.results import fits, overlap, returned, torch_of
 from sparsec.runtime.outside import operand_storage
 from sparsec.runtime.storage import Storage
 from sparsec.tensors import Tensor
@@ -50,9 +50,13 @@ class Memo:
     def call(self, operands: tuple[Any, ...], out: np.ndarray | None) -> tuple[bool, Any]:
         """(whether the operands are like those of the last call, the result)."""
         numbers = self.template.copy()
+        foreign = False
         for place, x in zip(self.places, operands, strict=True):
             if place.storage is not None:
-                storage = x.storage if type(x) is Tensor else operand_storage(x)
+                if type(x) is Tensor:
+                    storage: Storage | None = x.storage
+                else:
+                    storage, foreign = operand_storage(x), True
                 if storage is None or storage is not place.storage():
                     return False, None
             elif (
@@ -80,9 +84,13 @@ class Memo:
         block = (ctypes.c_int64 * len(numbers))(*numbers)
         if self.variant.runner.run(block, self.threads):
             return False, None  # the long way does it again, and says what is wrong
+        results = self.variant.program.results
         if not outs:
             made = self.variant.published(block, Call((), (), self.dims))
-            outs = [Tensor(made[t.name]) for t in self.variant.program.results]
+            outs = [Tensor(made[t.name]) for t in results]
+        elif out is None:
+            torch = torch_of(operands) if foreign else None
+            outs = [returned(t, array, torch) for t, array in zip(results, outs, strict=True)]
         return True, outs[0] if len(outs) == 1 else tuple(outs)
 
     def _buffers(self, operands: tuple[Any, ...]) -> list[np.ndarray]:
@@ -130,7 +138,7 @@ def remember(
     for t in results:
         assert t.format is not None
         if t.format.is_dense:
-            if t.format.order != tuple(range(t.ndim)) or not t.ndim or t.dtype is BF16:
+            if t.format.order != tuple(range(t.ndim)) or t.dtype is BF16:
                 return None
             outs.append((shape_of(t, dims), t.dtype.np))
     if outs and len(outs) < len(results):

@@ -29,6 +29,17 @@ def test_operands_by_position_and_by_name() -> None:
         assert isinstance(y, np.ndarray) and y.tolist() == want.tolist()
 
 
+def test_every_call_returns_what_the_first_did() -> None:
+    torch = pytest.importorskip("torch")
+    k, a, x = sp.compile(SPMV), matrix(), np.arange(5.0)
+    t = torch.sparse_csr_tensor(torch.tensor(a.indptr), torch.tensor(a.indices), torch.tensor(a.data), size=a.shape)
+    for _ in range(3):  # later calls go a shorter way
+        assert torch.equal(k(t, x), torch.tensor(a @ x)) and isinstance(k(sp.tensor(t), x), np.ndarray)
+    dot, v = sp.compile("kernel dot(a: f64[n] sparse, b: f64[n] sparse) -> s: f64 { s = a[i] * b[i] }"), sp.tensor(x)
+    v = v.convert("sparse")
+    assert [type(dot(v, v)) for _ in range(3)] == [np.float64] * 3 and dot(v, v) == 30
+
+
 @pytest.mark.parametrize(
     "layout",
     [

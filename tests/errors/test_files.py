@@ -65,6 +65,7 @@ MATRIX_MARKET = [
     (BANNER + "coordinate complex general\n2 2 1\n1 1 1 2j\n", "line 3: '2j' is no number: '1 1 1 2j'"),
     (BANNER + "coordinate integer general\n2 2 1\n1 1 1.5\n", "line 3: '1.5' is no whole number: '1 1 1.5'"),
     (BANNER + "coordinate integer general\n2 2 1\n1 1 1e3\n", "line 3: '1e3' is no whole number: '1 1 1e3'"),
+    (BANNER + "coordinate real skew-symmetric\n2 2 1\n1 1 1\n", "an entry on the diagonal of a skew-symmetric matrix"),
     (BANNER + "coordinate pattern general\n2 2 1\n1 1.0\n", "line 3: '1.0' is no whole number: '1 1.0'"),
 ]  # fmt: skip
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import sparsec as sp
 from sparsec.errors import SparsecError
 from sparsec.frontends.dsl import OperandType, parse_format, parse_schedule, parse_source, parse_statements
 from sparsec.frontends.dsl.typing import MAX_DEPTH
@@ -125,6 +126,13 @@ def test_other_ways_in() -> None:
         parse_schedule("vector j 8", program)
     with pytest.raises(SparsecError, match="the schedule is for 'f', the kernel is 'k'"):
         parse_schedule("schedule for f { order i }", program)
+
+
+@pytest.mark.parametrize("text", ["kernel f\0", "kernel f\ud800(x: f64[n]) -> y: f64[n] { y[i] = x[i] }"])
+def test_what_no_text_holds(text: str) -> None:
+    with pytest.raises(SparsecError, match="unexpected character") as caught:
+        sp.compile(text)
+    assert "kernel f\ufffd" in str(caught.value).encode().decode()  # it can be printed
 
 
 def test_the_file_is_named() -> None:

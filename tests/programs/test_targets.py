@@ -127,6 +127,8 @@ def test_places_outside_are_dropped_and_data_outside_stops() -> None:
         sp.evaluate("y[i] = sum[j](x[at[i, j]])", x=x, at=np.array([[0, -1]]))
     with pytest.raises(sp.ShapeError, match=r"the index made of 'b' at i = 1, j = 2 is 3"):
         sp.evaluate("y[b[i] + j] += x[i] * v[j]", x=x[:2], v=np.ones(3), b=b[:2], y=y)
+    with pytest.raises(sp.ShapeError, match=r"b\[0\] is 9223372036854775809, and lies outside"):
+        sp.evaluate("y[b[i]] += x[i]", x=x[:1], b=np.array([2**63 + 1], np.uint64), y=y)
     with pytest.raises(sp.ShapeError, match="index.* 7.* outside"):
         sp.evaluate("y[i] = z[i] + x[7]", x=x, z=x)
     with pytest.raises(sp.ShapeError, match="an index of 'x', computed from 't', lies outside"):

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sparsec.errors import FormatError
 from sparsec.formats.compressed import Compressed
 from sparsec.formats.format import Format
 from sparsec.formats.named import FORMATS, from_levels, named_format
@@ -52,6 +53,13 @@ def test_a_pickle_has_its_own_addresses() -> None:
     t.validate()
     assert t.format == s.format and t.dtype is F64 and t.format.levels[1].type.pos is I32
     assert t.addresses == [b.ctypes.data for b in t.buffers] != s.addresses
+
+
+def test_a_pickle_that_lies_is_refused() -> None:
+    s = csr()
+    s.levels[1]["crd"][0] = 99
+    with pytest.raises(FormatError, match="pickled tensor: level 1 .* coordinate 99 at position 0 is outside"):
+        pickle.loads(pickle.dumps(s))
 
 
 def every_format() -> list[Format]:
