@@ -38,7 +38,7 @@ test: $(VENV)/.test ## install what the tests need and run them
 	$(BIN)/python -m pytest -q -n 2
 
 fuzz: $(VENV)/.test ## long random testing: EXAMPLES=20000 programs, SEED=12345 to repeat a run
-	SPARSEC_FUZZ_EXAMPLES=$(EXAMPLES) SPARSEC_FUZZ_SEED=$(SEED) $(BIN)/python -m pytest -q -n 2 -m fuzz
+	SPARSEC_FUZZ_EXAMPLES=$(EXAMPLES) SPARSEC_FUZZ_SEED=$(SEED) $(BIN)/python -m pytest -q -n 2 --dist worksteal -m fuzz
 
 lint: $(VENV)/.lint ## ruff
 	$(BIN)/ruff check .

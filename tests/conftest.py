@@ -8,10 +8,21 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
+from collections.abc import Callable
 
 import pytest
 
 os.environ.setdefault("SPARSEC_OPT", "0")
+
+
+@pytest.fixture
+def report(record_property: Callable[[str, object], None]) -> Callable[[str, dict[str, int]], None]:
+    """Counts by the name of what was checked, which travel with the test's report from process to process."""
+
+    def keep(name: str, counts: dict[str, int]) -> None:
+        record_property("fuzz", (name, counts))
+
+    return keep
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import SystemRandom
+from typing import Any
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
@@ -34,6 +35,9 @@ class Case:
         for d in self.sets:
             lines.append(f"{d.dims}: " + ", ".join(f"{n} = {a.tolist()}" for n, a in d.arrays.items()))
         return "\n" + "\n".join(lines)
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        printer.text(repr(self))  # Hypothesis would show the fields
 
 
 @st.composite
