@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks import cases, data, machine, report, startup
+from benchmarks import cases, machine, report, startup
 from benchmarks.harness import QUICK, Outcome, Plan, run_case
 
 RESULTS = Path(__file__).resolve().parent / "RESULTS.md"
@@ -56,10 +56,9 @@ def _measure(
 ) -> list[Outcome]:
     outcomes: list[Outcome] = []
     for kernel in kernels:
-        available = data.tensor_names() if kernel == "mttkrp" else data.matrix_names()
         variants = cases.KERNELS[kernel][:1] if quick else cases.KERNELS[kernel]
         for make, dtype, keywords in variants:
-            for name in available:
+            for name in cases.names(kernel, make):
                 if names is not None and name not in names:
                     continue
                 case = make(name, dtype, **keywords)

@@ -6,13 +6,13 @@ proportion.  The first contestant is the reference of the check.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
 import numpy as np
 
-from benchmarks import conversions, data
+from benchmarks import conversions, data, structured
 from benchmarks.harness import OURS, Case, Contestant
 
 MOST_PRODUCTS = 100_000_000
@@ -52,11 +52,17 @@ def close(dtype: str, reference: Any, answer: Any) -> None:
     np.testing.assert_allclose(answer, reference, rtol=TOLERANCE[dtype], atol=bound)
 
 
-def ours(kernel: str, dtype: str, operands: dict[str, Any], answer: Callable[[Any], Any] = np.asarray) -> Contestant:
+def ours(
+    kernel: str,
+    dtype: str,
+    operands: dict[str, Any],
+    answer: Callable[[Any], Any] = np.asarray,
+    format: str | None = None,
+) -> Contestant:
     """Our kernel, its operands converted beforehand as ``prepare`` does it for repeated calls."""
     import sparsec as sp
 
-    k = sp.compile(SOURCES[kernel].format(t=dtype))
+    k = sp.compile(SOURCES[kernel].format(t=dtype), formats={"A": format} if format else None)
     prepared = k.prepare(**operands)
     return Contestant(OURS, partial(k, **prepared), answer)
 
@@ -101,6 +107,10 @@ def _dense(shape: tuple[int, ...] | int, dtype: str, seed: int = 1) -> Any:
 
 def spmv(name: str, dtype: str) -> Case:
     """y = A x."""
+    return _spmv(name, dtype, "csr")
+
+
+def _spmv(name: str, dtype: str, format: str) -> Case:
     a = _matrix(name, dtype)
     x = _dense(a.shape[1], dtype)
 
@@ -112,10 +122,10 @@ def spmv(name: str, dtype: str) -> Case:
 
     makers = [
         ("SciPy", lambda: Contestant("SciPy", lambda: a @ x)),
-        (OURS, lambda: ours("spmv", dtype, {"A": a, "x": x})),
+        (OURS, lambda: ours("spmv", dtype, {"A": a, "x": x}, format=format)),
         ("torch", torch_),
     ]
-    return Case("spmv", name, dtype, makers, partial(close, dtype))
+    return Case("spmv" if format == "csr" else f"spmv, {format}", name, dtype, makers, partial(close, dtype))
 
 
 def spmm(name: str, dtype: str, columns: int = 32) -> Case:
@@ -287,13 +297,34 @@ def _pointers(rows: Any, count: int) -> Any:
     return np.r_[0, np.cumsum(np.bincount(rows, minlength=count))]
 
 
-KERNELS: dict[str, list[tuple[Callable[..., Case | None], str, dict[str, Any]]]] = {
+def sell(name: str, dtype: str) -> Case:
+    """y = A x with A in SELL-8-256."""
+    return _spmv(name, dtype, "sell[8, 256]")
+
+
+def sym(name: str, dtype: str) -> Case | None:
+    """y = A x with half of a symmetric A stored."""
+    a = data.matrix(name)
+    return None if a.shape[0] != a.shape[1] or (a != a.T).nnz else _spmv(name, dtype, "sym")
+
+
+Variant = tuple[Callable[..., "Case | None"], str, dict[str, Any]]
+KERNELS: dict[str, list[Variant]] = {
     "spmv": [(spmv, "f64", {}), (spmv, "f32", {})],
     "spmm": [(spmm, t, {"columns": c}) for t in ("f64", "f32") for c in (32, 128)],
     "sddmm": [(sddmm, "f64", {"inner": 32})],
     "spgemm": [(spgemm, "f64", {})],
     "add": [(add, "f64", {})],
     "mttkrp": [(mttkrp, "f64", {"rank": 32})],
+    "formats": [(sell, "f64", {}), (sym, "f64", {})],
+    "structured": [(make, "f64", {}) for make in structured.NAMES],
     "convert": [(conversions.convert, "f64", {"way": way}) for way in conversions.WAYS],
 }
 """Name on the command line -> the variants: function, dtype, keywords."""
+
+
+def names(kernel: str, make: Callable[..., Case | None]) -> Sequence[str]:
+    """The data that a variant of a kernel can be measured on."""
+    if kernel == "structured":
+        return structured.NAMES[make]
+    return data.tensor_names() if kernel == "mttkrp" else data.matrix_names()

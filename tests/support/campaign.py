@@ -96,7 +96,7 @@ class Campaign:
         return {"programs": 0, "runs": 0, "unsupported": 0, **self.counts, "seed": self.seed}
 
 
-KINDS, SHARD = 7, 250
+KINDS, SHARD = 12, 250
 """The checks that share the programs of ``make fuzz``; the programs of one campaign, for processes take whole ones."""
 
 
