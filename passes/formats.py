@@ -22,7 +22,6 @@ from sparsec.ir.tensor import (
     Index,
     Literal,
     Map,
-    MonoidDef,
     Program,
     Reduce,
     Scan,
@@ -35,7 +34,7 @@ from sparsec.ir.tensor import (
 from sparsec.ir.tensor_values import scalar
 from sparsec.passes.lower.composites import decompose, is_composite
 from sparsec.passes.lower.guards import split, write_out
-from sparsec.passes.lower.simplify import absent_value, same_value
+from sparsec.passes.lower.simplify import Tuples, absent_value, same_value
 from sparsec.passes.lower.variables import is_plain
 
 
@@ -135,7 +134,7 @@ def _plain(access: Access) -> bool:
 
 
 def sparse_fill(
-    s: Assign, decls: Mapping[str, TensorDecl], monoids: tuple[MonoidDef, ...] = (), batch: int = 0
+    s: Assign, decls: Mapping[str, TensorDecl], monoids: Tuples, batch: int = 0
 ) -> Literal | None:
     """What the statement gives where no sparse operand has an entry, if its result is better stored sparsely.
 
@@ -151,7 +150,7 @@ def sparse_fill(
         return None
     value = absent_value(s.value, fills, monoids)
     free = {e.name for e in s.target.indices[batch:] if isinstance(e, Index)}
-    if not isinstance(value, Literal) or not free <= _covered(s.value, fills):
+    if not isinstance(value, Literal) or not free <= _covered(s.value, fills, monoids):
         return None
     summed = any(isinstance(n, Reduce | Scan | Softmax) and any(a in fills for a in walk(n)) for n in walk(s.value))
     names = {i.name for i in s.target.indices if isinstance(i, Index)}
@@ -164,33 +163,33 @@ def _is_sparse(t: TensorDecl) -> bool:
     return t.format is not None and not t.format.is_dense
 
 
-def _covered(e: Expr, sparse: Mapping[Expr, Expr]) -> set[str]:
+def _covered(e: Expr, sparse: Mapping[Expr, Expr], monoids: Tuples) -> set[str]:
     """The index variables that a sparse operand binds in every term of ``e``."""
     match e:
         case Stored():
-            return _covered(e.access, sparse)
+            return _covered(e.access, sparse, monoids)
         case Access():
             return {i.name for i in e.indices if isinstance(i, Index)} if e in sparse else set()
         case Map():
             found = split(e)
-            masked = None if found is None else absent_value(found.condition, sparse)
+            masked = None if found is None else absent_value(found.condition, sparse, monoids)
             if found is not None and isinstance(masked, Literal):
-                inside = _covered(found.value, sparse)
-                return inside if masked.value else inside | _covered(found.condition, sparse)
+                inside = _covered(found.value, sparse, monoids)
+                return inside if masked.value else inside | _covered(found.condition, sparse, monoids)
             chosen = e.args if e.op != "select" else e.args[1:]  # its condition only chooses
-            terms = [(n, a, _covered(a, sparse)) for n, a in enumerate(chosen) if not isinstance(a, Literal)]
-            deciding = [names for n, a, names in terms if _decides(e, n, a, sparse)]
+            terms = [(n, a, _covered(a, sparse, monoids)) for n, a in enumerate(chosen) if not isinstance(a, Literal)]
+            deciding = [names for n, a, names in terms if _decides(e, n, a, sparse, monoids)]
             if deciding:
                 return set().union(*deciding)
             return set.intersection(*(names for _, _, names in terms)) if terms else set()
         case Reduce():
-            return _covered(e.body, sparse)
+            return _covered(e.body, sparse, monoids)
     return set()
 
 
-def _decides(parent: Map, place: int, e: Expr, sparse: Mapping[Expr, Expr]) -> bool:
+def _decides(parent: Map, place: int, e: Expr, sparse: Mapping[Expr, Expr], monoids: Tuples) -> bool:
     """Whether ``parent`` is decided by its argument ``e`` where that has no entry."""
-    value = absent_value(e, sparse)
+    value = absent_value(e, sparse, monoids)
     return isinstance(value, Literal) and value.fill and parent.forced(place, value.value) is not None
 
 

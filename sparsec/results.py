@@ -13,7 +13,7 @@ from sparsec.errors import BackendError, FormatError, ShapeError, TypeError_
 from sparsec.ir.dtypes import BF16
 from sparsec.ir.tensor import Program, TensorDecl
 from sparsec.ir.tensor_values import from_storage, held, round_to, to_storage
-from sparsec.runtime.entries import dense_storage
+from sparsec.runtime.entries import dense_storage, dense_view
 from sparsec.runtime.outside import dense_array
 from sparsec.runtime.storage import Storage
 from sparsec.tensors import Tensor
@@ -119,10 +119,13 @@ def overlap(array: np.ndarray, buffers: Iterable[np.ndarray]) -> bool:
 
 
 def as_array(given: Any) -> np.ndarray:
+    """The memory of what the caller passes for a dense result; raises ``TypeError_`` for what has none."""
     if isinstance(given, np.ndarray):
         return given
+    if isinstance(given, Tensor) and given.storage.format.is_dense:
+        return dense_view(given.storage)
     if type(given).__module__.partition(".")[0] != "torch":
-        raise TypeError_(f"out for a dense result is an array, not {type(given).__name__}")
+        raise TypeError_(f"out for a dense result is an array or a dense Tensor, not {type(given).__name__}")
     return dense_array(given, "out")
 
 

@@ -94,7 +94,7 @@ def _entries(low: Lowerer, body: loops.Stmt) -> Expr | None:
     (access,) = reads
     if sorted(names) != sorted(e.name if isinstance(e, Index) else "" for e in access.indices):
         return None
-    if prune(substitute(body, {access: low.ctx.absent(access)}), low.start) is not None:
+    if prune(substitute(body, {access: low.ctx.absent(access)}), low.start, low.ctx.kernel.monoids) is not None:
         return None
     storage = low.ctx.storages[access.tensor]
     if any(isinstance(level, CanSpan) for level in storage.levels):

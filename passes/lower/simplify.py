@@ -165,7 +165,7 @@ def substitute(stmt: Stmt, absent: Mapping[Any, Expr]) -> Stmt:
     return run(stmt)  # type: ignore[no-any-return]
 
 
-def prune(stmt: Stmt, start: Start, tuples: Tuples = ()) -> Stmt | None:
+def prune(stmt: Stmt, start: Start, tuples: Tuples) -> Stmt | None:
     """``stmt`` without the parts that do nothing; None if nothing is left.  ``tuples`` are the kernel's monoids."""
     match stmt:
         case Accumulate(target, op, value):
@@ -245,7 +245,7 @@ def _prune_workspace(stmt: Workspace, start: Start, tuples: Tuples) -> Stmt | No
     return replace(stmt, producer=producer, consumer=consumer)
 
 
-def over_nothing(r: Reduce, users: Tuples = ()) -> Literal:
+def over_nothing(r: Reduce, users: Tuples) -> Literal:
     """The value of a reduction over no points."""
     m = monoids.definition(r.monoid, users)
     value = ops.MONOIDS[r.monoid].identity(r.dtype) if m is None else monoids.nothing(monoids.typed(m, r.body.dtype))
@@ -265,7 +265,7 @@ def _prune_carried(stmt: Workspace, producer: Stmt, start: Start, tuples: Tuples
     return prune(substitute(producer, reads), start, tuples)
 
 
-def absent_value(e: Expr, fills: Mapping[Expr, Expr], users: Tuples = ()) -> Expr:
+def absent_value(e: Expr, fills: Mapping[Expr, Expr], users: Tuples) -> Expr:
     """What ``e`` is where the accesses in ``fills`` have no entry; reductions fold their identity.
 
     ``users`` are the program's own monoids.

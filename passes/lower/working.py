@@ -134,7 +134,9 @@ def only_counts(low: Lowerer, s: Workspace, env: Env) -> bool:
         nothing = Literal(s.init, s.dtype)
     else:
         return False
-    return counts_one(low, f.body, f.index, env) and prune(replace(f.body, value=nothing), low.start) is None
+    if not counts_one(low, f.body, f.index, env):
+        return False
+    return prune(replace(f.body, value=nothing), low.start, low.ctx.kernel.monoids) is None
 
 
 __all__ = ["counts_one", "workspace"]

@@ -170,7 +170,14 @@ def mean(x: Any, axis: Any = None, dtype: Any = None, keepdims: bool = False) ->
     out = _floating(t.dtype) if dtype is None else np.dtype(dtype)
     wide = np.dtype(np.float32) if out == np.float16 else out
     total = reduce("sum", t, axes, dtype=wide, keepdims=keepdims)
-    return cast(apply(np.divide, total, wide.type(_extent(t, axes))), out)
+    return cast(_over(total, wide.type(_extent(t, axes))), out)
+
+
+def _over(total: Any, n: Any) -> Any:
+    """``total / n``; over nothing also where no sum is stored, which would annihilate."""
+    if n == 0 and is_sparse(total):
+        return mapped(total, lambda x: np.divide(x, n))
+    return apply(np.divide, total, n)
 
 
 def var(x: Any, axis: Any = None, dtype: Any = None, correction: float = 0, keepdims: bool = False) -> Any:
@@ -192,7 +199,7 @@ def var(x: Any, axis: Any = None, dtype: Any = None, correction: float = 0, keep
     # Not 0 times infinity where every entry is stored.
     rest = select(apply(np.greater, absent, 0), apply(np.multiply, around, cast(absent, wide)), wide.type(0))
     total = apply(np.add, squares, rest)
-    made = cast(apply(np.divide, total, wide.type(max(n - correction, 0))), out)
+    made = cast(_over(total, wide.type(max(n - correction, 0))), out)
     return restored(made, axes, t.ndim, keepdims)
 
 

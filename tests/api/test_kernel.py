@@ -123,6 +123,17 @@ def test_out_takes_dense_results() -> None:
         k(a, x, out=y)
 
 
+def test_out_takes_dense_tensors() -> None:
+    x = np.arange(6.0).reshape(2, 3)
+    for layout in ("dense", "(i, j) -> (j: dense, i: dense)"):
+        for op in ("=", "+="):
+            k = sp.compile(f"kernel f(x: f64[m, n]) -> y: f64[m, n] {layout} {{ y[i, j] {op} 2 * x[i, j] }}")
+            y = sp.tensor(np.ones((2, 3)), layout)
+            assert k(x, out=y) is y and y.numpy().tolist() == (2 * x + (op == "+=")).tolist()
+    with pytest.raises(sp.TypeError_, match="out for a dense result is an array or a dense Tensor, not Tensor"):
+        k(x, out=sp.tensor(x, "csr"))
+
+
 @pytest.mark.parametrize("layout", [lambda a: a[::-1], lambda a: a.T, lambda a: a[::-1, ::-1], lambda a: a])
 def test_out_may_be_the_memory_of_an_operand_of_any_layout(layout: Any) -> None:
     k = sp.compile("kernel f(X: f64[n, n]) -> Y: f64[n, n] { Y[i, j] = X[i, j] + X[j, i] / 2 }")

@@ -77,6 +77,9 @@ def test_nan_and_empty() -> None:
     same(empty.sum(0), np.zeros(3))
     with pytest.raises(sp.ShapeError, match="extent 0 has no value"):
         empty.max(0)
+    none = np.zeros((1, 1, 0))
+    for name in ("mean", "var", "std"):
+        same(getattr(sp.tensor(none, "csf"), name)(axis=2), [[np.nan]])
 
 
 def test_counts_and_traces() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+import sparsec as sp
 from sparsec.errors import TypeError_, VerifyError
 from sparsec.frontends.dsl import parse_source
 from sparsec.ir import loops_text, loops_verify, monoids
@@ -147,3 +148,13 @@ def test_a_tuple_state_runs_inside_the_free_variables() -> None:
     nest = stages("A: f64[m, n] csc", "r: i64[m]", "r[i] = argmin[j](A[i, j])")
     order = [n.index for n in walk(nest.body) if isinstance(n, Forall)]
     assert order[-2:] == ["i", "j"]
+
+
+def test_a_local_takes_its_format_from_what_a_users_monoid_leaves_out() -> None:
+    source = MONOIDS + """
+kernel f(A: f64[n] sparse, B: f64[n, m] csr) -> y: f64[n] {
+    t[i] = A[i] * squares[j](B[i, j])
+    y[i] = 2 * t[i]
+}"""
+    a, b = np.array([0, 2.0, 3]), np.array([[1.0, 2], [0, 0], [0, 3]])
+    assert sp.compile(source)(sp.tensor(a, "sparse"), sp.tensor(b, "csr")).tolist() == (2 * a * (b * b).sum(1)).tolist()
