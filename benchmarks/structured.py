@@ -15,9 +15,13 @@ from benchmarks.harness import OURS, Case, Contestant
 
 TOLERANCE = 1e-9
 BANDS = {"tridiagonal 1e6": (1_000_000, 1), "33 diagonals 1e5": (100_000, 16)}
-COUNTS = {"1e3 bins of 5e6": 1_000, "1e6 bins of 5e6": 1_000_000}
-SHORT = {f"1e6 and 1e{e} of 1e7": 10**e for e in (2, 4, 6)}
-COLUMNS = {"4096 x 4096, vector": 0, "4096 x 4096, 64 columns": 64}
+"""Rows, and diagonals on either side."""
+COUNTS = {"1e3 bins of 5e6": (1_000, 5_000_000), "1e6 bins of 5e6": (1_000_000, 5_000_000)}
+"""Bins, and what is counted."""
+LENGTHS = {f"1e6 and 1e{e} of 1e7": (10_000_000, 1_000_000, 10**e) for e in (2, 4, 6)}
+"""The extent of two vectors, and their entries."""
+SIZES = {"4096 x 4096, vector": (4096, 0), "4096 x 4096, 64 columns": (4096, 64)}
+"""Rows of a square matrix, and columns of what it is multiplied with."""
 
 
 def _agree(reference: Any, answer: Any) -> None:
@@ -63,9 +67,9 @@ def _banded(format: str, name: str) -> Case:
 
 def histogram(name: str, dtype: str) -> Case:
     """Weights summed by bin."""
-    bins = COUNTS[name]
+    bins, items = COUNTS[name]
     rng = np.random.default_rng(0)
-    b, w = rng.integers(0, bins, 5_000_000), rng.random(5_000_000)
+    b, w = rng.integers(0, bins, items), rng.random(items)
     source = "kernel count(b: i64[n], w: f64[n]) -> h: f64[m] {\n    h[b[i]] += w[i]\n}\n"
     return _case(
         "histogram",
@@ -79,12 +83,13 @@ def intersection(name: str, dtype: str) -> Case:
     """The inner product of two sparse vectors, one of them shorter: galloping or two fingers."""
     import sparsec as sp
 
-    n, rng = 10_000_000, np.random.default_rng(0)
+    n, long, short = LENGTHS[name]
+    rng = np.random.default_rng(0)
 
     def vector(count: int) -> tuple[Any, Any]:
         return np.sort(rng.choice(n, count, replace=False)), rng.random(count)
 
-    (i, a), (j, b) = vector(1_000_000), vector(SHORT[name])
+    (i, a), (j, b) = vector(long), vector(short)
 
     def searched() -> Any:
         at = np.minimum(np.searchsorted(i, j), len(i) - 1)
@@ -104,7 +109,7 @@ def intersection(name: str, dtype: str) -> Case:
 
 def _product(kernel: str, name: str, left: Any, operand: Any, theirs: dict[str, Callable[[Any], Any]]) -> Case:
     """A x or A B with a tensor of ours beside the peers' ways with x or B."""
-    columns = COLUMNS[name]
+    _, columns = SIZES[name]
     shape: tuple[int, ...] = (left.shape[1], columns) if columns else (left.shape[1],)
     b = np.random.default_rng(1).uniform(-1, 1, shape)
     makers = [(who, partial(way, b)) for who, way in theirs.items()]
@@ -121,7 +126,8 @@ def two_of_four(name: str, dtype: str) -> Case:
 
     import sparsec as sp
 
-    w = np.random.default_rng(0).uniform(0.5, 1.5, (4096, 4096))
+    n, _ = SIZES[name]
+    w = np.random.default_rng(0).uniform(0.5, 1.5, (n, n))
     groups = w.reshape(-1, 4)
     np.put_along_axis(groups, np.argsort(groups, axis=1)[:, :2], 0.0, axis=1)
     csr = scipy.sparse.csr_array(w)
@@ -135,7 +141,7 @@ def low_rank(name: str, dtype: str) -> Case:
 
     import sparsec as sp
 
-    n, rank, rng = 4096, 16, np.random.default_rng(0)
+    (n, _), rank, rng = SIZES[name], 16, np.random.default_rng(0)
     u, v = rng.standard_normal((n, rank)), rng.standard_normal((rank, n))
     s = scipy.sparse.random_array((n, n), density=0.01, format="csr", rng=rng)
     peers: dict[str, Callable[[Any], Any]] = {"NumPy + SciPy": lambda b: u @ (v @ b) + s @ b}
@@ -156,8 +162,8 @@ NAMES: dict[Callable[[str, str], Case], tuple[str, ...]] = {
     band: tuple(BANDS),
     diagonals: tuple(BANDS),
     histogram: tuple(COUNTS),
-    intersection: tuple(SHORT),
-    two_of_four: tuple(COLUMNS),
-    low_rank: tuple(COLUMNS),
+    intersection: tuple(LENGTHS),
+    two_of_four: tuple(SIZES),
+    low_rank: tuple(SIZES),
 }
 """The cases -> the data of each."""

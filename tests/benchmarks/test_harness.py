@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import cases, data, machine, report
+from benchmarks import cases, data, machine, report, structured
 from benchmarks.__main__ import main
 from benchmarks.harness import OURS, Case, Contestant, Outcome, Plan, Timing, run_case
 from benchmarks.startup import Cost
@@ -106,10 +106,18 @@ def test_data_is_read(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("kernel", cases.KERNELS)
-def test_peers_agree_with_each_other(folder: Path, kernel: str) -> None:
+def test_peers_agree_with_each_other(folder: Path, monkeypatch: pytest.MonkeyPatch, kernel: str) -> None:
     pytest.importorskip("torch")
+    monkeypatch.setitem(structured.BANDS, "tiny", (9, 1))
+    monkeypatch.setitem(structured.COUNTS, "tiny", (3, 50))
+    monkeypatch.setitem(structured.LENGTHS, "tiny", (100, 50, 10))
+    monkeypatch.setitem(structured.SIZES, "tiny", (32, 3))
     for make, dtype, keywords in cases.KERNELS[kernel]:
-        out = run_case(make("cube" if kernel == "mttkrp" else "tiny", dtype, **keywords), BRIEF)  # type: ignore[arg-type]
+        case = make("cube" if kernel == "mttkrp" else "tiny", dtype, **keywords)
+        if case is None:
+            assert kernel == "formats"  # the matrix is not symmetric
+            continue
+        out = run_case(case, BRIEF)
         wrong = [why for why in out.struck.values() if why.startswith("WRONG")]
         assert not wrong
         assert len(out.timings) >= 2
