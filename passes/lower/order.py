@@ -180,8 +180,13 @@ def _orders(query: Query, space: Space, kept: Sequence[Access]) -> Iterator[tupl
         return  # nor do blocks, with other loops between
     free = space.depends(*query.target.indices)
     for r in walk(query.value):
-        if isinstance(r, Reduce) and (query.free_first or r is not query.value) and free & space.loops_of(r.indices):
-            return  # a loop over diagonals would have to stand both outside of the reduction and inside
+        if not isinstance(r, Reduce):
+            continue
+        # A loop over diagonals would have to stand both outside of a reduction and inside.
+        if (query.free_first or r is not query.value) and free & space.loops_of(r.indices):
+            return
+        if any(space.depends(*map(Index, r.indices)) & space.loops_of(inner.indices) for inner in _within(r)):
+            return
     graph = nx.DiGraph()
     graph.add_nodes_from(space.domains)
     for access in kept:
@@ -235,12 +240,16 @@ def _nesting(query: Query, space: Space) -> Iterator[tuple[str, str]]:
         mine = sorted(space.loops_of(r.indices))
         if query.free_first or r is not query.value:
             yield from ((f, v) for f in free for v in mine if f != v)
-        for inner in walk(r.body):
-            if isinstance(inner, Reduce):
-                yield from ((v, w) for v in mine for w in sorted(space.loops_of(inner.indices)) if v != w)
+        for inner in _within(r):
+            yield from ((v, w) for v in mine for w in sorted(space.loops_of(inner.indices)) if v != w)
         if _is_ordered(query, r):
             for a, b in zip(r.indices, r.indices[1:], strict=False):
                 yield from ((v, w) for v in sorted(space.own[a]) for w in sorted(space.own[b]))
+
+
+def _within(r: Reduce) -> Iterator[Reduce]:
+    """The reductions inside a reduction."""
+    return (n for n in walk(r) if n is not r and isinstance(n, Reduce))
 
 
 def _is_ordered(query: Query, r: Expr) -> bool:
