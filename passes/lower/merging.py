@@ -58,8 +58,7 @@ def coiterate(
         walkers.append(w)
     co = Coiteration(low.ctx, f, env, cases, lambda body, inner: low.leaf(f.index, body, inner), ends)
     complete = len(live) == 2 ** len(accesses)
-    for case in live:
-        low.mark_lost(f.body, cases[case])
+    low.mark_cases(f.body, cases)
     if complete and once_is_enough(low, f, env, cases[frozenset()]):
         _absent_once(low, f, env, co, walkers, live, sub(hi, lo))
     elif complete and all(w.unique for w in walkers) and _kept_of_equals(low, f, cases[frozenset()]) is not None:
@@ -68,11 +67,8 @@ def coiterate(
         co.merge(walkers, cases.visited([case for case in live if case]))
         _some_absent(low, f, env, co, accesses, lo, hi, whole, keep)
     elif frozenset() in live:
-        if len(live) < 2 ** len(accesses):
-            low.mark_incomplete(f.body)
         co.every(walkers, lo, hi)
     else:
-        low.mark_incomplete(f.body)
         if (
             len(walkers) == 2
             and all(w.unique and w.level.searchable for w in walkers)

@@ -356,14 +356,9 @@ class Lowerer:
     def stretches(self, f: Forall, env: Env, accesses: list[Access], bounds: Bounds, part: Part | None) -> None:
         """Every coordinate, from run to run of ``accesses``."""
         cases = Cases(self.ctx, f.body, accesses, self.start)
-        live = cases.live()
-        if not live:
-            self.mark_incomplete(f.body)
+        self.mark_cases(f.body, cases)
+        if not cases.live():
             return
-        if len(live) < 2 ** len(accesses):
-            self.mark_incomplete(f.body)
-        for case in live:
-            self.mark_lost(f.body, cases[case])
         lo, hi, env = self.clipped(f, env, bounds) if part is None else (part.lo, part.hi, env)
         over_stretches(
             self.ctx, f.index, (lo, hi), env, accesses, cases, lambda body, inner: self.leaf(f.index, body, inner)
@@ -512,6 +507,14 @@ class Lowerer:
         for node in walk(s):
             if isinstance(node, Accumulate) and node.target.tensor not in kept:
                 self.mark_incomplete(node)
+
+    def mark_cases(self, s: loops.Stmt, cases: Cases) -> None:
+        """What ``s`` writes may stay unwritten where some case leaves it out."""
+        live = cases.live()
+        if len(live) < 2 ** len(cases.accesses):
+            self.mark_incomplete(s)
+        for case in live:
+            self.mark_lost(s, cases[case])
 
     def mark_incomplete(self, s: loops.Stmt) -> None:
         """Some places of a dense result may not be written: it must be initialised."""

@@ -56,7 +56,11 @@ class Choice:
 def level_kinds(fmt: Format) -> tuple[Level, ...]:
     """The level types of a copy of a tensor that stores one whole dimension after the other."""
     kinds = tuple(spec.type for spec in fmt.levels)
-    return kinds if fmt.is_plain else (Dense(), *(Compressed() for _ in fmt.dims[1:]))
+    if fmt.is_plain:
+        return kinds
+    # Dense rows of more than a vector: a dense copy of that would store what the tensor does not.
+    outer = () if fmt.ndim == 1 else (Dense(),)
+    return (*outer, *(Compressed() for _ in fmt.dims[len(outer) :]))
 
 
 def is_sparse(t: TensorDecl) -> bool:

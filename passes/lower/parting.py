@@ -56,9 +56,8 @@ def parted(low: Lowerer, f: Forall, env: Env, windows: list[Window], walkers: li
     storages = low.ctx.storages
     last = frozenset(w.access for w in windows if w.levels[-1] + 1 == len(storages[w.access.tensor].levels))
     cases = Cases(low.ctx, f.body, [w.access for w in windows], low.start, last)
+    low.mark_cases(f.body, cases)
     live = cases.live()
-    if len(live) < 2 ** len(windows):
-        low.mark_incomplete(f.body)
     if not live:
         return
     always = frozenset.intersection(*live)

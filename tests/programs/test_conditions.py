@@ -89,3 +89,8 @@ def test_softmax_of_what_a_mask_admits(shape: str) -> None:
         round_=False,
     )
     assert any(isinstance(n, Guard) for n in walk(k))
+
+
+@pytest.mark.parametrize("fmt", ["i/4: compressed, i%4: compressed[unordered]", "i/2: dense, i%2: hashed"])
+def test_a_copy_of_blocks_stores_no_more_than_they_do(fmt: str) -> None:
+    stages(f"d: bool[n] csf, A: f64[n] (i) -> ({fmt})", "c: f64", "c = sum[i](1.0 where d[i] and not stored(A[i]))")

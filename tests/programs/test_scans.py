@@ -9,6 +9,7 @@ import sparsec as sp
 from sparsec.errors import TypeError_, UnsupportedError
 from tests.programs.cases import MATRIX
 from tests.support.stages import agree, lowered
+from tests.support.texts import stages
 
 RESULTS = ("", "csr", "csc", "coo")
 SCANS = [
@@ -229,3 +230,8 @@ def test_a_fold_in_order_does_not_ride_on_a_scan_in_reverse(fmt: str) -> None:
     )
     A = np.array([[3.0, 1, 2], [5, 0, 7]])
     np.testing.assert_array_equal(f(sp.tensor(A, format=fmt)), A[:, -1])
+
+
+@pytest.mark.parametrize("fmt", ["band[1, 1]", "(i, j) -> (i: dense, j: range[0, i+1])", "dia", "rle"])
+def test_what_a_window_leaves_out_of_a_dense_result_beside_a_scan_is_the_fill(fmt: str) -> None:
+    stages(f"P: f64[n, n] csr, D: f64[n, n] {fmt}", "r: f64[n, n]", "r[i, j] = scan[j](P[i, j]) * D[j, i]")
