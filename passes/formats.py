@@ -59,9 +59,8 @@ def choose_formats(program: Program, given: Mapping[str, Format | None], *, open
     if any(is_composite(t) for t in decls.values()):
         opened = replace(program, tensors=tuple(decls.get(t.name, t) for t in program.tensors))
         chosen = choose_formats(decompose(opened).program, {}, open_fills=open_fills)
-        return replace(
-            opened, tensors=tuple(t if is_composite(t) else chosen.tensor(t.name) for t in opened.tensors)
-        )
+        return replace(opened, tensors=tuple(t if is_composite(t) else chosen.tensor(t.name) for t in opened.tensors))
+    shown = shown_fills(program)
     recurrent = {a.target.tensor for s in program.body if isinstance(s, ScanLoop) for a in s.body}
     for s in assigns(program.body):
         name = s.target.tensor
@@ -74,7 +73,7 @@ def choose_formats(program: Program, given: Mapping[str, Format | None], *, open
             hidden = t.role == "local" or open_fills
             batch = batch_dims(written, decls) if t.role == "local" else 0
             fill = None if name in recurrent else sparse_fill(written, decls, program.monoids, batch)
-            t = _with_format(t, fill, hidden and not shows_fill(program, name), batch)
+            t = _with_format(t, fill, hidden and name not in shown, batch)
         decls[name] = t
     return replace(program, tensors=tuple(decls.get(t.name, t) for t in program.tensors))
 
@@ -119,14 +118,12 @@ def _lacking(a: Access, t: TensorDecl) -> set[str]:
     return {i.name for i in places if isinstance(i, Index)}
 
 
-def shows_fill(program: Program, name: str) -> bool:
-    """Whether a value depends on the fill of a tensor that the program makes: at points that no statement writes, and
-    where a read may lie outside.
+def shown_fills(program: Program) -> set[str]:
+    """The tensors on whose fill a value depends, of those that the program makes: at points that no statement writes,
+    and where a read may lie outside.
     """
-    for s in assigns(program.body):
-        if s.target.tensor == name and (s.where is not None or not _plain(s.target)):
-            return True
-    return any(isinstance(n, Access) and n.tensor == name and not _plain(n) for s in program.body for n in walk(s))
+    shown = {s.target.tensor for s in assigns(program.body) if s.where is not None or not _plain(s.target)}
+    return shown | {n.tensor for s in program.body for n in walk(s) if isinstance(n, Access) and not _plain(n)}
 
 
 def _plain(access: Access) -> bool:

@@ -84,6 +84,8 @@ class ModuleText:
         self.metadata: list[str] = []
         self.workers = 0
         """Parallel loops so far."""
+        self.alike: dict[str, str] = {}
+        """The names of functions by their text without it: loops that do the same share one, compiled once."""
         self._unlikely = ""
         self._predictable = ""
 

@@ -102,7 +102,12 @@ def _emit_worker(e: Emitter, s: ParallelFor) -> Emitter:
     params = ["ptr %context", "i64 %end", "i64 %grain"]
     params += [f"{t} %c{k}" for k, (_, t, _) in enumerate(w.captured)]
     name = f"{w.name}.body"
-    e.module.functions.append(f'define internal i64 @"{name}"({", ".join(params)}) {w.attributes()} {{\n{w.text()}\n}}')
+    rest = f"({', '.join(params)}) {w.attributes()} {{\n{w.text()}\n}}"
+    alike = e.module.alike.setdefault(rest, w.name)
+    if alike != w.name:
+        w.name = alike
+        return w
+    e.module.functions.append(f'define internal i64 @"{name}"{rest}')
     _emit_trampoline(e, w, name)
     return w
 

@@ -71,6 +71,22 @@ done:
   ret void
 }"""
 
+_FREE_ALL = """define internal void @free_all(ptr %held, i64 %count) nounwind noinline {
+  br label %next
+next:
+  %n = phi i64 [ 0, %0 ], [ %following, %one ]
+  %more = icmp ult i64 %n, %count
+  br i1 %more, label %one, label %done
+one:
+  %at = getelementptr inbounds ptr, ptr %held, i64 %n
+  %memory = load ptr, ptr %at
+  call void @free(ptr %memory)
+  %following = add nuw i64 %n, 1
+  br label %next
+done:
+  ret void
+}"""
+
 _SEGMENT = ['!"llvm.loop.vectorize.width", i32 8', '!"llvm.loop.interleave.count", i32 1']
 """A sum over a stretch of a compressed level is often short: rounds of eight with a scalar rest, instead of the wide
 rounds that LLVM takes for dense loops.  CSR SpMV, f64, ms on two threads of Zen 4 (eight, eight masked, scalar, SciPy
@@ -149,6 +165,11 @@ class Emitter:
         self.attributes_of: dict[str, str] = {}
         self.loops = 0
         self.status = self.c.name()
+        self.places: dict[str, int] = {}
+        self.held = self.c.name()
+        """An array of what ``heap`` holds, for the way out: were the slots read there, each, promoted to a register,
+        would have as many values as there are ways to get there, and LLVM would take time cubic in their number.
+        ``places`` says where in it."""
 
     # the function as a whole
 
@@ -160,8 +181,11 @@ class Emitter:
         c = self.c
         c.jump("leave")
         c.start("leave")
-        for slot in self.heap.values():
-            self.free(c.ins(f"load ptr, ptr {slot}"))
+        if self.heap:
+            self.module.declare("free", "declare void @free(ptr) nounwind")
+            self.module.helpers.setdefault("free_all", _FREE_ALL)
+            self.module.intrinsic("llvm.memset.p0.i64", "void", "ptr", "i8", "i64", "i1")
+            c.do(f"call void @free_all(ptr {self.held}, i64 {len(self.heap)})")
         status = c.ins(f"load i64, ptr {self.status}")
         if self.results:
             failed = c.ins(f"icmp ne i64 {status}, 0")
@@ -178,6 +202,9 @@ class Emitter:
     def text(self) -> str:
         start = ["entry:", *self.c.entry, f"  {self.status} = alloca i64", f"  store i64 0, ptr {self.status}"]
         start += [f"  store ptr null, ptr {slot}" for slot in self.heap.values()]
+        if self.heap:
+            start.append(f"  {self.held} = alloca [{len(self.heap)} x ptr]")
+            start.append(f"  call void @llvm.memset.p0.i64(ptr {self.held}, i8 0, i64 {8 * len(self.heap)}, i1 false)")
         return "\n".join([*start, *self.c.lines])
 
     def abort(self, status: str) -> None:
@@ -425,6 +452,26 @@ class Emitter:
 
     # memory
 
+    def hold(self, name: str, memory: str) -> None:
+        """Let the heap buffer ``name`` stand at ``memory`` from here on; "null" if it is no longer this function's."""
+        c = self.c
+        c.do(f"store ptr {memory}, ptr {self.slot_of(name)}")
+        place = c.ins(f"getelementptr inbounds ptr, ptr {self.held}, i64 {self.places[name]}")
+        c.do(f"store ptr {memory}, ptr {place}")
+
+    def drop(self, name: str) -> None:
+        """Free the memory of a heap buffer, which may have none."""
+        memory = self.c.ins(f"load ptr, ptr {self.slot_of(name)}")
+        self.hold(name, "null")
+        self.free(memory)
+
+    def slot_of(self, name: str) -> str:
+        """The stack slot of a heap buffer's pointer."""
+        if name not in self.heap:
+            self.heap[name] = self.c.slot("ptr")
+            self.places[name] = len(self.places)
+        return self.heap[name]
+
     def free(self, pointer: str) -> None:
         self.module.declare("free", "declare void @free(ptr) nounwind")
         self.c.do(f"call void @free(ptr {pointer})")
@@ -447,13 +494,8 @@ class Emitter:
             if s.buffer.name not in self.pointers:
                 self.pointers[s.buffer.name] = c.slot(element, 64, max(1, int(size)))
         else:
-            slot = self.heap.get(s.buffer.name)
-            if slot is None:
-                slot = self.heap[s.buffer.name] = c.slot("ptr")
             if self.loops:
-                old = c.ins(f"load ptr, ptr {slot}")
-                c.do(f"store ptr null, ptr {slot}")
-                self.free(old)
+                self.drop(s.buffer.name)
             self.abort_if(c.ins(f"icmp ugt i64 {size}, {_MAX // nbytes}"), "1")
             if zero:
                 self.module.declare("calloc", "declare noalias ptr @calloc(i64, i64) nounwind")
@@ -466,7 +508,7 @@ class Emitter:
                 memory = c.call("malloc", "ptr", f"i64 {emit_op(c, 'max', [bytes_, '1'], I64, I64)}")
             self.abort_if(c.ins(f"icmp eq ptr {memory}, null"), "1")
             self.huge_pages(memory, bytes_)
-            c.do(f"store ptr {memory}, ptr {slot}")
+            self.hold(s.buffer.name, memory)
         if init is not None and not (zero and not on_stack):
             self.fill(s.buffer, size, init)
 
@@ -495,16 +537,14 @@ class Emitter:
         memory = c.call("realloc", "ptr", f"ptr {old}", f"i64 {bytes_}")
         self.abort_if(c.ins(f"icmp eq ptr {memory}, null"), "1")
         self.huge_pages(memory, bytes_)
-        c.do(f"store ptr {memory}, ptr {slot}")
+        self.hold(s.buffer.name, memory)
         c.do(f"store i64 {size}, ptr {self.slots[s.capacity.name]}")
         c.jump(done)
         c.start(done)
 
     def free_(self, s: Free) -> None:
-        slot = self.heap.get(s.buffer.name)
-        if slot is not None:
-            self.free(self.c.ins(f"load ptr, ptr {slot}"))
-            self.c.do(f"store ptr null, ptr {slot}")
+        if s.buffer.name in self.heap:
+            self.drop(s.buffer.name)
 
     def publish(self, s: Publish) -> None:
         c, result, slot = self.c, self.results[s.result], self.heap[s.buffer.name]
@@ -512,7 +552,7 @@ class Emitter:
         self.free(c.ins(f"load ptr, ptr {result}"))
         c.do(f"store ptr {c.ins(f'load ptr, ptr {slot}')}, ptr {result}")
         c.do(f"store i64 {length}, ptr {c.ins(f'getelementptr inbounds i64, ptr {result}, i64 1')}")
-        c.do(f"store ptr null, ptr {slot}")
+        self.hold(s.buffer.name, "null")
 
     # the rest
 

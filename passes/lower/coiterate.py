@@ -87,8 +87,8 @@ class Cases:
 
         Mostly these are live themselves; where they are not, an entry takes away what there was (a complement).
         """
-        more = {s | {a} for s in live for a in self.accesses}
-        return sorted(more.union(live), key=lambda s: -len(s))
+        more = dict.fromkeys([*live, *(s | {a} for s in live for a in self.accesses)])  # always in the same order
+        return sorted(more, key=lambda s: -len(s))
 
 
 class OnlyAbsent(Cases):
@@ -100,9 +100,9 @@ class OnlyAbsent(Cases):
 
 def lattice_points(live: list[Subset]) -> list[Subset]:
     """Unions of live cases, largest first: the sets of walkers some loop must run over together."""
-    points: set[Subset] = set()
+    points: dict[Subset, None] = {}  # always in the same order: loops that do the same have the same code
     for case in live:
-        points |= {case | p for p in points} | {case}
+        points |= dict.fromkeys([case, *(case | p for p in points)])
     return sorted(points, key=lambda s: -len(s))
 
 

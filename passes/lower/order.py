@@ -26,7 +26,7 @@ from sparsec.ir.rewrite import walk
 from sparsec.ir.tensor import Access, Expr, Extent, Index, Literal, Map, Program, Reduce, Scan, Stored, TensorDecl
 from sparsec.passes.lower.coordinates import digit_domain
 from sparsec.passes.lower.scatter import can_scatter, takes_any_order
-from sparsec.passes.lower.simplify import absent_value, same_value
+from sparsec.passes.lower.simplify import Known, absent_value, same_value
 from sparsec.passes.lower.spaces import Computed, Space, make_space
 from sparsec.passes.lower.variables import mentioned, names_in
 
@@ -82,7 +82,10 @@ class Query:
     outermost: tuple[str, ...] = ()  # variables whose loops stand around all others
     whole: tuple[str, ...] = ()  # variables that take one loop, not split and not computed
     lets: tuple[Computed, ...] = ()  # the indices of the target that are no variables
-    gone: dict[int, tuple[Expr, Expr]] = field(default_factory=dict)  # what ``absent`` found, by identity
+    gone: Known = field(default_factory=dict, init=False)  # what ``absent`` found
+    fills: dict[Expr, Expr] = field(
+        default_factory=dict, init=False
+    )  # those of the sparse accesses, once ``absent`` was asked
 
     @property
     def variables(self) -> tuple[str, ...]:
@@ -111,12 +114,9 @@ class Query:
 
     def absent(self, e: Expr) -> Expr:
         """What ``e`` is where no sparse access has an entry."""
-        if id(e) not in self.gone:
-            fills: dict[Expr, Expr] = {
-                a: Literal(self.program.tensor(a.tensor).fill, a.dtype, fill=True) for a in self.sparse
-            }
-            self.gone[id(e)] = e, absent_value(e, fills, self.program.monoids)
-        return self.gone[id(e)][1]
+        if not self.fills:
+            self.fills.update((a, Literal(self.program.tensor(a.tensor).fill, a.dtype, fill=True)) for a in self.sparse)
+        return absent_value(e, self.fills, self.program.monoids, self.gone)
 
     @property
     def sparse(self) -> list[Access]:

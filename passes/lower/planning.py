@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 
@@ -26,7 +25,6 @@ from sparsec.ir.tensor import (
     Reduce,
     Scan,
     ScanLoop,
-    Stored,
     TensorDecl,
 )
 from sparsec.ir.tensor_values import scalar
@@ -38,8 +36,9 @@ from sparsec.passes.lower.copies import reordered, sparse_format, widest
 from sparsec.passes.lower.expand import expand
 from sparsec.passes.lower.factoring import factor
 from sparsec.passes.lower.fills import absent, check_fill, fills
-from sparsec.passes.lower.guards import around, guard, split, strip, write_out
+from sparsec.passes.lower.guards import around, guard, strip, write_out
 from sparsec.passes.lower.index_names import rename_indices
+from sparsec.passes.lower.merge_cases import MergeCases
 from sparsec.passes.lower.mirrored import write_out_symmetric
 from sparsec.passes.lower.once import counting
 from sparsec.passes.lower.order import Choice, Query, choose_order, copy_order, is_sparse
@@ -272,41 +271,18 @@ class Planner:
 
     def part_to_split(self, value: Expr) -> Expr | None:
         """The largest part of ``value`` worth a temporary, if merging everything at once takes too much code."""
-        if self.merge_cases(value) <= MAX_CASES:
+        cases = MergeCases(self.program, self.fills(value))
+        if cases.of(value) <= MAX_CASES:
             return None
         best: tuple[float, Expr] | None = None
         for e in walk(value):
-            if not isinstance(e, Map) or e == value or (isinstance(value, Reduce) and e == value.body):
+            if not isinstance(e, Map) or e is value or (isinstance(value, Reduce) and e is value.body):
                 continue
-            cases = self.merge_cases(e)
-            constant = isinstance(self.absent(e), Literal)
-            if 1 < cases <= MAX_CASES and constant and (best is None or cases > best[0]):
-                best = cases, e
+            found = cases.of(e)
+            better = 1 < found <= MAX_CASES and (best is None or found > best[0])
+            if better and isinstance(self.absent(e), Literal):
+                best = found, e
         return best[1] if best else None
-
-    def merge_cases(self, e: Expr) -> float:
-        """About how many bodies a merge of the operands of ``e`` emits: (levels + 1) ** (operands that may lack)."""
-        depth = 1
-        for n in walk(e):
-            if isinstance(n, Access) and is_sparse(self.program.tensor(n.tensor)):
-                fmt = self.program.tensor(n.tensor).format
-                assert fmt is not None
-                depth = max(depth, sum(not s.type.full for s in fmt.levels))
-
-        def present(e: Expr) -> float:
-            if isinstance(e, Access | Stored):
-                return 1.0
-            if isinstance(e, Reduce | Scan):
-                return present(e.body)
-            if not isinstance(e, Map) or not any(a in sparse for a in walk(e)):
-                return 0.0
-            counts = [present(a) for a in e.args]
-            if e.op in ("mul", "and", "bitand") or split(e) is not None:
-                return math.prod(max(1.0, c) for c in counts)
-            return math.prod(c + 1.0 for c in counts) - 1.0
-
-        sparse = set(self.fills(e))
-        return float((depth + 1) ** math.log2(present(e) + 1.0))
 
     def split_part(self, s: Assign, value: Expr, part: Expr, extents: dict[str, Extent]) -> list[loops.Stmt]:
         """``value`` in two statements: ``part`` into a sparse temporary, then the rest."""

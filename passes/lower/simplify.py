@@ -50,6 +50,9 @@ Tuples = tuple[MonoidDef, ...]
 NOT_STORED = Literal(False, BOOL, fill=True)
 """What ``stored(a)`` is where ``a`` has no entry."""
 
+Known = dict[int, tuple[Any, Expr]]
+"""What nodes were found to be, by identity (hashing a tree walks it); each is kept, so that its id stays its own."""
+
 Start = Callable[[str], object | None]
 """The value a target begins with, by tensor name; None if it must always be written."""
 
@@ -265,14 +268,21 @@ def _prune_carried(stmt: Workspace, producer: Stmt, start: Start, tuples: Tuples
     return prune(substitute(producer, reads), start, tuples)
 
 
-def absent_value(e: Expr, fills: Mapping[Expr, Expr], users: Tuples) -> Expr:
+def absent_value(e: Expr, fills: Mapping[Expr, Expr], users: Tuples, known: Known | None = None) -> Expr:
     """What ``e`` is where the accesses in ``fills`` have no entry; reductions fold their identity.
 
-    ``users`` are the program's own monoids.
+    ``users`` are the program's own monoids.  ``known`` keeps what its parts are, for those who ask about them, too.
     """
+    memo: Known = {} if known is None else known
 
     def run(node: Expr) -> Expr:
-        if node in fills:
+        found = memo.get(id(node))
+        if found is None:
+            found = memo[id(node)] = node, value(node)
+        return found[1]
+
+    def value(node: Expr) -> Expr:
+        if isinstance(node, Access) and node in fills:
             return fills[node]
         if isinstance(node, Stored):
             return NOT_STORED if node.access in fills else node
