@@ -106,7 +106,10 @@ def _folded(how: Reduction, t: Tensor, axes: tuple[int, ...], out: np.dtype) -> 
     monoid = ops.MONOIDS[how.monoid]
     kind = from_numpy(out)
     neutral = monoid.identity(kind)
-    if t.fill_value == neutral or (monoid.idempotent and usual(t.fill_value)):
+    kept = tuple(n for d, n in enumerate(t.shape) if d not in axes)
+    # What absent entries fold to is written in every fibre: where the result has no room for them, it is a background.
+    everywhere = monoid.idempotent and usual(t.fill_value) and resulting(kept, t.nnz).is_dense
+    if t.fill_value == neutral or everywhere:
         return reduced(how.word, t, axes, out, t.fill_value)
     stored = reduced(how.word, refilled(t, neutral), axes, out, neutral)
     extent = _extent(t, axes)

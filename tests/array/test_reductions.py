@@ -101,3 +101,14 @@ def test_more_elements_than_can_be_counted() -> None:
         with pytest.raises(sp.ShapeError, match="cannot be counted"):
             reduce()
     assert big.sum() == 2
+
+
+def test_extremes_of_more_columns_than_can_be_visited() -> None:
+    n = 10**12
+    big = sp.from_coo([[0, 1, 2], [5, 7, n - 1]], [3.0, -2.0, 5.0], (4, n))
+    for fill in (0.0, 1.0):
+        most, least = (big + fill).max(axis=0), (big + fill).min(axis=0)
+        assert (most.fill_value, most.nnz, least.fill_value) == (fill, 3, fill)
+        assert [most[j] - fill for j in (5, 7, n - 1, 8)] == [3, 0, 5, 0]
+        assert [least[j] - fill for j in (5, 7, n - 1, 8)] == [0, -2, 0, 0]
+    assert big.astype(bool).any(axis=0).nnz == 3
