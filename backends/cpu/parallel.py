@@ -43,7 +43,9 @@ def _launch(e: Emitter, worker: Emitter, lo: str, hi: str, grain: str) -> None:
     c.start(some)
     trips = c.ins(f"sub nuw i64 {hi}, {lo}")
     grain = emit_op(c, "max", [emit_op(c, "min", [grain, trips], I64, I64), "1"], I64, I64)
-    pointer = c.slot(context, 64)
+    pointer = e.contexts.get(context)
+    if pointer is None:  # one loop runs at a time
+        pointer = e.contexts[context] = c.slot(context, 64)
     for k, value in ((_NEXT, lo), (_STATUS, "0"), (_END, hi), (_GRAIN, grain)):
         c.do(f"store i64 {value}, ptr {_field(c, context, pointer, k)}")
     for k, (_, t, value) in enumerate(worker.captured):

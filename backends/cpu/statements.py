@@ -163,6 +163,8 @@ class Emitter:
         self.captured: list[tuple[str, str, str]] = []
         """(name in the parent, LLVM type with attributes, value in the parent)."""
         self.attributes_of: dict[str, str] = {}
+        self.contexts: dict[str, str] = {}
+        """The stack slots of what parallel loops are given, by type."""
         self.loops = 0
         self.status = self.c.name()
         self.places: dict[str, int] = {}
