@@ -25,10 +25,8 @@ from sparsec.ir.tensor import Access, Literal, Stored
 from sparsec.ir.tensor import Expr as TExpr
 from sparsec.passes.lower.context import Context, Cursor, Env, Storage
 from sparsec.passes.lower.coordinates import Linear
+from sparsec.passes.lower.merge_cases import MAX_WALKERS
 from sparsec.passes.lower.simplify import Start, prune, substitute
-
-MAX_WALKERS = 8
-"""More sparse operands than this at one loop would mean more than 256 cases: a limit, not a wish."""
 
 WIDE = 16
 """Entries for each one of the shortest operand from which an operand of an intersection is searched, not walked."""

@@ -10,6 +10,10 @@ from typing import NamedTuple
 from sparsec.ir.rewrite import children
 from sparsec.ir.tensor import Access, Expr, Map, Program, Reduce, Scan, Stored
 from sparsec.passes.lower.guards import split
+from sparsec.passes.lower.variables import mentioned
+
+MAX_WALKERS = 8
+"""More sparse operands than this at one loop would mean more than 256 cases: a limit, not a wish."""
 
 
 class Seen(NamedTuple):
@@ -30,12 +34,18 @@ class MergeCases:
     program: Program
     sparse: Mapping[Expr, Expr]
     bits: dict[Access, int] = field(default_factory=dict)
+    along: dict[str, int] = field(default_factory=dict)  # the operands that lack coordinates of a variable, as bits
     memo: dict[int, tuple[Expr, Seen]] = field(default_factory=dict)  # by identity: hashing a tree walks it
 
     def of(self, e: Expr) -> float:
         """(levels + 1) ** (operands that may lack)."""
         seen = self.seen(e)
         return float((max(1, seen.depth) + 1) ** math.log2(seen.present + 1.0))
+
+    def meeting(self, e: Expr) -> int:
+        """How many operands may meet in one loop: those that store coordinates of one variable sparsely."""
+        seen = self.seen(e).operands
+        return max(((seen & along).bit_count() for along in self.along.values()), default=0)
 
     def seen(self, e: Expr) -> Seen:
         known = self.memo.get(id(e))
@@ -52,7 +62,10 @@ class MergeCases:
             operands |= self.bits.setdefault(e, 1 << len(self.bits))
             fmt = self.program.tensor(e.tensor).format
             assert fmt is not None
-            depth = max(depth, sum(not s.type.full for s in fmt.levels))
+            lacking = [c for s, c in zip(fmt.levels, fmt.coords, strict=True) if not s.type.full]
+            depth = max(depth, len(lacking))
+            for name in mentioned(*(e.indices[d] for c in lacking for d in c.dims)):
+                self.along[name] = self.along.get(name, 0) | self.bits[e]
         most = 2.0 ** operands.bit_count() - 1.0
         return Seen(min(self._present(e), most), operands, depth)
 
@@ -69,4 +82,4 @@ class MergeCases:
         return math.prod(c + 1.0 for c in counts) - 1.0
 
 
-__all__ = ["MergeCases"]
+__all__ = ["MAX_WALKERS", "MergeCases"]

@@ -38,7 +38,7 @@ from sparsec.passes.lower.factoring import factor
 from sparsec.passes.lower.fills import absent, check_fill, fills
 from sparsec.passes.lower.guards import around, guard, strip, write_out
 from sparsec.passes.lower.index_names import rename_indices
-from sparsec.passes.lower.merge_cases import MergeCases
+from sparsec.passes.lower.merge_cases import MAX_WALKERS, MergeCases
 from sparsec.passes.lower.mirrored import write_out_symmetric
 from sparsec.passes.lower.once import counting
 from sparsec.passes.lower.order import Choice, Query, choose_order, copy_order, is_sparse
@@ -272,14 +272,15 @@ class Planner:
     def part_to_split(self, value: Expr) -> Expr | None:
         """The largest part of ``value`` worth a temporary, if merging everything at once takes too much code."""
         cases = MergeCases(self.program, self.fills(value))
-        if cases.of(value) <= MAX_CASES:
+        if cases.of(value) <= MAX_CASES and cases.meeting(value) <= MAX_WALKERS:
             return None
         best: tuple[float, Expr] | None = None
         for e in walk(value):
             if not isinstance(e, Map) or e is value or (isinstance(value, Reduce) and e is value.body):
                 continue
             found = cases.of(e)
-            better = 1 < found <= MAX_CASES and (best is None or found > best[0])
+            few = max(found, 2.0 ** cases.meeting(e)) <= MAX_CASES
+            better = few and found > 1 and (best is None or found > best[0])
             if better and isinstance(self.absent(e), Literal):
                 best = found, e
         return best[1] if best else None

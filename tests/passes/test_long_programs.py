@@ -68,6 +68,20 @@ def test_many_operands_are_summed_in_parts(n: int) -> None:
     assert "too many sparse operands to merge at once" in k.explain()
 
 
+@pytest.mark.parametrize("form", [" * ", " * + "])
+def test_products_of_many_operands(form: str) -> None:
+    """More than may meet in one loop: twelve factors, and six products of two."""
+    rng = np.random.default_rng(2)
+    given, names = [rng.integers(0, 4, (5, 7)) * 1.0 for _ in range(12)], [f"A{k}" for k in range(12)]
+    reads = [f"{a}[i, j]" for a in names]
+    pairs = form == " * + "
+    terms = [f"{a} * {b}" for a, b in zip(reads[::2], reads[1::2], strict=True)] if pairs else [" * ".join(reads)]
+    k = sp.compile(total(terms, names))
+    expected = sum(a * b for a, b in zip(given[::2], given[1::2], strict=True)) if pairs else np.prod(given, axis=0)
+    assert k(*(sp.tensor(a, format="csr") for a in given)).numpy().tolist() == expected.tolist()  # type: ignore[union-attr]
+    assert "too many sparse operands to merge at once" in k.explain()
+
+
 def test_code_for_many_operands_grows_with_their_number() -> None:
     sizes = {}
     for n in (10, 20):
