@@ -52,10 +52,12 @@ def read(path: Path, shape: Sequence[int] | None = None) -> Storage:
     numbers = table[:, :-1]
     with np.errstate(invalid="ignore"):
         coords = numbers.astype(np.int64)
-    wrong = (coords != numbers) | (numbers < 1) | (numbers > _EXACT)
+    wrong = (coords != numbers) | (numbers < 1) | (numbers >= _EXACT)
     if wrong.any():
         row = int(np.argmax(wrong.any(axis=1)))
         bad = float(numbers[row, int(np.argmax(wrong[row]))])
+        if _EXACT <= bad < 2**63:
+            raise _at(path, row, f"coordinate {bad:.17g} or so is too great: they are read exactly below 2**53")
         raise _at(path, row, f"{bad:g} is no coordinate: they are whole numbers from 1")
     if extents is None:
         extents = tuple(int(n) for n in coords.max(axis=0))

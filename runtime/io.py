@@ -8,6 +8,7 @@ from __future__ import annotations
 import bz2
 import gzip
 import os
+import secrets
 import struct
 import zipfile
 import zlib
@@ -81,7 +82,8 @@ def write_storage(path: str | os.PathLike[str], storage: Storage) -> None:
     if found == "binsparse":
         binsparse.h5py()
     writer: Any = {"matrix_market": matrix_market, "frostt": frostt, "npz": npz}.get(found, binsparse).write
-    beside = place.with_name(f".{place.name}.{os.getpid()}.tmp")
+    # A name of this call's own, and not mkstemp's file: that one would keep others from reading the result.
+    beside = place.with_name(f".{place.name}.{secrets.token_hex(8)}.tmp")
     try:
         if found == "binsparse":
             binsparse.write(beside, storage)
@@ -96,12 +98,19 @@ def write_storage(path: str | os.PathLike[str], storage: Storage) -> None:
             beside.unlink()
 
 
+_OPENERS: dict[str, Any] = {".gz": gzip.open, ".bz2": bz2.open}
+
+
+def compression(name: str) -> str:
+    """The suffix by which a file's name says how it is compressed (``.gz`` or ``.bz2``), or nothing."""
+    suffix = os.path.splitext(name)[1].lower()
+    return suffix if suffix in _OPENERS else ""
+
+
 def compressed(path: Path, mode: str, name: str | None = None) -> IO[Any]:
     """The file opened through the compression that its ``name`` says."""
-    name = (name or path.name).lower()
     encoding = "latin-1" if "t" in mode else None
-    opener: Any = gzip.open if name.endswith(".gz") else bz2.open if name.endswith(".bz2") else open
-    stream: IO[Any] = opener(path, mode, encoding=encoding)
+    stream: IO[Any] = _OPENERS.get(compression(name or path.name), open)(path, mode, encoding=encoding)
     return stream
 
 
@@ -129,4 +138,4 @@ def translated(path: Path) -> Iterator[None]:
         raise FileError(f"'{path}': {e}") from None
 
 
-__all__ = ["KINDS", "compressed", "kind", "read_storage", "translated", "write_storage"]
+__all__ = ["KINDS", "compressed", "compression", "kind", "read_storage", "translated", "write_storage"]

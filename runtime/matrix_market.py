@@ -17,7 +17,7 @@ import numpy as np
 from sparsec.errors import FileError, FormatError, ShapeError
 from sparsec.ir.dtypes import BF16, BOOL, F16, from_numpy
 from sparsec.runtime.entries import canonical, dense_storage, dense_view
-from sparsec.runtime.io import compressed
+from sparsec.runtime.io import compressed, compression
 from sparsec.runtime.storage import Storage, as_fill
 
 _LINE = re.compile(r"Line (\d+): (.*)", re.DOTALL)
@@ -30,57 +30,104 @@ _WHOLE = re.compile(rb"[+-]?\d+")
 _NUMBER = re.compile(rb"[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?|nan|inf|infinity)", re.IGNORECASE)
 
 
+_CLASSES = bytes.maketrans(b" \t\r\n0123456789+-.eE", b"\0\0\0\0" + b"\1" * 10 + b"\2\2\3\4\4")
+"""Of a byte: white, digit, sign, point, exponent; others are no matter here."""
+_PAIRS = bytes([0o00, 0o01, 0o02, 0o03, 0o10, 0o11, 0o13, 0o14, 0o21, 0o23, 0o30, 0o31, 0o34, 0o41, 0o42])
+"""Which class may follow which in a number: two octal digits."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Header:
+    """What the head of a file says, and the byte and the number of the line at which its body begins."""
+
+    field: str
+    symmetry: str
+    start: int
+    line: int
+    width: int = 0
+    """Words of a line."""
+    words: int = 0
+    """Words of the body."""
+
+    @property
+    def plain(self) -> bytes:
+        return _PLAIN.get(self.field, _REAL)
+
+
+def _look(data: bytes, plain: bytes) -> tuple[bool, int]:
+    """Whether a text may hold what is no number, and the words that begin behind its first byte."""
+    if data.translate(None, plain):
+        return True, 0
+    kinds = np.frombuffer(data.translate(_CLASSES), np.uint8)
+    before, after = kinds[:-1], kinds[1:]
+    words = int(np.count_nonzero((before == 0) & (after != 0)))
+    if ((before << 3) | after).tobytes().translate(None, _PAIRS):
+        return True, words
+    # Numbers without their digits and signs: at most a point, then an exponent.
+    bones = data.translate(_CLASSES, b"0123456789+-")
+    return any(wrong in bones for wrong in (b"\3\3", b"\4\4", b"\4\3")), words
+
+
 @dataclass(slots=True)
 class _Body:
-    """A stream that notes whether anything behind the first ``skip`` bytes is not ``plain``."""
+    """A stream that notes whether anything behind the first ``skip`` bytes may be wrong."""
 
     stream: IO[bytes]
-    plain: bytes
+    header: _Header
     skip: int
     odd: bool = False
+    words: int = 0
+    last: bytes = b"\n"
 
     def read(self, size: int = -1) -> bytes:
         data = self.stream.read(size)
+        if not data and self.last != b"\n":
+            data = b"\n"  # for SciPy's reader may break down on a number that is cut off
         if b"\0" in data:  # on which SciPy's reader breaks down
             raise ValueError("a zero byte: this is no text")
-        if self.skip or not self.odd:
-            self.odd |= bool(data[self.skip :].translate(None, self.plain))
-            self.skip = max(0, self.skip - len(data))
+        self._look(data[self.skip :])
+        self.skip = max(0, self.skip - len(data))
         return data
+
+    def suspicious(self) -> bool:
+        """Whether the words are to be looked at one by one, once all is read."""
+        return self.header.width > 0 and (self.odd or self.words != self.header.words)
+
+    def _look(self, data: bytes) -> None:
+        if data and not self.odd:
+            self.odd, more = _look(self.last + data, self.header.plain)
+            self.words += more
+        self.last = data[-1:] or self.last
 
 
 def read(path: Path) -> Storage:
     """A coordinate list (symmetric halves completed, duplicates summed, patterns as 1.0) or a dense matrix."""
     from scipy.io import mmread
 
-    field, symmetry, start, line = _check_header(path)
+    header = _check_header(path)
     with compressed(path, "rb") as stream:
-        body = _Body(stream, _PLAIN.get(field, _REAL), start)
+        body = _Body(stream, header, header.start)
         try:
-            if path.suffix in (".gz", ".bz2"):
+            if compression(path.name):
                 found = mmread(body)  # decompressed once
+                _check_words(path, header, body)
             else:
                 while body.read(1 << 20):
                     pass
+                _check_words(path, header, body)  # SciPy's reader may break down on a number that is cut off
                 found = mmread(path)  # faster than through our stream, even with a first look
         except (ValueError, OverflowError) as e:
             raise _located(path, str(e)) from None
-    if body.odd:
-        _check_words(path, field, start, line)
     if isinstance(found, np.ndarray):
         return dense_storage(found)
-    if symmetry == "skew-symmetric" and (found.coords[0] == found.coords[1]).any():
+    if header.symmetry == "skew-symmetric" and (found.coords[0] == found.coords[1]).any():
         raise FileError(f"'{path}': an entry on the diagonal of a skew-symmetric matrix, which is 0 there")
     dtype = from_numpy(found.data.dtype)
     return canonical(found.coords, found.data, found.shape, (0, 1), dtype, as_fill(0, dtype))[0]
 
 
-def _check_header(path: Path) -> tuple[str, str, int, int]:
-    """The extents line, as far as it can be told from it that the file cannot hold what it says.
-
-    Gives the field (real, integer, ...), the symmetry, and the byte and the number of the line at which the body
-    begins.
-    """
+def _check_header(path: Path) -> _Header:
+    """The head, once nothing in its extents line tells that the file cannot hold what it says."""
     with compressed(path, "rb") as stream:
         banner = stream.readline(1024).decode("latin-1").lower().split()
         if not banner or banner[0] != "%%matrixmarket":
@@ -96,7 +143,7 @@ def _check_header(path: Path) -> tuple[str, str, int, int]:
     layout = banner[2] if len(banner) > 2 else ""
     names = ("rows", "columns", "entries") if layout == "coordinate" else ("rows", "columns")
     if layout not in ("coordinate", "array"):
-        return field, banner[-1], start, number + 1  # SciPy says what is wrong
+        return _Header(field, banner[-1], start, number + 1)  # SciPy says what is wrong
     words = line.split()
     if len(words) != len(names) or not all(re.fullmatch(r"[+-]?\d+", w) for w in words):
         shown = f"{line.strip()!r:.60}" if line.strip() else "the end of the file"
@@ -106,32 +153,41 @@ def _check_header(path: Path) -> tuple[str, str, int, int]:
         raise FileError(f"'{path}', line {number}: {' x '.join(words[:2])} is no shape of a matrix")
     if banner[-1] in ("symmetric", "skew-symmetric", "hermitian") and numbers[0] != numbers[1]:
         raise FileError(f"'{path}', line {number}: a {banner[-1]} matrix is square, not {' x '.join(words[:2])}")
-    entries, least = (numbers[2], 4) if layout == "coordinate" else (numbers[0] * numbers[1], 2)
-    if layout == "array" and banner[-1] != "general":
-        entries //= 4
-    room = path.stat().st_size * (_RATIO if path.suffix in (".gz", ".bz2") else 1)
+    width = {"pattern": 0, "complex": 2}.get(field, 1)
+    if layout == "coordinate":
+        entries, least, width = numbers[2], 4, width + 2
+    elif banner[-1] == "general":
+        entries, least = numbers[0] * numbers[1], 2
+    else:
+        entries, least = numbers[0] * (numbers[0] + (-1 if banner[-1] == "skew-symmetric" else 1)) // 2, 2
+    room = path.stat().st_size * (_RATIO if compression(path.name) else 1)
     if least * entries > room + 1024:
         raise FileError(
             f"'{path}', line {number}: {entries:,} entries are announced, more than a file of this size can hold",
             hint="the file is truncated, or the line is wrong",
         )
-    return field, banner[-1], start, number + 1
+    return _Header(field, banner[-1], start, number + 1, width, width * entries)
 
 
-def _check_words(path: Path, field: str, start: int, line: int) -> None:
-    """Raise ``FileError`` at the first word of the body that is no number of this field."""
-    plain, form = _PLAIN.get(field, _REAL), _WHOLE if field in ("integer", "pattern") else _NUMBER
+def _check_words(path: Path, header: _Header, body: _Body) -> None:
+    """Raise ``FileError`` at the first word of the body that is no number of this field, or one too many in a line."""
+    if not body.suspicious():
+        return
+    form = _WHOLE if header.field in ("integer", "pattern") else _NUMBER
     kind = "whole number" if form is _WHOLE else "number"
+    line = header.line
     with compressed(path, "rb") as stream:
-        stream.seek(start)
+        stream.seek(header.start)
         while lines := stream.readlines(1 << 20):
-            if b"".join(lines).translate(None, plain):
-                for number, text in enumerate(lines, line):
-                    for word in text.split() if text.translate(None, plain) else ():
-                        if not form.fullmatch(word):
-                            shown, whole = word.decode("latin-1"), text.decode("latin-1").strip()
-                            what = f"{shown!r:.30} is no {kind}"
-                            raise FileError(f"'{path}', line {number}: {what}: {whole!r:.60}")
+            odd, words = _look(b"\n" + b"".join(lines) + b"\n", header.plain)
+            for number, text in enumerate(lines, line) if odd or words != header.width * len(lines) else ():
+                found, what = text.split(), ""
+                if wrong := [word for word in found if not form.fullmatch(word)]:
+                    what = f"{wrong[0].decode('latin-1')!r:.30} is no {kind}"
+                elif len(found) > header.width:
+                    what = f"expected {header.width} numbers, found {len(found)}"
+                if what:
+                    raise FileError(f"'{path}', line {number}: {what}: {text.decode('latin-1').strip()!r:.60}")
             line += len(lines)
 
 

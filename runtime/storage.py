@@ -147,6 +147,23 @@ class Storage:
 
     def validate(self, name: str = "tensor") -> None:
         """Check every array and their agreement; raises ``FormatError`` naming the tensor, the level and the place."""
+        self._checked(name)
+
+    def checked(self, name: str) -> Storage:
+        """The storage validated, without what its arrays may hold behind their last position: others rely on that."""
+        sizes = self._checked(name)
+        levels = tuple(
+            spec.type.trimmed(arrays, n) for spec, arrays, n in zip(self.format.levels, self.levels, sizes, strict=True)
+        )
+        same = all(
+            a is b
+            for old, new in zip(self.levels, levels, strict=True)
+            for a, b in zip(old.values(), new.values(), strict=True)
+        )
+        return self if same else dataclasses.replace(self, levels=levels)
+
+    def _checked(self, name: str) -> list[int]:
+        """The positions of every level, after ``validate``."""
         fmt = self.format
         if fmt.ndim != self.ndim:
             raise FormatError(f"{name}: format '{fmt.label}' is for order {fmt.ndim}, the shape is {self.shape}")
@@ -155,8 +172,8 @@ class Storage:
         fmt.require_runnable()
         if fmt.terms or self.parts:
             self._validate_parts(name)
-            return
-        positions = 1
+            return []
+        positions, sizes = 1, []
         extents = fmt.level_shape(self.shape)
         for n, (spec, arrays, extent) in enumerate(zip(fmt.levels, self.levels, extents, strict=True)):
             where = f"{name}: {_place(n, spec)}"
@@ -169,6 +186,7 @@ class Storage:
                 positions = spec.type.positions(positions, extent, extents[n - 1] if n else 0)
             else:
                 positions = spec.type.validate(arrays, positions, extent, where)
+            sizes.append(positions)
         if fmt.values is None and self.codes is None:
             _check_array(self.values, self.dtype, f"{name}: values")
         else:
@@ -180,6 +198,7 @@ class Storage:
             self._validate_padding(name)
         if fmt.symmetric:
             self._validate_half(name)
+        return sizes
 
     def _validate_padding(self, name: str) -> None:
         """Padding that kernels may read holds the fill."""
@@ -274,9 +293,7 @@ class Storage:
 
 def _unpickled(*fields: Any) -> Storage:
     """A storage from a pickle, which may have been made elsewhere, or by hand."""
-    storage = Storage(*fields)
-    storage.validate("pickled tensor")
-    return storage
+    return Storage(*fields).checked("pickled tensor")
 
 
 def adopt(
@@ -314,8 +331,7 @@ def adopt(
         dtype = from_numpy(values.dtype)
     concrete = dataclasses.replace(format, levels=tuple(specs))
     storage = Storage(concrete, as_shape(shape), dtype, as_fill(fill, dtype), tuple(held), values, codes)
-    storage.validate(name)
-    return storage
+    return storage.checked(name)
 
 
 def plain(array: Any) -> np.ndarray:
@@ -408,5 +424,14 @@ def _check_array(array: object, dtype: DType, where: str) -> None:
 
 
 __all__ = [
-    "Codes", "Scalar", "Storage", "adopt", "as_fill", "as_shape", "index_array", "is_list", "narrow", "plain",
+    "Codes",
+    "Scalar",
+    "Storage",
+    "adopt",
+    "as_fill",
+    "as_shape",
+    "index_array",
+    "is_list",
+    "narrow",
+    "plain",
 ]

@@ -10,12 +10,12 @@ Python's ``SharedMemory`` cannot leave to them.
 
 from __future__ import annotations
 
-import atexit
 import mmap
 import os
 import tempfile
 from contextlib import suppress
 from dataclasses import dataclass
+from multiprocessing.util import Finalize
 from typing import Any
 
 import numpy as np
@@ -27,6 +27,10 @@ from sparsec.runtime.storage import Scalar, Storage
 from sparsec.tensors import Tensor, tensor
 
 ALIGNMENT = 64
+_LIVE: set[str] = set()
+"""The blocks that this process shared and has not removed."""
+_owner = 0
+"""The process that ``_LIVE`` is of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +58,16 @@ class Shared:
     levels: tuple[dict[str, Part], ...]
     values: Part
 
+    @property
+    def size(self) -> int:
+        """The bytes up to the end of the last array."""
+        parts = [self.values, *(part for arrays in self.levels for part in arrays.values())]
+        return max(part.offset + part.length * np.dtype(part.dtype).itemsize for part in parts)
+
     def tensor(self) -> Tensor:
         """The tensor over the shared memory: what one process writes into its values, the others see.
 
-        Its index arrays are read-only.  Raises ``BackendError`` once the block is removed.
+        Its index arrays are read-only.  Raises ``BackendError`` once the block is removed or truncated.
         """
         try:
             with open(self.path, "r+b") as file:
@@ -65,6 +75,11 @@ class Shared:
         except (OSError, ValueError):
             hint = "keep the process that shared it, and its 'with' block, until all are done"
             raise BackendError("the shared memory of this tensor has been removed", hint=hint) from None
+        if len(block) < self.size:
+            raise BackendError(
+                f"the shared memory of this tensor has {len(block)} bytes, it needs {self.size}",
+                hint="another program has truncated it: share the tensor again",
+            )
         levels: list[dict[str, np.ndarray]] = []
         for arrays in self.levels:
             levels.append({role: part.view(block) for role, part in arrays.items()})
@@ -74,6 +89,7 @@ class Shared:
 
     def unlink(self) -> None:
         """Remove the block's name; memory that is in use stays until it is not."""
+        _LIVE.discard(self.path)
         with suppress(FileNotFoundError):
             os.unlink(self.path)
 
@@ -113,12 +129,12 @@ def share(obj: Any) -> Shared:
         levels.append({role: placed(a) for role, a in arrays.items()})
     values = placed(s.values)
     path, block = _block(max(size, 1))
+    _keep_track(path)
     for arrays, parts in zip(s.levels, levels, strict=True):
         for role, part in parts.items():
             part.view(block)[:] = arrays[role]
     values.view(block)[:] = s.values
     shared = Shared(path, s.format, s.shape, s.dtype, s.fill, tuple(levels), values)
-    atexit.register(_unlink_here, shared, os.getpid())
     return shared
 
 
@@ -136,10 +152,22 @@ def _block(size: int) -> tuple[str, mmap.mmap]:
         os.close(handle)
 
 
-def _unlink_here(shared: Shared, process: int) -> None:
-    """At the end of the process that shared it; its forks leave it alone."""
-    if os.getpid() == process:
-        shared.unlink()
+def _keep_track(path: str) -> None:
+    """Remove the block at the end of this process, whose forks leave it alone."""
+    global _owner
+    if _owner != os.getpid():
+        # A fork has its parent's set; a child of multiprocessing runs finalizers, but no atexit.
+        _owner = os.getpid()
+        _LIVE.clear()
+        Finalize(None, _unlink_all, (_owner,), exitpriority=0)
+    _LIVE.add(path)
+
+
+def _unlink_all(owner: int) -> None:
+    if os.getpid() == owner:
+        for path in list(_LIVE):
+            with suppress(OSError):
+                os.unlink(path)
 
 
 __all__ = ["Shared", "share"]

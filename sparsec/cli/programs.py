@@ -184,7 +184,7 @@ def look_at(request: Request) -> Kernel:
 
 
 def _suggest(t: TensorDecl, decls: Mapping[str, TensorDecl], operands: Mapping[str, Any]) -> str:
-    """``x=rand(63436)``: the operand with the extents that the others fix, names where they don't."""
+    """``x=rand(63436)``: the operand with the extents that the others fix, 100 where they don't."""
     from sparsec.cli.check import shape_of
 
     if not t.ndim:
@@ -192,7 +192,8 @@ def _suggest(t: TensorDecl, decls: Mapping[str, TensorDecl], operands: Mapping[s
     known: dict[Any, int] = {}
     for name, x in operands.items():
         known.update(zip(decls[name].dims, shape_of(x), strict=False))
-    return f"'{t.name}=rand({','.join(str(known.get(d, d)) for d in t.dims)})'"
+    extents = [known.get(d, d) for d in t.dims]
+    return f"'{t.name}=rand({','.join(str(n) if str(n).isdecimal() else '100' for n in extents)})'"
 
 
 __all__ = ["bind_program", "cast", "guessed", "kernel_of", "look_at", "operand", "type_of"]

@@ -124,6 +124,9 @@ class Compressed(Level, CanIterate, CanLocate, CanAppend):
                 )
         return size
 
+    def trimmed(self, arrays: dict[str, np.ndarray], size: int) -> dict[str, np.ndarray]:
+        return {**arrays, "crd": cut(arrays["crd"], size)}
+
     def live(self, arrays: dict[str, np.ndarray], parents: np.ndarray, extent: int) -> np.ndarray:
         return np.repeat(parents, np.diff(arrays["pos"]))
 
@@ -205,6 +208,11 @@ def check_segments(pos: np.ndarray, crd: np.ndarray, parents: int, where: str) -
     return size
 
 
+def cut(array: np.ndarray, size: int) -> np.ndarray:
+    """The first ``size`` elements; ``array`` itself if it has no more."""
+    return array if len(array) == size else array[:size]
+
+
 def check_distinct(pos: np.ndarray, crd: np.ndarray, extent: int, where: str) -> None:
     """Raise ``FormatError`` if a coordinate repeats beneath a parent, in whatever order."""
     parents = np.repeat(np.arange(len(pos) - 1), np.diff(pos))
@@ -238,6 +246,7 @@ __all__ = [
     "check_positions",
     "check_segments",
     "check_width",
+    "cut",
     "open_segments",
     "publish_segments",
     "reserve_segments",

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, ClassVar, cast
 import numpy as np
 
 from sparsec.errors import FormatError
-from sparsec.formats.compressed import Compressed, check_coordinates, check_index, check_positions, check_segments
+from sparsec.formats.compressed import Compressed, check_coordinates, check_index, check_positions, check_segments, cut
 from sparsec.formats.level import CanAppend, CanIterate, CanLocate, Level, LevelView
 from sparsec.ir.dtypes import BOOL, I32, U8, DType
 
@@ -168,6 +168,10 @@ class Delta8(Level, CanIterate, CanLocate, CanAppend):
             q = int(np.argmax(bad)) + 1
             raise FormatError(f"{where}: coordinate {int(crd[q])} at position {q} does not come after the one before")
         return size
+
+    def trimmed(self, arrays: dict[str, np.ndarray], size: int) -> dict[str, np.ndarray]:
+        escapes = int(np.count_nonzero(arrays["step"][:size] == ESCAPE))
+        return {**arrays, "step": cut(arrays["step"], size), "crd": cut(arrays["crd"], escapes)}
 
     def live(self, arrays: dict[str, np.ndarray], parents: np.ndarray, extent: int) -> np.ndarray:
         return np.repeat(parents, np.diff(arrays["pos"]))

@@ -183,6 +183,10 @@ class Level:
         """
         raise UnsupportedError(f"level '{self}' cannot be validated")
 
+    def trimmed(self, arrays: dict[str, np.ndarray], size: int) -> dict[str, np.ndarray]:
+        """Validated arrays without what stands behind the last of ``size`` positions."""
+        return arrays
+
     def live(self, arrays: dict[str, np.ndarray], parents: np.ndarray, extent: int) -> np.ndarray:
         """Which positions hold something, given which parents do (bools); for counting what is stored."""
         if self.full:

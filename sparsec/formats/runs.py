@@ -14,6 +14,7 @@ from sparsec.formats.compressed import (
     check_index,
     check_positions,
     check_segments,
+    cut,
     open_segments,
     publish_segments,
     reserve_segments,
@@ -127,6 +128,9 @@ class Runs(Level, CanSpan, CanLocate, CanAppend):
                     f"{where}: the end {int(ends[q])} of run {q} {what}", hint="crd has the end of each run, ascending"
                 )
         return size
+
+    def trimmed(self, arrays: dict[str, np.ndarray], size: int) -> dict[str, np.ndarray]:
+        return {**arrays, "crd": cut(arrays["crd"], size)}
 
     def live(self, arrays: dict[str, np.ndarray], parents: np.ndarray, extent: int) -> np.ndarray:
         return np.asarray(np.repeat(parents, np.diff(arrays["pos"])) & (arrays["map"] != 0))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from sparsec.errors import FormatError
-from sparsec.formats.compressed import check_coordinates, check_index
+from sparsec.formats.compressed import check_coordinates, check_index, cut
 from sparsec.formats.level import CanAppend, CanIterate, Level, LevelView, register
 from sparsec.ir.dtypes import I32, DType
 
@@ -85,6 +85,9 @@ class Singleton(Level, CanIterate, CanAppend):
             raise FormatError(f"{where}: crd has {crd.size} entries, expected {parents}")
         check_coordinates(crd[:parents], extent, where)
         return parents
+
+    def trimmed(self, arrays: dict[str, np.ndarray], size: int) -> dict[str, np.ndarray]:
+        return {**arrays, "crd": cut(arrays["crd"], size)}
 
 
 __all__ = ["Singleton"]

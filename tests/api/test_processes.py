@@ -129,3 +129,27 @@ def test_other_threads_run_while_a_kernel_does() -> None:
         """
     )
     assert out.strip() == "True"
+
+
+def _shared_here(dense: np.ndarray) -> None:
+    shared = sp.share(sp.tensor(dense, "csr"))
+    print(shared.path, flush=True)
+
+
+@pytest.mark.parametrize("method", ["spawn", "fork"] if hasattr(os, "fork") else ["spawn"])
+def test_what_a_worker_shared_is_removed_when_it_ends(method: str, capfd: pytest.CaptureFixture[str]) -> None:
+    mine = sp.share(np.ones(3))
+    process = get_context(method).Process(target=_shared_here, args=(np.eye(3),))
+    process.start()
+    process.join(60)
+    path = capfd.readouterr().out.strip()
+    assert process.exitcode == 0 and path and not os.path.exists(path)
+    assert os.path.exists(mine.path)
+    mine.unlink()
+
+
+def test_a_truncated_block_is_refused() -> None:
+    with sp.share(np.ones(5000)) as shared:
+        os.truncate(shared.path, 4096)
+        with pytest.raises(sp.BackendError, match="has 4096 bytes, it needs 40000"):
+            shared.tensor()

@@ -311,7 +311,7 @@ def test_wrong_programs_and_data(invoke: Invoke, matrix: Path, program: Path, tm
         (("run", "-e", SPMV), "operands 'A', 'x' are missing\nhint: add A=matrix.mtx 'x=rand(100)'"),
         (("run", "-e", SPMV, "x=rand(5)"), "there is no operand 'A'"),
         (("explain", "-e", SPMV, f"A={matrix}"), "there is no operand 'x'"),
-        (("run", program, "--kernel", "spmv"), "spmv: operands 'A', 'x' are missing\nhint: add 'A=rand(m,n)'"),
+        (("run", program, "--kernel", "spmv"), "spmv: operands 'A', 'x' are missing\nhint: add 'A=rand(100,100)'"),
         (("inspect", tmp_path / "no.mtx"), "no.mtx"),
         (("inspect", tmp_path / "x.npy"), "x.npy"),
         (("convert", matrix, tmp_path / "b.xyz"), "b.xyz"),

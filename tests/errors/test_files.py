@@ -50,7 +50,7 @@ MATRIX_MARKET = [
     (REAL + "2 2 1\n3 1 1\n", "line 3: row index out of bounds: '3 1 1'"),
     (REAL + "2 2 1\n0 1 1\n", "line 3: row index out of bounds: '0 1 1'"),
     (REAL + "% c\n2 2 2\n1 1 1\n1 3 1\n", "line 5: column index out of bounds: '1 3 1'"),
-    (REAL + "2 2 1\n1 1 x\n", "line 3: invalid floating-point value: '1 1 x'"),
+    (REAL + "2 2 1\n1 1 x\n", "line 3: 'x' is no number: '1 1 x'"),
     (REAL + "2 2 1\n1 1\n", "line 3: invalid floating-point value: '1 1'"),
     (REAL + "2 2 1\n1 1 1\n2 2 1\n", "line 4: too many lines in file (file too long): '2 2 1'"),
     (REAL + "2 2 3\n1 1 1\n", "'a.mtx': truncated file. Expected another 2 lines"),
@@ -67,6 +67,16 @@ MATRIX_MARKET = [
     (BANNER + "coordinate integer general\n2 2 1\n1 1 1e3\n", "line 3: '1e3' is no whole number: '1 1 1e3'"),
     (BANNER + "coordinate real skew-symmetric\n2 2 1\n1 1 1\n", "an entry on the diagonal of a skew-symmetric matrix"),
     (BANNER + "coordinate pattern general\n2 2 1\n1 1.0\n", "line 3: '1.0' is no whole number: '1 1.0'"),
+    (REAL + "2 2 1\n1 1 1.2.3\n", "line 3: '1.2.3' is no number: '1 1 1.2.3'"),
+    (REAL + "2 2 1\n1 1 1-2\n", "line 3: '1-2' is no number"),
+    (REAL + "2 2 1\n1 1 5e", "line 3: '5e' is no number"),
+    (REAL + "2 2 1\n1 1 5e1.5\n", "line 3: '5e1.5' is no number"),
+    (REAL + "2 2 1\n1 1 5e1e5\n", "line 3: '5e1e5' is no number"),
+    (REAL + "2 2 1\n1 1 5e+\n", "line 3: '5e+' is no number"),
+    (REAL + "2 2 2\n1 1 5\n1 2 3 4\n", "line 4: expected 3 numbers, found 4: '1 2 3 4'"),
+    (BANNER + "coordinate integer general\n2 2 1\n1 1 3-4\n", "line 3: '3-4' is no whole number"),
+    (BANNER + "coordinate pattern general\n2 2 1\n1 1 5\n", "line 3: expected 2 numbers, found 3: '1 1 5'"),
+    (BANNER + "array real symmetric\n2 2\n1\n2 3\n4\n", "line 4: expected 1 numbers, found 2: '2 3'"),
 ]  # fmt: skip
 
 
@@ -86,6 +96,11 @@ def test_matrix_market_words_in_compressed_files(tmp_path: Path, suffix: str) ->
     assert f"'a.mtx{suffix}', line 300002: '1D3' is no number" in message(path)
 
 
+def test_a_compressed_file_that_is_cut_off_in_a_number(tmp_path: Path) -> None:
+    (tmp_path / "a.mtx.gz").write_bytes(gzip.compress((REAL + "2 2 1\n1 1 5e").encode()))
+    assert "line 3: '5e' is no number" in message(tmp_path / "a.mtx.gz")
+
+
 FROSTT = [
     ("", "'a.tns' has no entries, and nothing says its shape\nhint: sp.read(path, shape=(...))"),
     ("# nothing\n", "'a.tns' has no entries"),
@@ -97,6 +112,7 @@ FROSTT = [
     ("1 1 5\n1 1.5 5\n", "line 2: 1.5 is no coordinate"),
     ("1 1 5\nnan 1 5\n", "line 2: nan is no coordinate"),
     ("1 1 5\n1 1e30 5\n", "line 2: 1e+30 is no coordinate"),
+    ("1 1 5\n1 9007199254740993 5\n", "line 2: coordinate 9007199254740992 or so is too great"),
     ("2\n3 3\n1 1 5\n4 1 5\n", "line 4: coordinate 4 of dimension 0 is outside 1..3: '4 1 5'"),
     ("2\n3 3 3\n1 1 5\n", "the header announces 2 extents, then comes '3 3 3'"),
     ("2\n3 x\n1 1 5\n", "the extents are whole numbers, not '3 x'"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import os
 import re
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -227,6 +228,20 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.
     with pytest.raises(sp.FileError, match="No space left"):
         sp.write(tmp_path / "a.tns", DENSE)
     assert (tmp_path / "a.tns").read_bytes() == before and os.listdir(tmp_path) == ["a.tns"]
+
+
+@pytest.mark.parametrize("name", ["x.MTX.GZ", "x.mtx.Bz2", "x.TNS.GZ"])
+def test_suffixes_in_capitals(tmp_path: Path, name: str) -> None:
+    sp.write(tmp_path / name, DENSE)
+    assert np.array_equal(sp.read(tmp_path / name).numpy(), DENSE)
+
+
+def test_writers_of_one_path_do_not_mix(tmp_path: Path) -> None:
+    sizes = [np.full((n, 40), float(n)) for n in (5, 20, 60, 90)] * 4
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda a: sp.write(tmp_path / "a.mtx", a), sizes))
+    found = sp.read(tmp_path / "a.mtx").numpy()
+    assert any(np.array_equal(found, a) for a in sizes) and os.listdir(tmp_path) == ["a.mtx"]
 
 
 def test_kinds() -> None:

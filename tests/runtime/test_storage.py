@@ -277,3 +277,24 @@ def test_dense_storage_is_a_view() -> None:
     assert np.shares_memory(entries.dense_view(s), a) and np.array_equal(entries.dense_view(s), a)
     turned = entries.dense_storage(a.T)
     assert np.array_equal(entries.dense_view(turned), a.T) and not np.shares_memory(turned.values, a)
+
+
+@pytest.mark.parametrize(
+    "name", ["coo", "csr", "dcsr", "csc", "rle", "(i, j) -> (i: dense, j: compressed[index=delta8])"]
+)
+def test_what_stands_behind_the_last_entry_is_cut_off(name: str) -> None:
+    import sparsec as sp
+
+    dense = np.array([[0, 1.0, 2], [3, 0, 0]])
+    s = sp.tensor(dense, name).storage
+    longer = [
+        {role: np.append(a, a[-1:]) if role in ("crd", "step") else a for role, a in arrays.items()}
+        for arrays in s.levels
+    ]
+    made = adopt(s.format, s.shape, 0.0, longer, s.values)
+    for exact, arrays in zip(s.levels, made.levels, strict=True):
+        assert {r: a.tolist() for r, a in arrays.items()} == {r: a.tolist() for r, a in exact.items()}
+    A = sp.Tensor(made)
+    assert A.numpy().tolist() == dense.tolist() and A.scipy().toarray().tolist() == dense.tolist()
+    again = pickle.loads(pickle.dumps(Storage(s.format, s.shape, s.dtype, s.fill, tuple(longer), s.values)))
+    assert again.nbytes == s.nbytes
