@@ -159,13 +159,18 @@ def linear(e: Expr, bound: set[str], known: Relations) -> Linear:
             usable = list(options)  # neither is known: let what is the same look the same
         return min(usable) if usable else None
 
+    opened: list[str] = []
+
     def run(e: Expr) -> Linear:
         match e:
             case Literal(value) if isinstance(value, int):
                 return Linear({}, int(value))
             case Index(name):
-                if name in known.lets and name not in bound:
-                    return run(known.lets[name])
+                if name in known.lets and name not in bound and name not in opened:
+                    opened.append(name)  # two parts of a body may define two names by one another
+                    found = run(known.lets[name])
+                    opened.pop()
+                    return found
                 return Linear({Index(name): 1})
             case Map("add" | "sub" as op, (a, b)):
                 return run(a).plus(run(b), 1 if op == "add" else -1)
@@ -174,9 +179,9 @@ def linear(e: Expr, bound: set[str], known: Relations) -> Linear:
             case Map("mul", (a, Literal(value))) | Map("mul", (Literal(value), a)) if isinstance(value, int):
                 return run(a).times(int(value))
             case Map("floordiv", (Index(name), Literal(by))) if isinstance(by, int) and by > 0:
-                found = digit(name, by)
-                if found is not None:
-                    return run(Index(found))
+                place = digit(name, by)
+                if place is not None:
+                    return run(Index(place))
             case Map("mod", (Index() | Map("floordiv", (Index(), Literal())) as inner, Literal(by))):
                 name, divisor = _place(inner)
                 low, high = digit(name, divisor), digit(name, divisor * int(by))  # type: ignore[call-overload]

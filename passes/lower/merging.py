@@ -154,7 +154,7 @@ def once_is_enough(low: Lowerer, f: Forall, env: Env, body: loops.Stmt | None) -
     if body.op not in ops.MONOIDS:
         return False  # a tuple state may count its points
     monoid = ops.MONOIDS[body.op]
-    nodes = [*walk(body.value), *body.target.indices]
+    nodes = [*walk(body.value), *(n for e in body.target.indices for n in walk(e))]
     if any(isinstance(n, Index) and n.name in names for n in nodes):
         return False
     storages = low.ctx.storages

@@ -228,6 +228,7 @@ def _countable(decl: TensorDecl) -> bool:
         (len(kinds) > 1 or isinstance(kinds[-1], CanInsert) or must_count(kinds[-1]))
         and all(k.full for k in kinds[:-1])
         and isinstance(kinds[-1], CanAppend)
+        and not kinds[-1].full
         and not kinds[-1].branchless
         and not kinds[-1].append_only
     )
