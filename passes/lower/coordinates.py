@@ -18,7 +18,7 @@ from sparsec.ir import loops
 from sparsec.ir.dtypes import I64
 from sparsec.ir.rewrite import walk
 from sparsec.ir.tensor import Access, Dim, Expr, Extent, Index, Literal, Map
-from sparsec.passes.lower.variables import mentioned
+from sparsec.passes.lower.variables import mentioned, names_in
 
 
 def number(value: int) -> Literal:
@@ -139,14 +139,28 @@ def relations(body: loops.Stmt) -> Relations:
         if isinstance(n, loops.Forall) and isinstance(n.domain, loops.Chunk):
             outers[n.index] = outers.get(n.index, frozenset()) | {(n.domain.outer, n.domain.size)}
         elif isinstance(n, loops.Let):
-            lets[n.index] = n.value
+            _define(lets, n.index, n.value)
     return Relations(outers, lets)
+
+
+def _define(lets: dict[str, Expr], name: str, value: Expr) -> None:
+    """Add a definition, unless those there make ``value`` of ``name`` itself: parts of a body may differ in that."""
+    if not _is_made_of(value, name, lets):
+        lets[name] = value
+
+
+def _is_made_of(e: Expr, name: str, lets: Mapping[str, Expr]) -> bool:
+    return any(v == name or (v in lets and _is_made_of(lets[v], name, lets)) for v in names_in(e))
 
 
 def merge(a: Relations, b: Relations) -> Relations:
     """Both; what ``b`` says of a variable comes first."""
     outers = {k: a.outers.get(k, frozenset()) | b.outers.get(k, frozenset()) for k in {*a.outers, *b.outers}}
-    return Relations(outers, {**a.lets, **b.lets})
+    lets = dict(b.lets)
+    for name, value in a.lets.items():
+        if name not in lets:
+            _define(lets, name, value)
+    return Relations(outers, lets)
 
 
 def linear(e: Expr, bound: set[str], known: Relations) -> Linear:
@@ -159,18 +173,13 @@ def linear(e: Expr, bound: set[str], known: Relations) -> Linear:
             usable = list(options)  # neither is known: let what is the same look the same
         return min(usable) if usable else None
 
-    opened: list[str] = []
-
     def run(e: Expr) -> Linear:
         match e:
             case Literal(value) if isinstance(value, int):
                 return Linear({}, int(value))
             case Index(name):
-                if name in known.lets and name not in bound and name not in opened:
-                    opened.append(name)  # two parts of a body may define two names by one another
-                    found = run(known.lets[name])
-                    opened.pop()
-                    return found
+                if name in known.lets and name not in bound:
+                    return run(known.lets[name])
                 return Linear({Index(name): 1})
             case Map("add" | "sub" as op, (a, b)):
                 return run(a).plus(run(b), 1 if op == "add" else -1)
@@ -179,9 +188,9 @@ def linear(e: Expr, bound: set[str], known: Relations) -> Linear:
             case Map("mul", (a, Literal(value))) | Map("mul", (Literal(value), a)) if isinstance(value, int):
                 return run(a).times(int(value))
             case Map("floordiv", (Index(name), Literal(by))) if isinstance(by, int) and by > 0:
-                place = digit(name, by)
-                if place is not None:
-                    return run(Index(place))
+                found = digit(name, by)
+                if found is not None:
+                    return run(Index(found))
             case Map("mod", (Index() | Map("floordiv", (Index(), Literal())) as inner, Literal(by))):
                 name, divisor = _place(inner)
                 low, high = digit(name, divisor), digit(name, divisor * int(by))  # type: ignore[call-overload]
