@@ -394,7 +394,14 @@ class Context:
     def walked(self, access: Access, n: int, env: Env, index: str) -> Linear | None:
         """What stands beside ``index`` in the coordinate of level ``n``, if that is ``index`` plus what is known."""
         rest = self.level_linear(access, n, env, index).without(index)
-        return rest if rest is not None and self.is_known(rest, env) else None
+        if rest is None or not self.is_known(rest, env):
+            return None
+        storage = self.storages.get(access.tensor)
+        if storage is not None and not (coord := storage.coords[n]).constant and len(coord.terms) > 1:
+            # A diagonal is there for j + 1 also where that is past the last column: each place is asked.
+            if any(not isinstance(access.indices[d], Index) for d in coord.dims):
+                return None
+        return rest
 
     def is_known(self, form: Linear, env: Env) -> bool:
         """Can it be computed here: are its indices bound, and the sparse tensors that it reads resolved?"""
