@@ -397,11 +397,10 @@ class Context:
         if rest is None or not self.is_known(rest, env):
             return None
         storage = self.storages.get(access.tensor)
-        if storage is not None and not (coord := storage.coords[n]).constant and len(coord.terms) > 1:
-            # A diagonal is there for j + 1 also where that is past the last column: each place is asked.
-            if any(not isinstance(access.indices[d], Index) for d in coord.dims):
-                return None
-        return rest
+        coord = None if storage is None else storage.coords[n]
+        # A diagonal is there for j + 1 also where that is past the last column: each place is asked.
+        shifted = coord is not None and any(not isinstance(access.indices[d], Index) for d in coord.dims)
+        return None if coord is not None and shifted and len(coord.terms) > 1 else rest
 
     def is_known(self, form: Linear, env: Env) -> bool:
         """Can it be computed here: are its indices bound, and the sparse tensors that it reads resolved?"""
