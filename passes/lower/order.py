@@ -129,12 +129,22 @@ class Query:
 
 
 def choose_order(query: Query) -> Choice:
-    """The cheapest topological order over all sets of conversions."""
+    """The cheapest topological order over all sets of conversions.
+
+    What is accessed at other places than index variables is looked up, and copied only where nothing else will do.
+    """
+    sparse = query.sparse
+    found = _cheapest(query, sparse, [a for a in sparse if _is_plain(a)]) or _cheapest(query, sparse, sparse)
+    assert found is not None
+    return found
+
+
+def _cheapest(query: Query, sparse: Sequence[Access], candidates: Sequence[Access]) -> Choice | None:
+    """The cheapest order over all sets of ``candidates`` to convert; None if none has one."""
     best: Choice | None = None
     seen = 0
-    sparse = query.sparse
-    for k in range(len(sparse) + 1 if query.may_convert else 1):
-        for converted in combinations([a for a in sparse if _is_plain(a)], k):
+    for k in range(len(candidates) + 1 if query.may_convert else 1):
+        for converted in combinations(candidates, k):
             kept = [a for a in sparse if a not in converted]
             for space in query.spaces(kept):
                 for order in islice(_orders(query, space, kept), MAX_ORDERS):
@@ -146,12 +156,11 @@ def choose_order(query: Query) -> Choice:
                         best = Choice(space, order, converted, cost, seen)
         if best is not None and k >= 2:
             break
-    assert best is not None
-    return replace(best, candidates=seen)
+    return None if best is None else replace(best, candidates=seen)
 
 
 def _is_plain(access: Access) -> bool:
-    """Is every index a variable?  Others are looked up, in whatever order the tensor is stored."""
+    """Is every index a variable?"""
     return all(isinstance(e, Index) for e in access.indices)
 
 
