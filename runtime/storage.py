@@ -17,6 +17,7 @@ import numpy as np
 from sparsec.errors import FormatError, ShapeError, TypeError_
 from sparsec.formats.composition import check_shapes
 from sparsec.formats.compressed import Compressed
+from sparsec.formats.coords import points
 from sparsec.formats.format import Format, LevelSpec
 from sparsec.formats.level import CanSpan, CanWindow
 from sparsec.formats.singleton import Singleton
@@ -65,12 +66,29 @@ class Storage:
 
     @property
     def nnz(self) -> int:
-        """Stored entries, whatever their value."""
+        """Stored entries, whatever their value; padding outside of the tensor is none."""
         if self.parts:
             return sum(p.nnz for p in self.parts)
+        if not self._fits_levels:
+            return int(np.count_nonzero(self.live & self._within))
         if all(spec.type.compact and not isinstance(spec.type, CanSpan) for spec in self.format.levels):
             return self.positions
         return int(np.count_nonzero(self.live))
+
+    @property
+    def _fits_levels(self) -> bool:
+        """Whether every place of the levels lies inside of the tensor, as it does in whole dimensions and blocks."""
+        digits = [c.digit for c in self.format.coords]
+        return all(
+            d is not None and (d.modulus is None or self.shape[d.dim] % (d.divisor * d.modulus) == 0) for d in digits
+        )
+
+    @property
+    def _within(self) -> np.ndarray:
+        """Which positions lie inside of the tensor: a bool for each value."""
+        above = self._above(len(self.levels))
+        stored = [above[str(spec.coord)] for spec in self.format.levels]
+        return np.broadcast_to(points(self.format.coords, stored, self.shape)[1], self.positions)
 
     @property
     def live(self) -> np.ndarray:

@@ -118,7 +118,9 @@ def _folded(how: Reduction, t: Tensor, axes: tuple[int, ...], out: np.dtype) -> 
 
     def share(k: Any) -> Any:
         with np.errstate(all="ignore"):
-            return np.where(k > 0, repeat(fill, np.asarray(k).astype(kind.np)), kind.np.type(neutral)).astype(kind.np)
+            # In f16 the number itself may overflow; wide here, and rounded once.
+            counts = np.asarray(k).astype(np.float32 if kind.np == np.float16 else kind.np)
+            return np.where(k > 0, repeat(fill.astype(counts.dtype), counts), kind.np.type(neutral)).astype(kind.np)
 
     part = mapped(absent, share) if is_sparse(absent) else share(absent)
     return apply(how.join, stored, part)
@@ -126,7 +128,8 @@ def _folded(how: Reduction, t: Tensor, axes: tuple[int, ...], out: np.dtype) -> 
 
 def counted(t: Tensor, axes: tuple[int, ...]) -> Any:
     """How many entries are stored in each fibre along ``axes``, i64."""
-    if len(axes) == t.ndim and writable(t.storage.format):  # elsewhere an entry may stand for several places
+    format = t.storage.format
+    if len(axes) == t.ndim and writable(format) and not format.symmetric:  # else one may stand for several places
         return np.int64(t.nnz)
     if not axes:
         return pattern(t, I64)

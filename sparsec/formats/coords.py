@@ -74,6 +74,31 @@ class Coord:
         return total
 
 
+def points(coords: Sequence[Coord], stored: Sequence[Any], shape: Sequence[int]) -> tuple[list[Any], Any]:
+    """The inverse of ``Coord.of``: the coordinate in each dimension of what levels store, and whether it is inside.
+
+    ``stored`` has an array a level; the maps are invertible.  Padding of blocks and the ends of diagonals are outside.
+    """
+    known = {c.digit: value for c, value in zip(coords, stored, strict=True) if c.digit is not None}
+    sums = [(c, value) for c, value in zip(coords, stored, strict=True) if c.digit is None]
+    while sums:
+        c, total = next((c, v) for c, v in sums if sum(d not in known for _, d in c.terms) == 1)
+        sums = [(other, v) for other, v in sums if other is not c]
+        for sign, d in c.terms:
+            if d in known:
+                total = total - (known[d] if sign > 0 else d.extent(shape[d.dim]) - 1 - known[d])
+        ((sign, d),) = [(sign, d) for sign, d in c.terms if d not in known]
+        known[d] = total if sign > 0 else d.extent(shape[d.dim]) - 1 - total
+    inside: Any = True
+    found: list[Any] = [0] * len(shape)
+    for d, value in known.items():
+        inside = inside & (value >= 0) & (value < d.extent(shape[d.dim]))
+        found[d.dim] = found[d.dim] + value * d.divisor
+    for n, x in zip(shape, found, strict=True):
+        inside = inside & (x < n)
+    return found, inside
+
+
 def plain(order: Sequence[int]) -> tuple[Coord, ...]:
     """The coordinates of levels that store the dimensions in this order."""
     return tuple(Coord(((1, Digit(d)),)) for d in order)

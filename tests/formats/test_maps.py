@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import sparsec as sp
-from sparsec.formats.coords import Coord, Digit
+from sparsec.formats.coords import Coord, Digit, points
 from sparsec.frontends.dsl import parse_format
 from tests.support.stages import agree
 
@@ -112,3 +114,24 @@ def test_diagonals_of_an_inner_sum_do_not_compute_its_free_index(result: str) ->
     for body in ("r[i] = a[i] * sum[k](B[i, k] * E[k, i])", "r[i] = a[i] - sum[k](E[k, i])"):
         statement = body if not result else body.replace("a[i] -", "a[i] *")
         agree(f"{head} {{ {statement} }}", {"a": np.arange(4.0), "B": B, "E": E}, {"n": 4}, compiled=False)
+
+
+@pytest.mark.parametrize("fmt", [f for f in MAPS.values() if "compressed, i: compressed" not in f])
+def test_padding_is_not_counted(fmt: str) -> None:
+    full = sp.tensor(np.ones((5, 5)), fmt)
+    assert full.nnz == 25 and full.density == 1.0
+    corner = sp.tensor(np.diag([0, 0, 1.0]), fmt)
+    dense = corner.numpy() + 1
+    for name in ("sum", "mean", "std", "var", "prod"):
+        assert np.isclose(getattr(corner + 1, name)(), getattr(dense, name)()), name
+
+
+@pytest.mark.parametrize("fmt", MAPS.values())
+@given(m=st.integers(1, 9), n=st.integers(1, 9))
+def test_points_are_the_inverse_of_what_levels_store(m: int, n: int, fmt: str) -> None:
+    found = parse_format(fmt, 2)
+    assert found is not None
+    i, j = np.indices((m, n)).reshape(2, -1)
+    stored = [c.of((i, j), (m, n)) for c in found.coords]
+    got, inside = points(found.coords, stored, (m, n))
+    assert np.broadcast_to(inside, i.shape).all() and np.array_equal(got[0], i) and np.array_equal(got[1], j)
