@@ -6,7 +6,6 @@ column-major or strided storage of it.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -146,18 +145,24 @@ def _array(t: TensorDecl, given: Any) -> np.ndarray:
         return array if array.dtype.isnative else array.astype(t.dtype.np)
     if hasattr(given, "dtype") and array.ndim:
         _check_dtype(t, dtype)
-    with np.errstate(all="ignore"), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the imaginary part that a cast drops
-        cast = to_storage(cast_value(from_storage(array, dtype), t.dtype), t.dtype)
-    if not _kind_fits(array.dtype.kind, t.dtype) or (t.dtype.is_integer and not np.array_equal(cast, array)):
+    cast = converted(array, dtype, t.dtype)
+    if cast is None:
         raise TypeError_(f"operand '{t.name}' is declared {t.dtype}: {given!r:.60} does not fit")
     return cast
 
 
-def _kind_fits(kind: str, t: DType) -> bool:
-    """Whether a number of this kind may stand for one of type ``t``: bools for any, ints for floats, ..."""
-    ranks = "biufc"
-    return kind in "iu" and t.is_integer or ranks.index(kind) <= ranks.index(t.kind)
+def converted(array: np.ndarray, dtype: DType, to: DType) -> np.ndarray | None:
+    """The numbers of ``array`` in another dtype, as stored; None if some number does not fit.
+
+    Floats are rounded, but finite ones stay finite; integers and bools stay what they are.
+    """
+    if dtype.kind == "c" and to.kind != "c" or dtype.kind == "f" and to.kind not in "fc":
+        return None
+    with np.errstate(all="ignore"):
+        held = from_storage(array, dtype)
+        cast = cast_value(held, to)
+        fits = (held == cast) if to.kind in "biu" else np.isfinite(cast) | ~np.isfinite(held)
+    return to_storage(cast, to) if np.all(fits) else None
 
 
 def _check_dtype(t: TensorDecl, found: DType) -> None:

@@ -14,9 +14,11 @@ import numpy as np
 from sparsec.array.keys import Selection, selection
 from sparsec.array.operands import axis_of, dense_result, is_sparse, listed, operand, sparse_operand
 from sparsec.array.places import check_size, opened, places, ravelled, rebuilt, unravelled
+from sparsec.binding import converted
 from sparsec.errors import FormatError, IndexError_, ShapeError, TypeError_, UnsupportedError
 from sparsec.formats.compressed import Compressed
 from sparsec.formats.dense import Dense
+from sparsec.ir.dtypes import from_numpy
 from sparsec.tensors import Tensor
 
 
@@ -159,9 +161,11 @@ def put_index(t: Tensor, key: Any, value: Any) -> None:
     """
     given = operand(value, "the value")
     given = given.numpy() if isinstance(given, Tensor) else np.asarray(given)
-    weak = given.ndim == 0 and np.dtype(type(given.item())).kind <= t.dtype.kind
-    if not (weak or given.dtype == bool or np.can_cast(given.dtype, t.dtype, "same_kind")):
-        raise TypeError_(f"{given.dtype} does not fit into a tensor of {t.dtype}", hint="cast it with .astype")
+    cast = converted(given, from_numpy(given.dtype), t.storage.dtype)
+    if cast is None:
+        what = f"{given.item()!r:.60}" if not given.ndim else f"a value of {given.dtype}"
+        raise TypeError_(f"{what} does not fit into a tensor of {t.dtype}", hint="cast it with .astype")
+    given = cast
     if t.storage.codes is not None or t.storage.parts:
         what = "encoded values" if t.storage.codes is not None else f"a sum or product ({t.format})"
         raise UnsupportedError(f"assigning into {what} cannot run yet", hint="decode it first: A.decoded()")
@@ -184,7 +188,7 @@ def put_index(t: Tensor, key: Any, value: Any) -> None:
         key = tuple(c[values] for c in coords)
     where = selection(key, t.shape).flat(t.shape)
     try:
-        new = np.broadcast_to(given, where.shape).astype(t.dtype).reshape(-1)
+        new = np.broadcast_to(given, where.shape).reshape(-1)
     except ValueError:
         raise ShapeError(f"a value of shape {given.shape} does not broadcast to {where.shape}") from None
     coords, values = places(t)

@@ -124,3 +124,15 @@ def test_values_that_do_not_fit() -> None:
         a[0] = np.array([1.5, 2, 3, 4])
     with pytest.raises(sp.ShapeError, match="does not broadcast"):
         a[0] = [1, 2]
+
+
+@pytest.mark.parametrize("fmt", ["csr", "dense"])
+@pytest.mark.parametrize(("dtype", "value"), [
+    ("u1", 300), ("u1", -1), ("u1", 1.5), ("i8", np.nan), ("i8", np.inf), ("f8", 1j), ("bool", 2), ("f4", 1e300),
+])  # fmt: skip
+def test_numbers_that_a_dtype_does_not_hold(fmt: str, dtype: str, value: Any) -> None:
+    a = sp.tensor(np.eye(2, dtype=dtype), fmt)
+    with pytest.raises(sp.TypeError_, match="does not fit into a tensor of"):
+        a[0, 0] = value
+    a[0] = np.array([0, 1])
+    assert a.numpy()[0].tolist() == [0, 1]
