@@ -6,6 +6,7 @@ every array into the form that kernels take (1-d, contiguous, native, of the lev
 
 from __future__ import annotations
 
+import cmath
 import dataclasses
 import math
 from collections.abc import Mapping, Sequence
@@ -398,18 +399,16 @@ def as_shape(shape: Any) -> tuple[int, ...]:
 
 
 def as_fill(value: Any, dtype: DType) -> Scalar:
-    """The fill value as a Python scalar of the dtype's kind; raises ``TypeError_`` if it does not fit."""
+    """The fill, rounded to the dtype, as a Python scalar of its kind; raises ``TypeError_`` if it does not fit."""
     item = value.item() if isinstance(value, np.generic | np.ndarray) and np.ndim(value) == 0 else value
     if isinstance(item, bool | int | float | complex):
         kind = dtype.kind
-        if kind == "c":
-            return complex(item)
-        if kind == "f" and not isinstance(item, complex):
-            try:
+        if kind == "c" or (kind == "f" and not isinstance(item, complex)):
+            with np.errstate(over="ignore"):
+                rounded = _rounded(item, dtype)
+            if rounded is not None and (cmath.isfinite(rounded) or not cmath.isfinite(item)):
                 # One NaN for all: programs are looked up by their fills, and a NaN equals but itself.
-                return float(item) if item == item else math.nan
-            except OverflowError:
-                pass
+                return rounded if kind == "c" or rounded == rounded else math.nan
         if kind == "b" and item in (0, 1):
             return bool(item)
         if dtype.is_integer and not isinstance(item, complex):
@@ -419,6 +418,18 @@ def as_fill(value: Any, dtype: DType) -> Scalar:
     raise TypeError_(
         f"fill value {value!r:.60} does not fit dtype {dtype}", hint="cast the values, or give a fill that it holds"
     )
+
+
+def _rounded(item: complex, dtype: DType) -> Scalar | None:
+    """A number in the precision of a dtype; None past Python's floats."""
+    try:
+        if dtype is BF16:
+            from sparsec.ir.tensor_values import round_to
+
+            return float(round_to(np.asarray(item, np.float32), BF16))
+        return dtype.np.type(item).item()  # type: ignore[no-any-return]
+    except OverflowError:
+        return None
 
 
 def is_list(format: Format) -> bool:

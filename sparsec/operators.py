@@ -192,8 +192,8 @@ class Operators:
         return _array("shapes").reshape(self, given, copy=copy)
 
     def flatten(self) -> Any:
-        """The elements in row-major order, a vector."""
-        return self.reshape(-1)
+        """The elements in row-major order, a vector with memory of its own."""
+        return self.reshape(-1, copy=True)
 
     def transpose(self, *axes: Any) -> Any:
         """The dimensions in another order, reversed without one; over the same memory."""

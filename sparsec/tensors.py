@@ -180,11 +180,17 @@ class Tensor(Operators):
         made.conversion_error = error
         return made
 
-    def astype(self, dtype: Any) -> Tensor:
-        """The values and the fill cast to a dtype of NumPy or of the language; the pattern is shared."""
+    def astype(self, dtype: Any, copy: bool = True) -> Tensor:
+        """The values and the fill cast to a dtype of NumPy or of the language; the pattern is shared.
+
+        Of one that has the dtype the values are copied; without ``copy`` it is given back as it is.
+        """
         to = _dtype(dtype)
         if to is self.storage.dtype:
-            return self
+            if not copy:
+                return self
+            s = self.storage
+            return self.copy() if s.parts else Tensor(s.with_values(s.values.copy()))
         if self.storage.parts:
             if to.kind not in "fc":
                 raise TypeError_(

@@ -10,10 +10,11 @@ import numpy as np
 
 from sparsec.array.operands import dense_result
 from sparsec.array.places import check_size, unravelled
-from sparsec.errors import ShapeError, TypeError_
+from sparsec.errors import ShapeError, SparsecError, TypeError_
 from sparsec.formats.format import Format
 from sparsec.ir import dtypes
 from sparsec.ir.dtypes import DType, from_numpy
+from sparsec.runtime.outside import dense_source
 from sparsec.runtime.storage import as_shape
 from sparsec.tensors import Tensor, from_coo, tensor
 
@@ -44,7 +45,7 @@ def asarray(obj: Any, dtype: Any = None, format: str | Format | None = None, cop
         raise TypeError_("the object's memory cannot be shared", hint="leave out copy=False")
     if format is not None:
         made = made.convert(format)
-    return made.copy() if copy and made.storage.nnz and _shares(made, obj) else made
+    return made.copy() if copy else made
 
 
 def from_dlpack(x: Any, copy: bool | None = None) -> Tensor:
@@ -65,8 +66,9 @@ def _shares(made: Tensor, obj: Any) -> bool:
     if isinstance(obj, Tensor):
         return any(np.may_share_memory(a, b) for a in made.storage.buffers for b in obj.storage.buffers)
     try:
-        return isinstance(obj, np.ndarray) and np.may_share_memory(made.storage.values, obj)
-    except TypeError:
+        memory = obj.data if hasattr(obj, "nnz") else dense_source(obj, "the object")[0]  # SciPy's sparse arrays
+        return np.may_share_memory(made.storage.values, memory)
+    except (TypeError, SparsecError):
         return False
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import cache
+from inspect import Parameter, signature
 from typing import Any
 
 import numpy as np
@@ -76,23 +77,49 @@ def _into(target: Any, result: Any) -> Any:
 def function(called: Callable[..., Any], args: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
     """A function of NumPy.
 
-    Raises ``UnsupportedError`` for one that is not there, ``TypeError_`` for options that ours lacks.
+    Raises ``UnsupportedError`` for one that is not there and for options that ours lacks, ``TypeError_`` for arguments
+    that NumPy's own would not take.
     """
     ours = functions().get(called)
     if ours is None:
         name = f"{getattr(called, '__module__', 'numpy')}.{called.__name__}"
         raise UnsupportedError(f"{name} of a Tensor is not there", hint="A.numpy() gives a dense array")
-    options = {k: v for k, v in options.items() if v is not np._NoValue}
-    if options.get("out", 0) is None:
-        options.pop("out")
+    args, options = _as_numpy_reads(called, args, options)
     if "out" in options:
         raise UnsupportedError(f"out= of np.{called.__name__} on a Tensor", hint="the result is new memory")
+    for name in options:
+        if name not in signature(ours).parameters:
+            raise UnsupportedError(f"{name}= of np.{called.__name__} on a Tensor", hint="A.numpy() gives a dense array")
+    return ours(*args, **options)
+
+
+def _as_numpy_reads(
+    called: Callable[..., Any], args: tuple[Any, ...], options: Mapping[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Arguments as NumPy's own signature reads them: what must be there by position, what else was said by name."""
+    given = {k: v for k, v in options.items() if v is not np._NoValue}
     try:
-        return ours(*args, **options)
+        theirs = signature(called)
+    except ValueError:  # written in C, and without one
+        return args, {k: v for k, v in given.items() if k != "out" or v is not None}
+    try:
+        bound = theirs.bind(*args, **given).arguments
     except TypeError as e:
-        if isinstance(e, TypeError_) or "argument" not in str(e):
-            raise
-        raise TypeError_(f"np.{called.__name__} of a Tensor: {e}") from None
+        raise TypeError_(f"np.{called.__name__}: {e}") from None
+    needed: list[Any] = []
+    said: dict[str, Any] = {}
+    for name, p in theirs.parameters.items():
+        if name not in bound:
+            continue
+        if p.kind is Parameter.VAR_POSITIONAL:
+            needed += bound[name]
+        elif p.kind is Parameter.VAR_KEYWORD:
+            said |= bound[name]
+        elif p.default is Parameter.empty:
+            needed.append(bound[name])
+        elif not (bound[name] is p.default or (isinstance(p.default, str) and bound[name] == p.default)):
+            said[name] = bound[name]
+    return tuple(needed), said
 
 
 @cache
@@ -113,12 +140,12 @@ def functions() -> dict[Callable[..., Any], Callable[..., Any]]:
         np.stack: lambda arrays, axis=0, dtype=None: _cast(joining.stack(arrays, axis), dtype),
         np.vstack: lambda arrays, dtype=None: _cast(joining.concat(_rows(arrays), 0), dtype),
         np.hstack: lambda arrays, dtype=None: _cast(joining.concat(arrays, 0 if np.ndim(arrays[0]) == 1 else 1), dtype),
-        np.reshape: lambda a, shape, order="C", copy=None: shapes.reshape(a, shape, copy=copy),
-        np.ravel: lambda a, order="C": shapes.reshape(a, (-1,)),
-        np.einsum: lambda spec, *xs, optimize=False: products.einsum(spec, *xs),
+        np.reshape: lambda a, shape, copy=None: shapes.reshape(a, shape, copy=copy),
+        np.ravel: lambda a: shapes.reshape(a, (-1,)),
+        np.einsum: _einsum,
         np.trace: lambda a, offset=0, axis1=0, axis2=1: r.reduce("sum", shapes.diagonal(a, offset, axis1, axis2), -1),
-        np.copy: lambda a, order="K", subok=False: a.copy(),
-        np.astype: lambda x, dtype, copy=True, device=None: x.astype(dtype),
+        np.copy: lambda a: a.copy(),
+        np.astype: lambda x, dtype, copy=True: x.astype(dtype, copy=copy),
         np.shape: lambda a: a.shape,
         np.ndim: lambda a: a.ndim,
         np.size: lambda a, axis=None: a.size if axis is None else a.shape[axis],
@@ -128,29 +155,24 @@ def functions() -> dict[Callable[..., Any], Callable[..., Any]]:
         np.allclose: lambda a, b, rtol=1e-5, atol=1e-8, equal_nan=False: bool(
             r.reduce("all", _isclose(a, b, rtol, atol, equal_nan))
         ),
-        np.array_equal: lambda a, b, equal_nan=False: _equal(a, b),
-        np.pad: lambda a, widths, mode="constant", constant_values=None: s.pad(a, widths, constant_values),
-        np.sort: lambda a, axis=-1, kind=None, order=None, stable=None: s.sort(a, axis),
-        np.argsort: lambda a, axis=-1, kind=None, order=None, stable=None: s.argsort(a, axis),
-        np.unique: lambda a: s.unique_values(a),
+        np.array_equal: _equal,
+        np.pad: lambda array, widths, constant_values=0: s.pad(array, widths, constant_values),
+        np.sort: lambda a, axis=-1, kind=None, stable=None: s.sort(a, axis),
+        np.argsort: lambda a, axis=-1, kind=None, stable=None: s.argsort(a, axis),
+        np.unique: _unique,
         np.cumsum: lambda a, axis=None, dtype=None: s.cumulative(
             a if axis is not None else shapes.reshape(a, (-1,)), axis or 0, dtype, False, False
         ),
-        np.zeros_like: lambda a, dtype=None, order="K", subok=True, shape=None, device=None: creation.zeros_like(
-            a, dtype
-        ),
-        np.ones_like: lambda a, dtype=None, order="K", subok=True, shape=None, device=None: creation.ones_like(
-            a, dtype
-        ),
-        np.empty_like: lambda a, dtype=None, order="K", subok=True, shape=None, device=None: creation.zeros_like(
-            a, dtype
-        ),
-        np.full_like: lambda a, v, dtype=None, order="K", subok=True, shape=None, device=None: creation.full_like(
-            a, v, dtype
-        ),
+        np.zeros_like: lambda a, dtype=None: creation.zeros_like(a, dtype),
+        np.ones_like: lambda a, dtype=None: creation.ones_like(a, dtype),
+        np.empty_like: lambda a, dtype=None: creation.zeros_like(a, dtype),
+        np.full_like: lambda a, v, dtype=None: creation.full_like(a, v, dtype),
         np.result_type: lambda *xs: np.result_type(*(x.dtype if isinstance(x, Tensor) else x for x in xs)),
         np.linalg.matrix_transpose: shapes.matrix_transpose,
         np.linalg.norm: linalg.norm,
+        np.clip: lambda a, a_min=None, a_max=None, min=None, max=None: elementwise.clip(
+            a, min if a_min is None else a_min, max if a_max is None else a_max
+        ),
     }
     for name in ("min", "max", "any", "all"):
         out[getattr(np, name)] = lambda a, axis=None, keepdims=False, name=name: r.reduce(name, a, axis, None, keepdims)
@@ -165,7 +187,7 @@ def functions() -> dict[Callable[..., Any], Callable[..., Any]]:
         ),
         searching: ("argmax", "argmin", "argwhere", "diff", "isin", "nonzero", "searchsorted", "where"),
         products: ("dot", "inner", "kron", "outer", "tensordot"),
-        elementwise: ("angle", "around", "clip", "imag", "isneginf", "isposinf", "nan_to_num", "real"),
+        elementwise: ("angle", "around", "imag", "isneginf", "isposinf", "nan_to_num", "real"),
         indexing: ("take", "take_along_axis"),
         joining: ("unstack",),
         reductions: ("count_nonzero",),
@@ -198,10 +220,28 @@ def _isclose(a: Any, b: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: 
     return close
 
 
-def _equal(a: Any, b: Any) -> bool:
+def _equal(a: Any, b: Any, equal_nan: bool = False) -> bool:
     if np.shape(a) != np.shape(b):
         return False
-    return bool(reductions.reduce("all", apply(np.equal, a, b)))
+    same = apply(np.equal, a, b)
+    if equal_nan:
+        same = apply(np.logical_or, same, apply(np.logical_and, apply(np.isnan, a), apply(np.isnan, b)))
+    return bool(reductions.reduce("all", same))
+
+
+def _einsum(*given: Any, optimize: Any = False) -> Any:
+    if not given or not isinstance(given[0], str):
+        raise UnsupportedError("np.einsum of Tensors with lists of indices", hint="say it in letters: 'ij,jk->ik'")
+    return products.einsum(*given)
+
+
+def _unique(a: Any, equal_nan: bool = True) -> Any:
+    """Distinct elements; NaN, which they end with, once."""
+    found = searching.unique_values(a)
+    if not equal_nan or found.dtype.kind not in "fc":
+        return found
+    numbers = int(np.count_nonzero(~np.isnan(np.asarray(found))))
+    return found[: numbers + 1]
 
 
 __all__ = ["function", "functions", "ufunc"]

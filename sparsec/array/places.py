@@ -45,7 +45,7 @@ def format_like(shape: tuple[int, ...], nnz: int, *givers: Tensor) -> Format:
     coo is coo in every order.
     """
     for t in givers:
-        found = t.storage.format.plain()
+        found = t.storage.format.plain().half  # that a giver is its own transpose says nothing of the result
         if t.ndim == len(shape) and writable(found) and not found.is_dense:
             return opened(found)
     if givers and shape and is_list(givers[0].storage.format) and givers[0].ndim > 1:

@@ -137,15 +137,15 @@ def argwhere(x: Any) -> Any:
     return np.stack([np.asarray(c) for c in nonzero(x)], axis=1)
 
 
-def where(condition: Any, *choices: Any) -> Any:
+def where(condition: Any, x: Any = None, y: Any = None) -> Any:
     """``nonzero(condition)``, or with two choices the first where the condition holds and the second elsewhere."""
-    if not choices:
+    if x is None and y is None:
         return nonzero(condition)
-    if len(choices) != 2:
+    if x is None or y is None:
         raise TypeError_("where takes a condition, or a condition and two choices")
     from sparsec.array.pointwise import select
 
-    return select(condition, *choices)
+    return select(condition, x, y)
 
 
 def sort(x: Any, axis: int = -1, descending: bool = False) -> Any:

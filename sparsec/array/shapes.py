@@ -121,7 +121,7 @@ def reshape(x: Any, shape: Any, *, copy: bool | None = None) -> Any:
     if copy is False:
         raise TypeError_("a sparse tensor is reshaped in a copy", hint="leave out copy=False")
     if target == t.shape:
-        return t
+        return t.copy() if copy else t
     coords, values = places(t)
     return rebuilt(unravelled(ravelled(coords, t.shape, len(values)), target), values, target, t)
 
