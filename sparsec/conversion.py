@@ -161,7 +161,9 @@ def _copy(storage: Storage, target: Format) -> Storage:
         moved = _copy(replace(storage, dtype=dtypes.U64, fill=0, values=places), target)
         values = np.append(np.array([storage.fill_value], storage.values.dtype), storage.values)[moved.values]
         return replace(moved, dtype=storage.dtype, fill=storage.fill, values=values)
-    fill = int(np.array([storage.fill_value]).view(raw.np)[0]) if _pads(target) else 0
+    # Absent entries are not read: but for those that the target pads with, and the other half of what is half stored.
+    read = _pads(target) or storage.format.symmetric
+    fill = int(np.array([storage.fill_value]).view(raw.np)[0]) if read else 0
     bits = replace(storage, dtype=raw, fill=fill, values=storage.values.view(raw.np))
     program = _copy_program(storage.format, target, raw, fill)
     kernel = compiled(program)

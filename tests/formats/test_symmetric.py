@@ -159,3 +159,12 @@ def test_formats_read_back() -> None:
         assert fmt is not None and fmt.symmetric and not fmt.half.symmetric
         assert Cursor(format_text(fmt)).format(2) == fmt
         assert Cursor(format_text(fmt.concrete())).format(2) == fmt.concrete()
+
+
+def test_the_half_that_a_dense_level_leaves_to_the_fill_is_not_read() -> None:
+    fmt = "(i, j, k, l) -> (i: dense, j: range[i-1, i+2], k: dense, l: dense) symmetric"
+    a = np.random.default_rng(0).standard_normal((2, 2, 3, 3))
+    a += a.swapaxes(2, 3)
+    s = sp.tensor(a, fmt, fill_value=1.0)
+    for made in (s, s.convert("csr"), s.convert("coo"), s.convert(fmt.removesuffix(" symmetric"))):
+        np.testing.assert_array_equal(made.numpy(), a)
