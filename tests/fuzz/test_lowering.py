@@ -12,7 +12,7 @@ from sparsec.formats.format import Format
 from sparsec.ir import buffer_text, buffer_verify, loops_text, loops_verify, tensor_text, tensor_verify
 from sparsec.ir.loops import Kernel, Workspace
 from sparsec.ir.rewrite import walk
-from sparsec.ir.tensor import Access, Program
+from sparsec.ir.tensor import Access, Map, Program
 from tests.support.campaign import Campaign, Check, Report, long_run, shards
 from tests.support.differential import check, execute, expected, lower, walk_loops
 from tests.support.native import Native
@@ -40,6 +40,8 @@ def stages(program: Program, sets: list[Data]) -> None:
             assert t.format is not None
             if t.format.is_dense:
                 continue
+            if compares_itself(program):
+                continue  # A < A is folded, and what it chose between with it
             # The buffer IR stores what the loops do, and more only where presence hangs on data or on empty ranges.
             least, stored = expand(t.format, slow[t.name][1]), got[t.name][1]
             assert not (least & ~stored).any(), f"'{t.name}' lacks entries at {np.argwhere(least & ~stored).tolist()}"
@@ -53,6 +55,12 @@ def pads(fmt: Format) -> bool:
     """Whether the format stores whole fibres beneath a coordinate, which are then stored also where nothing came."""
     full = [spec.type.full for spec in fmt.levels]
     return any(below and not above for above, below in zip(full, full[1:], strict=False))
+
+
+def compares_itself(program: Program) -> bool:
+    """Whether a comparison has one thing on both sides."""
+    nodes = [n for s in program.body for n in walk(s) if isinstance(n, Map)]
+    return any(n.dtype.kind == "b" and len(n.args) == 2 and n.args[0] == n.args[1] for n in nodes)
 
 
 def folds(kernel: Kernel) -> bool:
