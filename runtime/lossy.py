@@ -39,7 +39,7 @@ def chosen(stored: Storage, format: Format, keep: int | None) -> np.ndarray:
             f"entries are chosen by how far they are from the fill, which is {stored.fill}",
             hint="prune the tensor by a statement of your own, and convert that",
         )
-    weight = _magnitudes(stored) ** 2
+    weight = _magnitudes(stored)
     point = stored.coordinates()
     parents, last = np.zeros(count, np.int64), 0
     counted = [n for n, spec in enumerate(format.levels) if not spec.type.full]
@@ -51,7 +51,7 @@ def chosen(stored: Storage, format: Format, keep: int | None) -> np.ndarray:
         if keep is not None and counted and n == counted[-1]:
             bounds.append((np.zeros_like(parents), keep))
         for above, most in bounds:
-            norms = np.bincount(groups[kept], weight[kept], last)
+            norms = _norms(groups[kept], weight[kept], last)
             there = np.zeros(last, bool)
             there[groups[kept]] = True
             owner = np.zeros(last, np.int64)
@@ -71,6 +71,22 @@ def _magnitudes(stored: Storage) -> np.ndarray:
     wide = values.astype(np.complex128 if stored.dtype.kind == "c" else np.float64)
     found: np.ndarray = np.abs(wide - complex(stored.fill) if stored.dtype.kind == "c" else wide - float(stored.fill))  # type: ignore[arg-type]
     return np.where(np.isnan(found), np.inf, found)
+
+
+def norm(values: np.ndarray) -> float:
+    """The Frobenius norm, whose squares neither overflow nor vanish."""
+    most = float(np.abs(values).max(initial=0.0))
+    return most * float(np.linalg.norm(values / most)) if 0 < most < math.inf else most
+
+
+def _norms(groups: np.ndarray, magnitudes: np.ndarray, count: int) -> np.ndarray:
+    """The norm of each group, likewise; of a single entry exactly its magnitude."""
+    most = np.zeros(count)
+    np.maximum.at(most, groups, magnitudes)
+    scale = np.where((most > 0) & np.isfinite(most), most, 1.0)
+    with np.errstate(invalid="ignore"):
+        total = np.bincount(groups, (magnitudes / scale[groups]) ** 2, count)
+    return scale * np.sqrt(total)
 
 
 def _groups(parents: np.ndarray, coords: np.ndarray) -> tuple[np.ndarray, int]:
@@ -100,15 +116,40 @@ def select(stored: Storage, kept: np.ndarray) -> Storage:
     return listed(coords, stored.values[kept], stored.shape, stored.format.dim_order, stored.dtype, stored.fill)
 
 
+def halved(stored: Storage) -> tuple[np.ndarray, np.ndarray]:
+    """Of a symmetric matrix's entries: which are not above the diagonal, and a number that mirrored ones share."""
+    *batch, i, j = stored.coordinates()
+    shared = np.zeros(len(i), np.int64)
+    for coord in (*batch, np.maximum(i, j), np.minimum(i, j)):
+        shared, _ = _groups(shared, coord)
+    return i >= j, shared
+
+
+def _wide(storage: Storage) -> np.ndarray:
+    return from_storage(storage.values, storage.dtype).astype(
+        np.complex128 if storage.dtype.kind == "c" else np.float64
+    )
+
+
 def size(stored: Storage) -> float:
-    """The Frobenius norm of the stored values."""
-    values = from_storage(stored.values, stored.dtype)
-    return float(np.linalg.norm(values.astype(np.complex128 if stored.dtype.kind == "c" else np.float64)))
+    """The Frobenius norm of a tensor with plain values that stores no half: a list of all entries, or a dense array."""
+    held = norm(_wide(stored))
+    missing = math.prod(stored.shape) - len(stored.values)
+    return math.hypot(held, abs(stored.fill) * math.sqrt(missing)) if missing and stored.fill != 0 else held
 
 
 def distance(stored: Storage, kept: np.ndarray) -> float:
     """The norm of what is changed by dropping the entries that are not ``kept``."""
-    return float(np.linalg.norm(_magnitudes(stored)[~kept]))
+    return norm(_magnitudes(stored)[~kept])
+
+
+def changed(before: Storage, after: Storage) -> float:
+    """The norm of how two storages of one pattern differ; what a symmetric one stores once counts twice."""
+    off = np.abs(_wide(after) - _wide(before)) * before.live
+    if before.format.symmetric:
+        i, j = before.last_coordinates()
+        off *= np.where(i == j, 1.0, math.sqrt(2.0))
+    return norm(off)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,14 +182,14 @@ def low_rank(matrix: np.ndarray | None, stored: Storage, rank: int, t: DType, re
         u, s, v = (
             a[..., :r] if k < 2 else a[..., :r, :] for k, a in enumerate(np.linalg.svd(matrix, full_matrices=False))
         )
-    root = np.sqrt(s)
+    root, r = np.sqrt(s), len(s) if s.ndim == 1 else r
     left, right = np.zeros((*batch, m, rank), u.dtype), np.zeros((*batch, rank, n), v.dtype)
     left[..., :r], right[..., :r, :] = u * root[..., None, :], root[..., :, None] * v
     held = tuple(to_storage(np.asarray(cast_value(a, t)), t) for a in (left, right))
     wide = tuple(from_storage(a, t).astype(u.dtype) for a in held)
     if matrix is not None:
         off = matrix - wide[0] @ wide[1]
-        distance = float(np.linalg.norm(off))
+        distance = norm(off)
     else:
         off = None
         distance = math.sqrt(max(0.0, _apart(stored, wide)))
@@ -157,17 +198,31 @@ def low_rank(matrix: np.ndarray | None, stored: Storage, rank: int, t: DType, re
 
 
 def _truncated(stored: Storage, rank: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The greatest singular values of a large sparse matrix (Lanczos, from a start that is always the same)."""
-    from scipy.sparse import coo_array
-    from scipy.sparse.linalg import svds
+    """The greatest singular values of a large sparse matrix (Lanczos, from a start that is always the same).
 
-    values = from_storage(stored.values, stored.dtype)
-    wide = values.astype(np.complex128 if stored.dtype.kind == "c" else np.float64)
-    matrix = coo_array((wide, tuple(stored.coordinates())), stored.shape).tocsr()
-    start = np.random.default_rng(0).standard_normal(min(stored.shape))
-    u, s, v = svds(matrix, k=rank, v0=start)
-    order = np.argsort(-s, kind="stable")
-    return u[:, order], s[order], v[order]
+    Rows and columns without entries are left out of it.  What is small then, or of no more rows or columns than
+    ``rank``, is made dense: no larger than its factors.
+    """
+    from scipy.sparse import coo_array
+    from scipy.sparse.linalg import ArpackError, svds
+
+    values = _wide(stored)
+    used = values != 0
+    (rows, i), (columns, j) = (np.unique(c[used], return_inverse=True) for c in stored.coordinates())
+    m, n = len(rows), len(columns)
+    r = min(rank, m, n)
+    matrix = coo_array((values[used], (i, j)), (m, n)).tocsr()
+    if m * n <= DENSE_LIMIT or r == min(m, n):
+        u, s, v = np.linalg.svd(matrix.toarray(), full_matrices=False)
+    else:
+        try:
+            u, s, v = svds(matrix, k=r, v0=np.random.default_rng(0).standard_normal(min(m, n)))
+        except ArpackError as e:
+            raise FormatError(f"the singular values of this matrix were not found: {e}") from None
+    order = np.argsort(-s, kind="stable")[:r]
+    left, right = np.zeros((stored.shape[0], r), u.dtype), np.zeros((r, stored.shape[1]), v.dtype)
+    left[rows], right[:, columns] = u[:, order], v[order]
+    return left, s[order], right
 
 
 def _apart(stored: Storage, factors: tuple[np.ndarray, ...]) -> float:
@@ -183,4 +238,6 @@ def _apart(stored: Storage, factors: tuple[np.ndarray, ...]) -> float:
     return total
 
 
-__all__ = ["DENSE_LIMIT", "LowRank", "chosen", "distance", "low_rank", "select", "size"]
+__all__ = [
+    "DENSE_LIMIT", "LowRank", "changed", "chosen", "distance", "halved", "low_rank", "norm", "select", "size",
+]  # fmt: skip

@@ -261,12 +261,17 @@ class Storage:
             if len(array) != length:
                 raise FormatError(f"{name}: {role} has {len(array)} elements, {codes.count} values need {length}")
 
+    def last_coordinates(self) -> tuple[np.ndarray, np.ndarray]:
+        """Of every position the coordinates of the last two dimensions, whatever they are where nothing is stored."""
+        above = self._above(len(self.levels))
+        i, j = (above[d] for d in self.format.dims[-2:])
+        return i, j
+
     def _validate_half(self, name: str) -> None:
         """Of a symmetric tensor nothing is stored above the diagonal."""
         if self.shape[-2] != self.shape[-1]:
             raise FormatError(f"{name}: a symmetric matrix is square, the shape is {self.shape}")
-        above = self._above(len(self.levels))
-        i, j = (above[d] for d in self.format.dims[-2:])
+        i, j = self.last_coordinates()
         bad = self.live & (j > i)
         if bad.any():
             p = int(np.argmax(bad))

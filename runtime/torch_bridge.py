@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from dataclasses import dataclass
 from typing import Any
@@ -25,6 +26,7 @@ _COMPRESSED = {
     "sparse_bsc": ("csc", "ccol_indices", "row_indices"),
 }
 """Layout: format, and the names of its two arrays."""
+_INVARIANTS = "see torch's check_invariants"
 
 
 @dataclass(slots=True)
@@ -131,6 +133,8 @@ def _wrap_compressed(obj: Any, layout: str, name: str) -> Storage:
             raise UnsupportedError(f"{name} with batch dimensions", hint="convert it to csr first")
         count = crd.shape[-1]
         pos = pos.reshape(-1, pos.shape[-1])
+        if (pos[:, 0] != 0).any() or (pos[:, -1] != count).any():
+            raise FormatError(f"{name}: {first} of every batch runs from 0 to {count}", hint=_INVARIANTS)
         starts = count * np.arange(len(pos), dtype=pos.dtype)
         pos = np.append((pos[:, :-1] + starts[:, None]).ravel(), np.array(count * len(pos), pos.dtype))
         crd, values = crd.ravel(), values.ravel()
@@ -141,9 +145,16 @@ def _wrap_compressed(obj: Any, layout: str, name: str) -> Storage:
     try:
         return adopt(fmt, shape, 0, parts, values, dtype=dtype, name=name)
     except FormatError:
-        if batches or not sortable(pos, crd, *(shape[d] for d in fmt.order)):
+        # Of all batches in one: their rows one below the other.
+        rows, extent = (shape[d] for d in fmt.order[-2:])
+        if len(crd) != len(values) or not sortable(pos, crd, math.prod(shape[:batches]) * rows, extent):
             raise
-        return canonical_segments(fmt, shape, pos, crd, values, dtype)[0]
+        if not batches:
+            return canonical_segments(fmt, shape, pos, crd, values, dtype)[0]
+        owner = np.repeat(np.arange(len(pos) - 1), np.diff(pos))
+        order = np.lexsort((crd, owner))
+        parts[-1] = {"pos": pos, "crd": crd[: len(order)][order]}
+        return adopt(fmt, shape, 0, parts, values[: len(order)][order], dtype=dtype, name=name)
 
 
 def _blocks(
@@ -152,9 +163,10 @@ def _blocks(
     """The entries of blocks, explicit zeros included."""
     sides = values.shape[1:]
     outer = tuple(-(-shape[d] // sides[d]) for d in range(2))
-    if not sortable(pos, crd, *(outer[d] for d in fmt.order)):
-        raise FormatError(f"{name}: the arrays of the blocks are inconsistent", hint="see torch's check_invariants")
+    if len(crd) != len(values) or not sortable(pos, crd, *(outer[d] for d in fmt.order)):
+        raise FormatError(f"{name}: the arrays of the blocks are inconsistent", hint=_INVARIANTS)
     row, col = fmt.order
+    crd, values = crd[: int(pos[-1])], values[: int(pos[-1])]
     places = {row: np.repeat(np.arange(outer[row]), np.diff(pos)), col: crd}
     grid = np.indices((len(crd), *sides))
     coords = [(places[d][grid[0]] * sides[d] + grid[1 + d]).ravel() for d in range(2)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,13 +13,13 @@ from sparsec.conversion import convert, fits
 from sparsec.errors import FormatError, TypeError_
 from sparsec.formats.composition import Chain
 from sparsec.formats.format import Format
-from sparsec.formats.named import dense
+from sparsec.formats.named import dense, named_format
 from sparsec.ir.ops import cast_value
 from sparsec.ir.tensor_values import from_storage, to_storage
 from sparsec.runtime import lossy
 from sparsec.runtime.composites import composed
 from sparsec.runtime.entries import coo_format, dense_view, from_dense
-from sparsec.runtime.quantised import encode
+from sparsec.runtime.quantised import decode, encode
 from sparsec.runtime.storage import Storage
 
 Keep = int | Sequence[int | None] | None
@@ -33,6 +34,8 @@ def convert_lossily(storage: Storage, format: Format, keep: Keep = None) -> tupl
     if keep is None and fits(storage.format, format):
         return storage, 0.0
     format.require_runnable()
+    storage = decode(storage)
+    keep = operator.index(keep) if isinstance(keep, np.integer) else keep
     if not format.terms:
         _check_number(keep)
         assert keep is None or isinstance(keep, int)
@@ -53,7 +56,7 @@ def convert_lossily(storage: Storage, format: Format, keep: Keep = None) -> tupl
 
 
 def _check_number(keep: object) -> None:
-    if keep is not None and (isinstance(keep, bool) or not isinstance(keep, int) or keep < 0):
+    if keep is not None and (isinstance(keep, bool) or not isinstance(keep, int | np.integer) or keep < 0):
         raise TypeError_(f"keep is the number of entries or blocks to keep, not {keep!r:.60}")
 
 
@@ -63,19 +66,30 @@ def _part(storage: Storage, format: Format, keep: int | None) -> tuple[Storage, 
     if not bounded and format.values is None:
         return convert(storage, format), 0.0, 1.0
     stored = entries_of(storage, format)
-    kept = lossy.chosen(stored, format, keep)
+    kept = _chosen(stored, format, keep)
     whole, dropped = lossy.size(stored), lossy.distance(stored, kept)
     made = convert(lossy.select(stored, kept) if not kept.all() else stored, format.plain())
     if format.values is None:
         return made, dropped, whole
-    held = lossy.size(entries_of(made, format))
-    made, off = encode(made, format.values)
-    return made, math.hypot(dropped, off * held), whole
+    encoded, _ = encode(made, format.values)
+    return encoded, math.hypot(dropped, lossy.changed(made, decode(encoded))), whole
+
+
+def _chosen(stored: Storage, format: Format, keep: int | None) -> np.ndarray:
+    """``lossy.chosen``; of a symmetric matrix among the half that is stored."""
+    if not format.symmetric:
+        return lossy.chosen(stored, format, keep)
+    convert(stored, named_format("sym", stored.ndim))  # refuses what is not symmetric
+    half, shared = lossy.halved(stored)
+    there = np.zeros(len(half), bool)
+    there[shared[half]] = lossy.chosen(lossy.select(stored, half), format, keep)
+    kept: np.ndarray = there[shared]
+    return kept
 
 
 def entries_of(storage: Storage, format: Format) -> Storage:
     """A tensor's entries as a list, in the order of the levels of ``format``."""
-    plain = convert(storage, format.plain()) if storage.codes is not None else storage
+    plain = decode(storage)
     if plain.format.is_dense:
         return from_dense(plain, format)
     return convert(plain, coo_format(format.dim_order))
@@ -98,7 +112,7 @@ class _Rest:
             return self.like
         t = self.like.dtype
         values = to_storage(np.asarray(cast_value(self.array, t)), t)
-        self.lost = math.hypot(self.lost, float(np.linalg.norm(self.array - from_storage(values, t))))
+        self.lost = math.hypot(self.lost, lossy.norm(self.array - from_storage(values, t)))
         return from_dense(values, coo_format(range(values.ndim)), 0, t)
 
 
@@ -142,12 +156,12 @@ def _low_rank(rest: _Rest, term: Chain, last: bool, format: Format) -> tuple[lis
 def _taken(rest: _Rest, format: Format, keep: int | None, last: bool) -> tuple[Storage, float]:
     """The part that a format without parts takes, and the norm of what is left."""
     stored = entries_of(rest.storage(), format)
-    kept = lossy.chosen(stored, format, keep)
+    kept = _chosen(stored, format, keep)
     part = convert(lossy.select(stored, kept), format.plain())
     if format.values is not None:
-        held = lossy.size(lossy.select(stored, kept))
-        part, error = encode(part, format.values)
-        rest.lost = math.hypot(rest.lost, error * held)
+        plain = part
+        part, _ = encode(plain, format.values)
+        rest.lost = math.hypot(rest.lost, lossy.changed(plain, decode(part)))
     if not last:
         rest.like, rest.array = lossy.select(stored, ~kept), None
     return part, lossy.distance(stored, kept)

@@ -97,7 +97,7 @@ def test_a_conversion_that_loses_nothing_need_not_be_told() -> None:
 def test_a_fill_of_its_own() -> None:
     B = sp.tensor(np.array([[2.0, 5.0, 1.0, 3.0]]), "csr", fill_value=1).convert("ell[2]", lossy=True)
     assert B.numpy().tolist() == [[1, 5, 1, 3]]
-    assert B.conversion_error == pytest.approx(1 / np.sqrt(4 + 25 + 9))
+    assert B.conversion_error == pytest.approx(1 / np.sqrt(4 + 25 + 1 + 9))
 
 
 def test_nan_is_kept() -> None:
@@ -134,3 +134,44 @@ def test_more_refusals() -> None:
         sp.tensor(np.array([[3.0, 1.0], [2.0, 3.0]]), "csr", fill_value=np.inf).convert("ell[1]", lossy=True)
     with pytest.raises(sp.FormatError, match="whose fill is 0"):
         sp.tensor(np.array([[3.0, 1.0], [2.0, 3.0]]), "csr", fill_value=1).convert("lowrank[1] + csr", lossy=True)
+
+
+def test_the_error_of_an_encoded_source() -> None:
+    X = RNG.standard_normal((32, 32)).astype(np.float32)
+    for given in ("dense values(q8[16])", "csr values(q8[16])"):
+        E = sp.tensor(X).convert(given, lossy=True)
+        for fmt in ("lowrank[1]", "ell[2]", "csr + lowrank[1]"):
+            B = E.convert(fmt, lossy=True)
+            assert B.conversion_error == pytest.approx(error(B, E.decoded().numpy()), rel=1e-4)
+
+
+def test_the_error_counts_fills() -> None:
+    B = sp.from_coo([[0, 0], [0, 1]], [0.0, 0.0], (1, 3), "csr", fill_value=1.0).convert("ell[1]", lossy=True)
+    assert B.numpy().tolist() == [[0, 1, 1]] and B.conversion_error == 1
+
+
+def test_symmetric_halves() -> None:
+    S = D[:10, :10] + D[:10, :10].T
+    for given in (sp.tensor(S), sp.tensor(S, "csr"), sp.tensor(S, "sym")):
+        for fmt, keep in (("sym values(q4[8])", None), ("sym", 12), ("sym values(q8[8])", np.int64(9))):
+            B = given.convert(fmt, lossy=True, keep=keep)
+            assert B.conversion_error == pytest.approx(error(B, S)) and (keep is None or B.nnz == keep)
+    B = sp.tensor([[1.0, 5], [5, 2]]).convert("sym", lossy=True, keep=1)
+    assert B.numpy().tolist() == [[0, 5], [5, 0]]
+    with pytest.raises(sp.FormatError, match="symmetric"):
+        sp.tensor([[1.0, 5], [4, 2]]).convert("sym", lossy=True, keep=1)
+
+
+@pytest.mark.parametrize("row", [[1e200, 1e250, 3e250], [1e-250, 1e-200]])
+def test_magnitudes_whose_squares_are_no_floats(row: list[float]) -> None:
+    B = sp.tensor([row], "csr").convert("ell[1]", lossy=True)
+    scaled = np.array(row) / row[-1]
+    assert B.numpy().max() == row[-1]
+    assert B.conversion_error == pytest.approx(np.linalg.norm(scaled[:-1]) / np.linalg.norm(scaled), rel=1e-12)
+
+
+def test_a_low_rank_of_little() -> None:
+    assert sp.zeros((5000, 5000), format="csr").convert("lowrank[2]", lossy=True).conversion_error == 0
+    A = sp.random((3, 6_000_000), 1e-6, format="csr", rng=0)
+    assert A.convert("lowrank[3]", lossy=True).conversion_error == pytest.approx(0, abs=1e-6)
+    assert A[:1].convert("lowrank[1]", lossy=True).conversion_error == pytest.approx(0, abs=1e-6)

@@ -231,8 +231,8 @@ def test_torch() -> None:
     torch = pytest.importorskip("torch")
     options = {"check_invariants": False}
 
-    def csr(pos: list[int], crd: list[int], values: list[float]) -> Any:
-        return torch.sparse_csr_tensor(pos, crd, values, size=(2, 3), **options)
+    def csr(pos: list[Any], crd: list[Any], values: list[Any], size: tuple[int, ...] = (2, 3)) -> Any:
+        return torch.sparse_csr_tensor(pos, crd, values, size=size, **options)
 
     index = torch.tensor([[0, 2], [0, 0]])
     cases: list[tuple[Callable[[], Any], type[sp.SparsecError], str]] = [
@@ -247,6 +247,10 @@ def test_torch() -> None:
         (lambda: torch.ones(2).to(torch.float8_e4m3fn), sp.TypeError_, "dtype torch.float8_e4m3fn has no counterpart"),
         (lambda: torch.sparse_bsr_tensor([0, 1], [9], torch.ones(1, 2, 2), size=(2, 4), **options), sp.FormatError,
          "torch sparse_bsr tensor: the arrays of the blocks are inconsistent"),
+        (lambda: torch.sparse_bsr_tensor([0, 1, 2], [0, 1], torch.ones(1, 2, 2), size=(4, 4), **options),
+         sp.FormatError, "torch sparse_bsr tensor: the arrays of the blocks are inconsistent"),
+        (lambda: csr([[0, 1, 1], [0, 1, 2]], [[0, 1], [1, 0]], [[1.0, 2], [3, 4]], (2, 2, 2)), sp.FormatError,
+         "crow_indices of every batch runs from 0 to 2"),
     ]  # fmt: skip
     for make, error, text in cases:
         raises(lambda make=make: sp.tensor(make()), error, text)  # type: ignore[misc]

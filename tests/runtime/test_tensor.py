@@ -405,6 +405,19 @@ def test_torch_batches(torch: Any) -> None:
     assert a.format == "csr" and np.array_equal(a.numpy(), t.to_dense().numpy())
 
 
+def test_torch_unsorted_batches(torch: Any) -> None:
+    t = torch.sparse_csr_tensor(
+        torch.tensor([[0, 2, 3], [0, 1, 3]]), torch.tensor([[2, 0, 1], [1, 2, 0]]),
+        torch.tensor([[1.0, 2, 3], [4, 5, 6]]), size=(2, 2, 3), check_invariants=False,
+    )  # fmt: skip
+    assert sp.tensor(t).numpy().tolist() == [[[2, 0, 1], [0, 3, 0]], [[0, 4, 0], [6, 0, 5]]]
+
+
+def test_torch_blocks_of_which_there_is_room_for_more(torch: Any) -> None:
+    t = torch.sparse_bsr_tensor([0, 1, 1], [0, 1], torch.ones(2, 2, 2), size=(4, 4), check_invariants=False)
+    assert sp.tensor(t).numpy().sum() == 4
+
+
 def test_torch_unsorted_csr(torch: Any) -> None:
     t = torch.sparse_csr_tensor([0, 2, 3], [2, 0, 1], [1.0, 2, 3], size=(2, 3), check_invariants=False)
     a = sp.tensor(t)
