@@ -185,7 +185,7 @@ class Tensor(Operators):
 
         Of one that has the dtype the values are copied; without ``copy`` it is given back as it is.
         """
-        to = _dtype(dtype)
+        to = as_dtype(dtype)
         if to is self.storage.dtype:
             if not copy:
                 return self
@@ -203,9 +203,7 @@ class Tensor(Operators):
         if to.is_integer and not np.isfinite(self.fill_value):
             as_fill(self.fill_value, to)  # says that it does not fit
         values, fill = cast_value(held, to), cast_value(self.fill_value, to)
-        return Tensor(
-            dataclasses.replace(stored, dtype=to, fill=as_fill(fill, to), values=to_storage(values, to))
-        )
+        return Tensor(dataclasses.replace(stored, dtype=to, fill=as_fill(fill, to), values=to_storage(values, to)))
 
     def copy(self) -> Tensor:
         """A tensor with memory of its own."""
@@ -539,7 +537,8 @@ def _opened(level: Any) -> Any:
     return dataclasses.replace(level, **{f.name: None for f in fields})
 
 
-def _dtype(given: Any) -> DType:
+def as_dtype(given: Any) -> DType:
+    """A dtype from a name of the language or anything that NumPy takes; raises ``TypeError_``."""
     if isinstance(given, DType):
         return given
     if isinstance(given, str) and given in dtypes.BY_NAME:
@@ -558,4 +557,4 @@ def _bytes(n: int) -> str:
     raise AssertionError
 
 
-__all__ = ["Tensor", "as_format", "automatic", "compose", "from_coo", "label", "tensor"]
+__all__ = ["Tensor", "as_dtype", "as_format", "automatic", "compose", "from_coo", "label", "tensor"]

@@ -8,12 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from sparsec import tensors
 from sparsec.array.operands import dense_result
 from sparsec.array.places import check_size, unravelled
 from sparsec.errors import ShapeError, SparsecError, TypeError_
 from sparsec.formats.format import Format
-from sparsec.ir import dtypes
-from sparsec.ir.dtypes import DType, from_numpy
 from sparsec.runtime.outside import dense_source
 from sparsec.runtime.storage import as_shape
 from sparsec.tensors import Tensor, from_coo, tensor
@@ -21,14 +20,7 @@ from sparsec.tensors import Tensor, from_coo, tensor
 
 def as_dtype(dtype: Any, default: Any = np.float64) -> np.dtype:
     """A NumPy dtype from a name of the language or anything that NumPy takes."""
-    if isinstance(dtype, DType):
-        return dtype.np
-    if isinstance(dtype, str) and dtype in dtypes.BY_NAME:
-        return dtypes.dtype(dtype).np
-    try:
-        return from_numpy(default if dtype is None else dtype).np
-    except TypeError:
-        raise TypeError_(f"{dtype!r:.60} is no dtype", hint="dtypes are " + " ".join(dtypes.BY_NAME)) from None
+    return tensors.as_dtype(default if dtype is None else dtype).np
 
 
 def asarray(obj: Any, dtype: Any = None, format: str | Format | None = None, copy: bool | None = None) -> Tensor:
