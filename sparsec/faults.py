@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from sparsec.errors import BackendError, ShapeError, SparsecError
+from sparsec.errors import ShapeError, SparsecError
 from sparsec.formats.named import dense
-from sparsec.ir.dtypes import I64, U64
+from sparsec.ir.dtypes import BOOL, I64, U64, DType
 from sparsec.ir.rewrite import walk
 from sparsec.ir.tensor import Access, Assign, Expr, Index, IndexDecl, Map, Program, TensorDecl, assigns
 from sparsec.passes.lower.checks import to_check
@@ -29,14 +29,15 @@ def index_outside(program: Program, operands: Operands, dims: Mapping[str, int])
     """What to say where a kernel stopped at an index; None if that cannot be told."""
     computed: list[str] = []
     for s in assigns(program.body):
-        for tensor, e, d in to_check(program, s):
+        for tensor, e, d, where in to_check(program, s):
             extent = program.tensor(tensor).dims[d]
             n = extent if isinstance(extent, int) else dims[extent]
             reads = sorted({a.tensor for a in walk(e) if isinstance(a, Access)})
-            if not all(program.tensor(t).role == "in" and t in operands for t in reads):
+            asked = {a.tensor for a in walk(where) if isinstance(a, Access)} if where is not None else set()
+            if not all(program.tensor(t).role == "in" and t in operands for t in {*reads, *asked}):
                 computed.append(f"an index of '{tensor}', computed from {' and '.join(map(repr, reads))},")
                 continue
-            found = _first_outside(program, s, e, n, operands, dims)
+            found = _first_outside(program, s, e, where, n, operands, dims)
             if found is not None:
                 what, value = found
                 outside = f"lies outside of dimension {d + 1} of '{tensor}', which is 0 .. {n - 1}"
@@ -59,29 +60,35 @@ def written_twice(program: Program) -> SparsecError:
 
 
 def _first_outside(
-    program: Program, s: Assign, e: Expr, n: int, operands: Operands, dims: Mapping[str, int]
+    program: Program, s: Assign, e: Expr, where: Expr | None, n: int, operands: Operands, dims: Mapping[str, int]
 ) -> tuple[str, int] | None:
-    """The first point at which an index lies outside ``0 .. n``, in words, and its value there."""
-    from sparsec.ir.tensor_interp import interpret
-
+    """The first point that ``where`` admits with an index outside of ``0 .. n``, in words, and its value there."""
     extents = {i.name: i.extent for i in s.indices}
     names = mentioned(e)
-    reads = {a.tensor for a in walk(e) if isinstance(a, Access)}
-    shape = tuple(extents[v] for v in names)
-    place = TensorDecl(" place", I64, shape, dense(len(names)), 0, "out")
-    target = Access(place.name, tuple(map(Index, names)), I64)
-    assign = Assign(target, "=", e, tuple(IndexDecl(v, extents[v]) for v in names))
-    only = replace(program, tensors=(*(t for t in program.operands if t.name in reads), place), body=(assign,))
-    arrays = {name: _dense(operands[name]) for name in reads}
+    points = tuple(IndexDecl(v, extents[v]) for v in names)
     try:
-        values = interpret(only, arrays, dict(dims))[place.name]
-    except BackendError:
-        return None  # too much to compute again
-    bad = np.argwhere((values < 0) | (values >= n))
+        values = _at_points(program, e, I64, points, operands, dims)
+        admitted = True if where is None else _at_points(program, where, BOOL, points, operands, dims)
+    except SparsecError:
+        return None  # too much to compute again, or to hold
+    bad = np.argwhere(admitted & ((values < 0) | (values >= n)))
     if not len(bad):
         return None
     at = tuple(map(int, bad[0]))
     return _words(e, dict(zip(names, at, strict=True))), _read(e, int(values[at]))
+
+
+def _at_points(
+    program: Program, e: Expr, t: DType, points: tuple[IndexDecl, ...], operands: Operands, dims: Mapping[str, int]
+) -> np.ndarray[Any, np.dtype[Any]]:
+    """The values of an expression over operands at all points, as its meaning has them."""
+    from sparsec.ir.tensor_interp import interpret
+
+    reads = {a.tensor for a in walk(e) if isinstance(a, Access)}
+    place = TensorDecl(" place", t, tuple(p.extent for p in points), dense(len(points)), 0, "out")
+    assign = Assign(Access(place.name, tuple(Index(p.name) for p in points), t), "=", e, points)
+    only = replace(program, tensors=(*(d for d in program.operands if d.name in reads), place), body=(assign,))
+    return interpret(only, {name: _dense(operands[name]) for name in reads}, dict(dims))[place.name]
 
 
 def _read(e: Expr, value: int) -> int:

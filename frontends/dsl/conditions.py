@@ -54,14 +54,17 @@ def restrict(value: Typed, condition: Expr, moved: ast.Expr, parts: Parts) -> Ty
     return Typed(replace(value.expr, args=(restricted,)) if isinstance(value.expr, Map) else restricted)
 
 
-def somewhere(value: Expr, condition: Expr, dtype: DType, t: Tensor, reduced: tuple[str, ...]) -> Expr | None:
+def somewhere(
+    value: Expr, condition: Expr, dtype: DType, t: Tensor, reduced: tuple[str, ...], everywhere: bool
+) -> Expr | None:
     """The condition that a moved one leaves on the statement: points for which it admits nothing have the fill.
 
-    None where the reduction of nothing is the fill.
+    None where the reduction of nothing is the fill, and the statement writes ``everywhere``: at computed places those
+    points must not write.
     """
     node = value.args[0] if isinstance(value, Map) and value.op == "cast" else value
     fill = zero(dtype) if t.fill is None else t.fill
-    if isinstance(node, Reduce) and node.monoid in ops.MONOIDS:
+    if everywhere and isinstance(node, Reduce) and node.monoid in ops.MONOIDS:
         nothing = ops.MONOIDS[node.monoid].identity(node.dtype)
         if nothing == fill:
             return None

@@ -25,7 +25,7 @@ from sparsec.frontends.dsl.typing import MAX_DEPTH, Scope, Typer, check_order, t
 from sparsec.frontends.dsl.values import UPDATES, assigned, target_dtype, update
 from sparsec.ir.dtypes import BOOL
 from sparsec.ir.rewrite import children
-from sparsec.ir.tensor import Access, Assign, Expr, Extent, IndexDecl, Map
+from sparsec.ir.tensor import Access, Assign, Expr, Extent, Index, IndexDecl, Map
 
 
 def assign(body: Body, s: ast.AssignText, block: Block | None = None) -> Assign:
@@ -57,7 +57,8 @@ def assign(body: Body, s: ast.AssignText, block: Block | None = None) -> Assign:
     expr = assigned(typed, dtype, t, s.value.span)
     if admitted is not None and moved is not None and s.op == "=":
         reduced = tuple(n for n in (*parts.implicit, *parts.root) if n in names_in(moved))
-        some = somewhere(typed.expr, admitted, dtype, t, reduced)
+        everywhere = all(isinstance(i, Index) for i in target.indices)
+        some = somewhere(typed.expr, admitted, dtype, t, reduced, everywhere)
         where = some if where is None else where if some is None else Map("and", (where, some), BOOL)
     check_depth([expr, *target.indices] + ([] if where is None else [where]), s)
     op = "=" if s.op == "=" else update(s, dtype, semiring)

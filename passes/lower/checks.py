@@ -7,16 +7,31 @@ costs one pass over the indices, and the statement's own loops need no guard.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from functools import reduce
+from typing import TYPE_CHECKING, NamedTuple
 
 from sparsec.formats.named import dense
 from sparsec.ir import loops
-from sparsec.ir.dtypes import I64
+from sparsec.ir.dtypes import BOOL, I64
 from sparsec.ir.rewrite import replaced, walk
-from sparsec.ir.tensor import Access, Assign, Expr, Extent, Literal, Program, Reduce, TensorDecl
+from sparsec.ir.tensor import (
+    Access,
+    Assign,
+    Expr,
+    Extent,
+    Literal,
+    Map,
+    Program,
+    Reduce,
+    Scan,
+    Softmax,
+    TensorDecl,
+    Top,
+)
 from sparsec.passes.lower.coordinates import is_indirect, surely_inside
+from sparsec.passes.lower.guards import conjuncts
 from sparsec.passes.lower.order import choose_order
 from sparsec.passes.lower.spaces import Nesting
 from sparsec.passes.lower.variables import mentioned
@@ -25,8 +40,20 @@ if TYPE_CHECKING:
     from sparsec.passes.lower.planning import Planner
 
 
-def to_check(program: Program, s: Assign) -> Iterator[tuple[str, Expr, int]]:
-    """The indices of a statement that must lie inside, read from data or constant: tensor, index, dimension; once."""
+class Indirect(NamedTuple):
+    """An index that must lie inside dimension ``dim`` of ``tensor``, at the points that ``where`` admits."""
+
+    tensor: str
+    index: Expr
+    dim: int
+    where: Expr | None
+
+
+def to_check(program: Program, s: Assign) -> Iterator[Indirect]:
+    """The indices of a statement that must lie inside, read from data or constant; each once.
+
+    What is read must be inside at every point, what is written where the statement writes.
+    """
     seen: set[tuple[str, Expr, int]] = set()
     for n in walk(s):
         if not isinstance(n, Access):
@@ -36,33 +63,49 @@ def to_check(program: Program, s: Assign) -> Iterator[tuple[str, Expr, int]]:
             constant = isinstance(e, Literal) and not surely_inside(e, program.tensor(n.tensor).dims[d])
             if (constant or is_indirect(e)) and found not in seen:
                 seen.add(found)
-                yield found
+                yield Indirect(*found, _writing(s, e) if n is s.target else None)
+
+
+def _writing(s: Assign, e: Expr) -> Expr | None:
+    """The part of the statement's condition that can be asked where the index ``e`` of its target is checked."""
+    parts = [] if s.where is None else [c for c in conjuncts(s.where) if set(mentioned(c)) <= set(mentioned(e))]
+    parts = [c for c in parts if not any(map(_is_made, walk(c)))]
+    return reduce(lambda a, b: Map("and", (a, b), BOOL), parts) if parts else None
+
+
+def _is_made(n: object) -> bool:
+    """Whether it takes more than the point to say what it is, or is itself to be checked."""
+    indirect = isinstance(n, Access) and any(map(is_indirect, n.indices))
+    return indirect or isinstance(n, Reduce | Scan | Softmax | Top)
 
 
 def checks(planner: Planner, s: Assign) -> Iterator[tuple[loops.Stmt, bool]]:
     """A nest for each index that must lie inside, and whether it reads operands alone."""
     extents: dict[str, Extent] = {i.name: i.extent for i in s.indices}
-    for tensor, e, d in to_check(planner.program, s):
-        reads = [n.tensor for n in walk(e) if isinstance(n, Access)]
+    for tensor, e, d, where in to_check(planner.program, s):
+        reads = [n.tensor for part in (e, where) if part is not None for n in walk(part) if isinstance(n, Access)]
         early = all(planner.program.tensor(t).role == "in" for t in reads)
         extent = planner.program.tensor(tensor).dims[d]
-        for nest in _nests(planner, e, extents, lambda e, at=(extent, tensor): loops.Check(e, *at)):  # type: ignore[misc]
+        for nest in _nests(planner, e, where, extents, loops.Check(e, extent, tensor)):
             yield nest, early
 
 
 def _nests(
-    planner: Planner, e: Expr, extents: dict[str, Extent], check: Callable[[Expr], loops.Stmt]
+    planner: Planner, e: Expr, where: Expr | None, extents: dict[str, Extent], check: loops.Check
 ) -> list[loops.Stmt]:
-    """``check`` of ``e`` at every point, in the order that suits what it reads."""
+    """``check`` of ``e`` at every point that ``where`` admits, in the order that suits what they read."""
     names = mentioned(e)
     if not names:
-        return [check(e)]
+        return [check]
     scalar = TensorDecl("", I64, (), dense(0), 0, "local")
-    query = planner.query(Access("", (), I64), Reduce("max", names, e, I64), extents, free_first=True)
+    asked = e if where is None else Map("select", (where, e, Literal(0, I64)), I64)
+    query = planner.query(Access("", (), I64), Reduce("max", names, asked, I64), extents, free_first=True)
     query = replace(query, program=replace(planner.program, tensors=(*planner.program.tensors, scalar)))
     choice = choose_order(query)
     nests, instead = planner.convert(query, choice)
-    body = check(replaced(e, instead))
+    body: loops.Stmt = replace(check, value=replaced(e, instead))
+    if where is not None:
+        body = loops.Guard(replaced(where, instead), body)
     return [*nests, Nesting(choice.order, choice.space).foralls(choice.order, body)]
 
 

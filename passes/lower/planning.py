@@ -87,9 +87,10 @@ def plan(program: Program) -> Kernel:
 
 def plan_statement(planner: Planner, s: Assign, ahead: list[loops.Stmt], nests: list[loops.Stmt]) -> None:
     """Add the nests of a statement to ``nests``, checks that need nothing but operands to ``ahead``."""
+    s = planner.renamed(s)
     written = write_out(planner.program, s, planner.exists(s.target.tensor))
-    first, written = plan_selections(planner, planner.renamed(written))
-    for check, early in checks(planner, written):
+    first, written = plan_selections(planner, written)
+    for check, early in checks(planner, replace(written, where=s.where)):
         (ahead if early else nests).append(check)
     nests += first + planner.statement(written, s.where is not None)
 

@@ -188,3 +188,32 @@ def test_a_conditioned_update_stores_nothing_where_its_mask_is_false(fmt: str, m
         got = sp.evaluate(f"C[i, j] {op} E[i, j] where M[i, j]", C=given, E=e, M=stored)
         np.testing.assert_array_equal(got.numpy(), want)
         assert got.nnz == ((c != 0) | m).sum()
+
+
+@pytest.mark.parametrize("fmt", ["", "csf", "(i) -> (i: runs)", "bitmap1"])
+def test_places_are_asked_where_the_statement_writes(fmt: str) -> None:
+    fmt = fmt.replace("bitmap1", "(i) -> (i: bitmap)")
+    pack = sp.compile(
+        f"kernel pack(x: f64[n], keep: bool[n] {fmt}, at: i64[n]) -> y: f64[p] {{ y[at[i]] = x[i] where keep[i] }}"
+    )
+    x, keep = np.arange(4.0), np.array([True, False, True, False])
+    mask = sp.tensor(keep, fmt) if fmt else keep
+    assert pack(x, mask, np.array([0, 9, 1, -4]), sizes={"p": 2}).tolist() == [0, 2]
+    with pytest.raises(sp.ShapeError, match=r"at\[2\] is 2, and lies outside"):
+        pack(x, mask, np.array([0, 9, 2, -4]), sizes={"p": 2})
+
+
+def test_a_scan_packs_into_just_the_room_there_is() -> None:
+    text = "at[i] = scan[i, exclusive](i64(keep[i])); y[at[i]] = x[i] where keep[i]"
+    pack = sp.compile(f"kernel pack(x: f64[n], keep: bool[n]) -> y: f64[p] {{ {text} }}")
+    assert pack(np.arange(4.0), [True, False, True, False], sizes={"p": 2}).tolist() == [0, 2]
+
+
+@pytest.mark.parametrize("fill", ["", "fill(7)"])
+def test_points_for_which_a_condition_admits_nothing_do_not_write(fill: str) -> None:
+    a, at = np.array([[1.0, 2], [0, -1], [0, 3]]), np.array([0, 0, 2])
+    want = [3, 7 if fill else 0, 3]
+    for value in ("sum[j](A[i, j])", "A[i, j] * x[j]"):
+        text = f"y[at[i]] = {value} where A[i, j] > 0"
+        k = sp.compile(f"kernel f(A: f64[m, n] csr, at: i64[m], x: f64[n]) -> y: f64[p] {fill} {{ {text} }}")
+        assert k(a, at, np.ones(2), sizes={"p": 3}).tolist() == want
