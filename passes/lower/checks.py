@@ -44,7 +44,7 @@ class Indirect(NamedTuple):
     """An index that must lie inside dimension ``dim`` of ``tensor``, at the points that ``where`` admits."""
 
     tensor: str
-    index: Expr
+    value: Expr
     dim: int
     where: Expr | None
 
@@ -63,12 +63,13 @@ def to_check(program: Program, s: Assign) -> Iterator[Indirect]:
             constant = isinstance(e, Literal) and not surely_inside(e, program.tensor(n.tensor).dims[d])
             if (constant or is_indirect(e)) and found not in seen:
                 seen.add(found)
-                yield Indirect(*found, _writing(s, e) if n is s.target else None)
+                yield Indirect(*found, writing(s, e) if n is s.target else None)
 
 
-def _writing(s: Assign, e: Expr) -> Expr | None:
-    """The part of the statement's condition that can be asked where the index ``e`` of its target is checked."""
-    parts = [] if s.where is None else [c for c in conjuncts(s.where) if set(mentioned(c)) <= set(mentioned(e))]
+def writing(s: Assign, *indices: Expr) -> Expr | None:
+    """The part of the statement's condition that can be asked where ``indices`` of its target are checked."""
+    names = set(mentioned(*indices))
+    parts = [] if s.where is None else [c for c in conjuncts(s.where) if set(mentioned(c)) <= names]
     parts = [c for c in parts if not any(map(_is_made, walk(c)))]
     return reduce(lambda a, b: Map("and", (a, b), BOOL), parts) if parts else None
 
@@ -109,4 +110,4 @@ def _nests(
     return [*nests, Nesting(choice.order, choice.space).foralls(choice.order, body)]
 
 
-__all__ = ["checks"]
+__all__ = ["checks", "to_check", "writing"]

@@ -30,7 +30,7 @@ from sparsec.ir.tensor import (
 from sparsec.ir.tensor_values import scalar
 from sparsec.passes.formats import choose_formats
 from sparsec.passes.lower.bodies import outermost_reductions
-from sparsec.passes.lower.checks import checks
+from sparsec.passes.lower.checks import checks, writing
 from sparsec.passes.lower.contract import contract
 from sparsec.passes.lower.copies import reordered, sparse_format, widest
 from sparsec.passes.lower.expand import expand
@@ -87,10 +87,10 @@ def plan(program: Program) -> Kernel:
 
 def plan_statement(planner: Planner, s: Assign, ahead: list[loops.Stmt], nests: list[loops.Stmt]) -> None:
     """Add the nests of a statement to ``nests``, checks that need nothing but operands to ``ahead``."""
-    s = planner.renamed(s)
     written = write_out(planner.program, s, planner.exists(s.target.tensor))
-    first, written = plan_selections(planner, written)
-    for check, early in checks(planner, replace(written, where=s.where)):
+    asked = planner.renamed(replace(written, where=writing(s, *s.target.indices)))
+    first, written = plan_selections(planner, replace(asked, where=None))
+    for check, early in checks(planner, replace(written, where=asked.where)):
         (ahead if early else nests).append(check)
     nests += first + planner.statement(written, s.where is not None)
 
