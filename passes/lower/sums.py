@@ -23,7 +23,7 @@ from sparsec.passes.lower.variables import names_in
 
 MAX_TERMS = 16
 MAX_SUMMED = 5
-"""Variables of a term whose orders are all tried; of one with more none is."""
+"""Variables of a term whose orders are all tried; of one with more the next is always the one that helps most."""
 MERGE = 2.5
 """What a step costs that merges the entries of several operands, against one that walks a single one."""
 RINGS = {"add": "mul", "or": "and"}
@@ -124,9 +124,15 @@ class Costs:
 
     def as_written(self, e: Reduce, around: tuple[str, ...]) -> float:
         """The sum computed where it stands, at each of the points over ``around``."""
-        merges = sum(n.op in RINGS and self.density(n) < 1 for n in walk(e.body) if isinstance(n, Map))
+        merges = sum(map(self.merges, walk(e.body)))
         points = self.size({*around, *e.indices}) * self.density(e.body)
         return points * (1.0 + self.inside(e.body)) * MERGE**merges
+
+    def merges(self, e: Expr) -> bool:
+        """Whether the entries of several operands are merged where ``e`` is computed: products only intersect."""
+        if not isinstance(e, Map) or e.op in RINGS.values() or self.density(e) == 1:
+            return False
+        return sum(self.density(a) < 1 for a in e.args) > 1
 
     def inside(self, e: Expr) -> float:
         """Steps of the reductions in ``e`` at one point."""
@@ -136,14 +142,19 @@ class Costs:
 
     def best(self, t: Term, around: tuple[str, ...]) -> Way:
         """The cheapest order of summing a term whose sum is wanted at the points over ``around``."""
-        best = self.way(t, around, ())
+        return min((self.way(t, around, order) for order in self.orders(t, around)), key=lambda way: way.cost)
+
+    def orders(self, t: Term, around: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+        """The orders to try, from none on: all, or of many variables those that grow by the one that helps most."""
         if len(t.summed) <= MAX_SUMMED:
-            for n in range(1, len(t.summed) + 1):
-                for order in permutations(t.summed, n):
-                    way = self.way(t, around, order)
-                    if way.cost < best.cost:
-                        best = way
-        return best
+            for n in range(len(t.summed) + 1):
+                yield from permutations(t.summed, n)
+            return
+        order: tuple[str, ...] = ()
+        yield order
+        while left := [v for v in t.summed if v not in order]:
+            order = min(((*order, v) for v in left), key=lambda longer: self.way(t, around, longer).cost)
+            yield order
 
     def way(self, t: Term, around: tuple[str, ...], order: tuple[str, ...]) -> Way:
         """Summing the variables of ``order`` one by one into temporaries, and those left at the end."""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 
+import numpy as np
 import pytest
 
+import sparsec as sp
 from sparsec.frontends.dsl import parse_source
 from sparsec.ir.tensor_text import print_program
 from sparsec.ir.tensor_verify import verify
@@ -109,3 +111,21 @@ def test_conditions_stay_with_the_factors_they_are_of() -> None:
 )  # fmt: skip
 def test_what_gains_nothing_stays(operands: str, result: str, body: str) -> None:
     assert unchanged(operands, result, body)
+
+
+def test_long_products_are_summed_one_by_one() -> None:
+    names = [f"A{n}" for n in range(9)]
+    letters = "abcdefghij"
+    factors = " * ".join(f"{name}[{letters[n]}, {letters[n + 1]}]" for n, name in enumerate(names))
+    operands = ", ".join(f"{name}: f64[d, d] csr" for name in names)
+    a, x = np.eye(4)[::-1].copy() * 2, np.arange(4.0)
+    k = sp.compile(f"kernel f({operands}, x: f64[d]) -> y: f64[d] {{ y[a] = {factors} * x[j] }}")
+    np.testing.assert_array_equal(k(*[a] * 9, x), 2.0**9 * x[::-1])
+    k = sp.compile(f"kernel f({operands}) -> Y: f64[d, d] csr {{ Y[a, j] = {factors} }}")
+    np.testing.assert_array_equal(k(*[a] * 9).numpy(), 2.0**9 * np.eye(4)[::-1])
+
+
+def test_a_difference_is_summed_like_a_sum() -> None:
+    head = "kernel f(A: f64[m, n] csr, B: f64[m, n] csr, x: f64[n]) -> y: f64[m]"
+    plans = [sp.compile(f"{head} {{ y[i] = (A[i, j] {op} B[i, j]) * x[j] }}").explain() for op in "+-"]
+    assert plans[0].count("goes first") == plans[1].count("goes first")
