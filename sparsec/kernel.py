@@ -248,6 +248,7 @@ class Kernel:
             return {names[0]: out}
         if unknown := [n for n in out if n not in names]:
             raise TypeError_(f"{self.name} has no result '{unknown[0]}'", hint=f"its results are {', '.join(names)}")
+        _check_apart(out)
         return dict(out)
 
     def _result(
@@ -556,6 +557,22 @@ def _left(t: TensorDecl, dims: Mapping[str, int], given: Mapping[str, Any]) -> A
     if t.name in given:
         return given[t.name]
     return returned(t, to_storage(np.full(shape_of(t, dims), t.fill, held(t.dtype)), t.dtype), None)
+
+
+def _check_apart(out: Mapping[str, Any]) -> None:
+    """Raise ``TypeError_`` for two results that would be written to the same memory."""
+    seen: dict[str, np.ndarray] = {}
+    for name, given in out.items():
+        if isinstance(given, Tensor):
+            memory = given.storage.values
+        elif given is None or not hasattr(given, "__array__"):
+            continue
+        else:
+            memory = as_array(given)
+        for other, taken in seen.items():
+            if given is out[other] or np.shares_memory(memory, taken):
+                raise TypeError_(f"out for '{other}' and '{name}' is the same memory", hint="give each result its own")
+        seen[name] = memory
 
 
 def _starts(program: Program) -> bool:

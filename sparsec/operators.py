@@ -6,13 +6,13 @@ The work is done by ``sparsec.array``, which stands above ``Tensor`` and is foun
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
 from typing import Any
 
 import numpy as np
 
-from sparsec.errors import ShapeError, TypeError_
+from sparsec.errors import ShapeError, TypeError_, UnsupportedError
 
 
 def _array(module: str) -> Any:
@@ -62,21 +62,36 @@ def _takes(other: Any) -> bool:
 def _reduction(name: str) -> Callable[..., Any]:
     if name in ("sum", "prod"):
 
-        def wide(self: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: bool = False) -> Any:
+        def wide(
+            self: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: bool = False, **other: Any
+        ) -> Any:
             _no_out(out)
+            _no_more(name, other)
             return _array("reductions").reduce(name, self, axis, dtype, keepdims)
 
         method: Callable[..., Any] = wide
     else:
 
-        def narrow(self: Any, axis: Any = None, out: Any = None, keepdims: bool = False) -> Any:
+        def narrow(self: Any, axis: Any = None, out: Any = None, keepdims: bool = False, **other: Any) -> Any:
             _no_out(out)
+            _no_more(name, other)
             return _array("reductions").reduce(name, self, axis, None, keepdims)
 
         method = narrow
     method.__name__ = name
     method.__doc__ = f"The {name} along an axis, several (a tuple) or all (None)."
     return method
+
+
+def _no_more(name: str, other: Mapping[str, Any]) -> None:
+    """Refuse what NumPy's method of this name takes beyond ours."""
+    if other:
+        raise UnsupportedError(f"{min(other)}= of A.{name}", hint="A.numpy() gives a dense array, which may take it")
+
+
+def _no_order(name: str, order: Any) -> None:
+    if order != "C":
+        raise UnsupportedError(f"order={order!r} of A.{name}: elements are taken row by row", hint="A.T turns them")
 
 
 def _no_out(out: Any) -> None:
@@ -162,16 +177,19 @@ class Operators:
 
     sum, prod, min, max, any, all = map(_reduction, ("sum", "prod", "min", "max", "any", "all"))
 
-    def mean(self, axis: Any = None, dtype: Any = None, keepdims: bool = False) -> Any:
+    def mean(self, axis: Any = None, dtype: Any = None, keepdims: bool = False, **other: Any) -> Any:
         """The mean along an axis, several or all."""
+        _no_more("mean", other)
         return _array("reductions").mean(self, axis, dtype, keepdims)
 
-    def var(self, axis: Any = None, dtype: Any = None, ddof: float = 0, keepdims: bool = False) -> Any:
+    def var(self, axis: Any = None, dtype: Any = None, ddof: float = 0, keepdims: bool = False, **other: Any) -> Any:
         """The variance along an axis, several or all; ``ddof`` is taken off the count."""
+        _no_more("var", other)
         return _array("reductions").var(self, axis, dtype, ddof, keepdims)
 
-    def std(self, axis: Any = None, dtype: Any = None, ddof: float = 0, keepdims: bool = False) -> Any:
+    def std(self, axis: Any = None, dtype: Any = None, ddof: float = 0, keepdims: bool = False, **other: Any) -> Any:
         """The square root of ``var``."""
+        _no_more("std", other)
         return _array("reductions").std(self, axis, dtype, ddof, keepdims)
 
     def argmin(self, axis: int | None = None, keepdims: bool = False) -> Any:
@@ -186,13 +204,15 @@ class Operators:
         """The coordinates of the elements that are not 0, an array for each dimension."""
         return _array("searching").nonzero(self)
 
-    def reshape(self, *shape: Any, copy: bool | None = None) -> Any:
+    def reshape(self, *shape: Any, order: str = "C", copy: bool | None = None) -> Any:
         """The elements in row-major order in another shape; one extent may be -1."""
+        _no_order("reshape", order)
         given = shape[0] if len(shape) == 1 and not hasattr(shape[0], "__index__") else shape
         return _array("shapes").reshape(self, given, copy=copy)
 
-    def flatten(self) -> Any:
+    def flatten(self, order: str = "C") -> Any:
         """The elements in row-major order, a vector with memory of its own."""
+        _no_order("flatten", order)
         return self.reshape(-1, copy=True)
 
     def transpose(self, *axes: Any) -> Any:

@@ -14,7 +14,7 @@ from sparsec.array.places import check_size, unravelled
 from sparsec.errors import ShapeError, SparsecError, TypeError_
 from sparsec.formats.format import Format
 from sparsec.runtime.outside import dense_source
-from sparsec.runtime.storage import as_shape
+from sparsec.runtime.storage import as_fill, as_shape
 from sparsec.tensors import Tensor, from_coo, tensor
 
 
@@ -36,7 +36,10 @@ def asarray(obj: Any, dtype: Any = None, format: str | Format | None = None, cop
     elif copy is False and not isinstance(obj, Tensor) and not _shares(made, obj):
         raise TypeError_("the object's memory cannot be shared", hint="leave out copy=False")
     if format is not None:
-        made = made.convert(format)
+        converted = made.convert(format)
+        if copy is False and converted is not made:
+            raise TypeError_(f"{made.format} becomes {converted.format} only in a copy", hint="leave out copy=False")
+        made = converted
     return made.copy() if copy else made
 
 
@@ -70,7 +73,10 @@ def full(shape: Any, fill_value: Any, dtype: Any = None, format: str | Format | 
     if not isinstance(fill_value, bool | int | float | complex | np.generic):
         fill_value = np.asarray(fill_value)[()]
     kind = as_dtype(dtype, np.asarray(fill_value).dtype)
-    value = np.asarray(fill_value).astype(kind)[()]
+    with np.errstate(over="ignore"):
+        value = np.asarray(fill_value).astype(kind)[()]
+    if kind.kind in "fc" and np.isinf(value):
+        as_fill(fill_value, from_numpy(kind))  # says that a finite one does not fit
     if not extents or format == "dense":
         try:
             return tensor(np.full(extents, value))
@@ -121,13 +127,25 @@ def arange(start: Any, stop: Any = None, step: Any = 1, dtype: Any = None) -> Te
     if stop is None:
         start, stop = 0, start
     kind: Any = None if dtype is None else as_dtype(dtype)
-    return dense_result(np.arange(start, stop, step, kind), True)  # type: ignore[call-overload, no-any-return]
+    return _vector(np.arange, start, stop, step, kind)
 
 
 def linspace(start: Any, stop: Any, num: int, dtype: Any = None, endpoint: bool = True) -> Tensor:
     """``num`` numbers between two, a dense vector."""
     kind = None if dtype is None else as_dtype(dtype)
-    return dense_result(np.linspace(start, stop, num, endpoint, dtype=kind), True)  # type: ignore[no-any-return]
+    return _vector(np.linspace, start, stop, num, endpoint, dtype=kind)
+
+
+def _vector(function: Callable[..., Any], *given: Any, **options: Any) -> Tensor:
+    """What one of NumPy's functions makes, as a dense tensor; its errors are ours."""
+    try:
+        return dense_result(function(*given, **options), True)  # type: ignore[no-any-return]
+    except ZeroDivisionError:
+        raise ShapeError("steps of 0 lead nowhere", hint="pass a step other than 0") from None
+    except (ValueError, MemoryError, OverflowError) as e:
+        raise ShapeError(f"{function.__name__}: {e}", hint="the count is at least 0, and fits in memory") from None
+    except TypeError as e:
+        raise TypeError_(f"{function.__name__}: {e}", hint="pass numbers; the count is an integer") from None
 
 
 def random(
@@ -144,10 +162,15 @@ def random(
     ``rng`` is a generator of NumPy, or its seed.  No dense array is made.
     """
     extents = as_shape(shape)
+    if not isinstance(density, int | float | np.integer | np.floating):
+        raise TypeError_(f"a density is a number, not {density!r:.60}", hint="it lies between 0 and 1")
     if not 0 <= density <= 1:
         raise ShapeError(f"a density lies between 0 and 1, not at {density}")
     size = check_size(extents)
-    generator = np.random.default_rng(rng)
+    try:
+        generator = np.random.default_rng(rng)
+    except (TypeError, ValueError) as e:
+        raise TypeError_(f"rng: {e}", hint="pass a generator of NumPy, an integer of at least 0 or None") from None
     count = round(density * size)
     kind = as_dtype(dtype)
     values = np.asarray(generator.random(count) if sampler is None else sampler(count))

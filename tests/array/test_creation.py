@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -85,3 +86,38 @@ def test_wrong_arguments() -> None:
         sp.zeros(3, "f33")
     with pytest.raises(sp.ShapeError):
         sp.zeros((-1,))
+
+
+def test_without_copies_nothing_is_converted() -> None:
+    a = sp.tensor(np.eye(3), "csr")
+    assert sp.asarray(a, format="csr", copy=False) is a
+    with pytest.raises(sp.TypeError_, match="only in a copy"):
+        sp.asarray(a, format="csc", copy=False)
+
+
+@pytest.mark.parametrize("format", ["csr", "dense"])
+def test_a_fill_that_overflows_is_refused(format: str) -> None:
+    with pytest.raises(sp.TypeError_, match="does not fit"):
+        sp.full((2, 2), 1e300, "f4", format)
+    assert np.isinf(sp.full((2, 2), np.inf, "f4", format).numpy()).all()
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: sp.arange(0, 5, 0),
+        lambda: sp.arange("a"),
+        lambda: sp.linspace(0, 1, -1),
+        lambda: sp.linspace(0, 1, 2.5),
+        lambda: sp.random((3, 3), rng="x"),
+        lambda: sp.random((3, 3), density="x"),
+        lambda: sp.eye(3).sum(initial=3),
+        lambda: sp.eye(3).mean(where=True),
+        lambda: sp.eye(3).reshape(9, order="F"),
+        lambda: sp.eye(3).flatten("F"),
+    ],
+)
+def test_what_cannot_be_made_is_said(make: Callable[[], object]) -> None:
+    with pytest.raises(sp.SparsecError) as raised:
+        make()
+    assert raised.value.hint
