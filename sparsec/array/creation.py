@@ -13,6 +13,7 @@ from sparsec.array.operands import dense_result
 from sparsec.array.places import check_size, unravelled
 from sparsec.errors import ShapeError, SparsecError, TypeError_
 from sparsec.formats.format import Format
+from sparsec.ir.dtypes import from_numpy
 from sparsec.runtime.outside import dense_source
 from sparsec.runtime.storage import as_fill, as_shape
 from sparsec.tensors import Tensor, from_coo, tensor
