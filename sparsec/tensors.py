@@ -525,16 +525,8 @@ def label(format: Format) -> str:
             named = named_format(name, format.ndim).normal()
             if any(named.concrete(*widths) == normal for widths in _WIDTHS):
                 return name
-    opened = dataclasses.replace(
-        format, levels=tuple(dataclasses.replace(s, type=_opened(s.type)) for s in format.levels)
-    )
+    opened = format.opened()
     return str(opened if any(opened.concrete(*widths) == format for widths in _WIDTHS) else format)
-
-
-def _opened(level: Any) -> Any:
-    """The level without the widths that were open before they were bound."""
-    fields = [f for f in dataclasses.fields(level) if f.default is None and isinstance(getattr(level, f.name), DType)]
-    return dataclasses.replace(level, **{f.name: None for f in fields})
 
 
 def as_dtype(given: Any) -> DType:

@@ -34,7 +34,7 @@ from sparsec.ir.tensor import (
     TensorDecl,
 )
 
-RING = ("add", "sub", "mul", "neg")
+LINEAR = ("add", "sub", "mul", "neg")
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +136,7 @@ class _Decomposition:
         match e:
             case Access():
                 return e.tensor in self.chains
-            case Map() if e.op in RING:
+            case Map() if e.op in LINEAR:
                 return any(map(self.inside, e.args))
         return False
 

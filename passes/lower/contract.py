@@ -25,7 +25,7 @@ from sparsec.ir.tensor import Access, Assign, Expr, Index, IndexDecl, Map, Progr
 from sparsec.passes.lower.guards import guard
 from sparsec.passes.lower.index_names import rename_indices
 from sparsec.passes.lower.order import is_sparse
-from sparsec.passes.lower.sums import RINGS, Costs, Step, Term, is_plain, terms_of
+from sparsec.passes.lower.sums import RINGS, Costs, Step, Term, pointwise, terms_of
 from sparsec.passes.lower.variables import mentioned, names_in
 
 GAIN = 0.5
@@ -36,7 +36,7 @@ def contract(program: Program) -> Program:
     """The program with its sums of products in cheaper orders; itself if there are none."""
     work = _Contraction(program)
     for s in program.body:
-        if isinstance(s, Assign) and s.where is None and is_plain(s.value):
+        if isinstance(s, Assign) and s.where is None and pointwise(s.value):
             work.statement(s)
         else:
             work.body.append(s)

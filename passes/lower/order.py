@@ -134,7 +134,7 @@ def choose_order(query: Query) -> Choice:
     What is accessed at other places than index variables is looked up, and copied only where nothing else will do.
     """
     sparse = query.sparse
-    found = _cheapest(query, sparse, [a for a in sparse if _is_plain(a)]) or _cheapest(query, sparse, sparse)
+    found = _cheapest(query, sparse, [a for a in sparse if _at_variables(a)]) or _cheapest(query, sparse, sparse)
     assert found is not None
     return found
 
@@ -159,7 +159,7 @@ def _cheapest(query: Query, sparse: Sequence[Access], candidates: Sequence[Acces
     return None if best is None else replace(best, candidates=seen)
 
 
-def _is_plain(access: Access) -> bool:
+def _at_variables(access: Access) -> bool:
     """Is every index a variable?"""
     return all(isinstance(e, Index) for e in access.indices)
 

@@ -191,9 +191,9 @@ class Costs:
         return Way(tuple(steps), cost + self.size(rest) * prod(density[n] for n in left))
 
 
-def is_plain(e: Expr) -> bool:
+def pointwise(e: Expr) -> bool:
     """Is the value of ``e`` at a point a matter of that point alone?"""
     return not any(isinstance(n, Scan | Softmax | Top) for n in walk(e))
 
 
-__all__ = ["RINGS", "Costs", "Step", "Term", "Way", "is_plain", "terms_of"]
+__all__ = ["RINGS", "Costs", "Step", "Term", "Way", "pointwise", "terms_of"]

@@ -11,7 +11,6 @@ import numpy as np
 
 from sparsec.array import creation, elementwise, indexing, joining, linalg, products, reductions, searching, shapes
 from sparsec.array.operands import is_sparse, sparse_operand
-from sparsec.array.places import opened
 from sparsec.array.pointwise import apply
 from sparsec.errors import ShapeError, TypeError_, UnsupportedError
 from sparsec.tensors import Tensor
@@ -66,7 +65,7 @@ def _into(target: Any, result: Any) -> Any:
         made = result if isinstance(result, Tensor) else creation.asarray(result)
         if made.dtype != target.dtype:
             made = made.astype(target.dtype)
-        target.storage = made.convert(opened(target.storage.format)).storage
+        target.storage = made.convert(target.storage.format.opened()).storage
         return target
     if is_sparse(result):
         raise TypeError_("the result is sparse, and out is a dense array", hint="leave out=, and take .numpy()")

@@ -13,7 +13,7 @@ import numpy as np
 
 from sparsec.array.keys import Selection, selection
 from sparsec.array.operands import axis_of, dense_result, is_sparse, listed, operand, sparse_operand
-from sparsec.array.places import check_size, opened, places, ravelled, rebuilt, unravelled
+from sparsec.array.places import check_size, places, ravelled, rebuilt, unravelled
 from sparsec.binding import converted
 from sparsec.errors import FormatError, IndexError_, ShapeError, TypeError_, UnsupportedError
 from sparsec.formats.compressed import Compressed
@@ -197,7 +197,7 @@ def put_index(t: Tensor, key: Any, value: Any) -> None:
     # The last of those at one place stays, as NumPy has it.
     _, last = np.unique(keys[::-1], return_index=True)
     kept = np.sort(len(keys) - 1 - last)
-    made = rebuilt(unravelled(keys[kept], t.shape), both[kept], t.shape, t, format=opened(t.storage.format))
+    made = rebuilt(unravelled(keys[kept], t.shape), both[kept], t.shape, t, format=t.storage.format.opened())
     t.storage = made.storage
 
 

@@ -47,19 +47,10 @@ def format_like(shape: tuple[int, ...], nnz: int, *givers: Tensor) -> Format:
     for t in givers:
         found = t.storage.format.plain().half  # that a giver is its own transpose says nothing of the result
         if t.ndim == len(shape) and writable(found) and not found.is_dense:
-            return opened(found)
+            return found.opened()
     if givers and shape and is_list(givers[0].storage.format) and givers[0].ndim > 1:
         return named_format("coo", len(shape))
     return automatic(shape, nnz)
-
-
-def opened(format: Format) -> Format:
-    """The format with its index widths left to what the result needs."""
-    levels = []
-    for spec in format.levels:
-        fields = [f for f in dataclasses.fields(spec.type) if isinstance(getattr(spec.type, f.name), DType)]
-        levels.append(dataclasses.replace(spec, type=dataclasses.replace(spec.type, **{f.name: None for f in fields})))
-    return dataclasses.replace(format, levels=tuple(levels))
 
 
 def places(t: Tensor) -> tuple[list[np.ndarray], np.ndarray]:
@@ -159,7 +150,6 @@ __all__ = [
     "check_size",
     "format_like",
     "mapped",
-    "opened",
     "pattern",
     "places",
     "ravelled",

@@ -72,6 +72,12 @@ class LevelSpec:
     def __str__(self) -> str:
         return f"{self.coord}: {self.type}"
 
+    def opened(self) -> LevelSpec:
+        """The level with its widths open again, as far as they may be."""
+        t = self.type
+        widths = [f.name for f in dataclasses.fields(t) if f.default is None and isinstance(getattr(t, f.name), DType)]
+        return dataclasses.replace(self, type=dataclasses.replace(t, **dict.fromkeys(widths)))
+
 
 @dataclass(frozen=True, slots=True)
 class Format:
@@ -210,6 +216,10 @@ class Format:
         """The format with every open index and position width set to these types."""
         levels = tuple(dataclasses.replace(s, type=s.type.concrete(index, pos)) for s in self.levels)
         return dataclasses.replace(self.with_parts(lambda f: f.concrete(index, pos)), levels=levels)
+
+    def opened(self) -> Format:
+        """The format with every width open again that may be."""
+        return dataclasses.replace(self, levels=tuple(s.opened() for s in self.levels))
 
     def check(self) -> Format:
         """Raise ``FormatError`` if the map or the nesting of levels makes no sense; returns self."""
