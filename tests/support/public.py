@@ -80,6 +80,8 @@ def result(t: TensorDecl, value: Any) -> Array:
         return to_storage(result(replace(t, dtype=F32), kept), BF16)
     assert t.format is not None
     if t.format.is_dense:
+        if t.role == "inout" and isinstance(value, sp.Tensor):  # what was passed as out
+            return value.numpy()
         assert isinstance(value, np.ndarray if t.ndim or t.role == "inout" else np.generic), type(value)
         return np.asarray(value)
     assert isinstance(value, sp.Tensor), type(value)
