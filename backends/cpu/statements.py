@@ -47,6 +47,7 @@ from sparsec.ir.buffer import (
     scalar,
 )
 from sparsec.ir.dtypes import BF16, BOOL, I64
+from sparsec.ir.rewrite import walk
 
 STACK_LIMIT = 1 << 16
 """Bytes; a larger "stack" buffer lives on the heap, since threads have small stacks."""
@@ -95,13 +96,20 @@ on one): rows of 3 entries .09 .23 .09 .15, of 4 .10 .23 .10 .19, of 8 .37 .44 .
 
 
 def _sums_a_segment(s: For) -> bool:
-    """Whether the loop starts somewhere in a buffer and does nothing but compute and accumulate."""
+    """Whether the loop starts somewhere in a buffer and does nothing but compute and accumulate.
+
+    What is read while it accumulates, as a scan's running value is, is no sum of a segment: LLVM would say so to the
+    user's terminal.
+    """
     if isinstance(s.lo, Const) or s.step != 1:
         return False
     sets = [t for t in s.body.stmts if isinstance(t, Set)]
-    return bool(sets) and all(
-        isinstance(t, Let | Comment) or (isinstance(t, Set) and _accumulates(t)) for t in s.body.stmts
-    )
+    if not sets or not all(map(_accumulates, sets)):
+        return False
+    if not all(isinstance(t, Let | Comment | Set) for t in s.body.stmts):
+        return False
+    read = [n for t in s.body.stmts if isinstance(t, Let | Set) for n in walk(t.value)]
+    return all(read.count(t.var) == 1 for t in sets)
 
 
 def _accumulates(s: Set) -> bool:

@@ -7,6 +7,7 @@ import pytest
 
 import sparsec as sp
 from sparsec.errors import TypeError_, UnsupportedError
+from sparsec.knobs import scope
 from tests.programs.cases import MATRIX
 from tests.support.stages import agree, lowered
 from tests.support.texts import stages
@@ -235,3 +236,10 @@ def test_a_fold_in_order_does_not_ride_on_a_scan_in_reverse(fmt: str) -> None:
 @pytest.mark.parametrize("fmt", ["band[1, 1]", "(i, j) -> (i: dense, j: range[0, i+1])", "dia", "rle"])
 def test_what_a_window_leaves_out_of_a_dense_result_beside_a_scan_is_the_fill(fmt: str) -> None:
     stages(f"P: f64[n, n] csr, D: f64[n, n] {fmt}", "r: f64[n, n]", "r[i, j] = scan[j](P[i, j]) * D[j, i]")
+
+
+def test_a_running_value_is_no_sum_that_llvm_reports_about(capfd: pytest.CaptureFixture[str]) -> None:
+    a = sp.tensor(np.eye(5), "(i, j) -> (i: dense, j: range[i-1, i+2])")
+    with scope(opt=2):
+        y = sp.evaluate("y[i] = sum[j](scan[j](A[i, j]) * x[j])", A=a, x=np.arange(5.0))
+    assert y.tolist() == [10, 10, 9, 7, 4] and not capfd.readouterr().err
