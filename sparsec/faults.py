@@ -97,7 +97,8 @@ def _read(e: Expr, value: int) -> int:
 
 
 def _uncast(e: Expr) -> Expr:
-    return e.args[0] if isinstance(e, Map) and e.op == "cast" else e
+    """An index as it was read, where only its type was widened: a float that was made one says another number."""
+    return e.args[0] if isinstance(e, Map) and e.op == "cast" and e.args[0].dtype.is_integer else e
 
 
 def _words(e: Expr, at: dict[str, int]) -> str:

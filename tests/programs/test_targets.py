@@ -129,6 +129,8 @@ def test_places_outside_are_dropped_and_data_outside_stops() -> None:
         sp.evaluate("y[b[i] + j] += x[i] * v[j]", x=x[:2], v=np.ones(3), b=b[:2], y=y)
     with pytest.raises(sp.ShapeError, match=r"b\[0\] is 9223372036854775809, and lies outside"):
         sp.evaluate("y[b[i]] += x[i]", x=x[:1], b=np.array([2**63 + 1], np.uint64), y=y)
+    with pytest.raises(sp.ShapeError, match="the index made of 'x' at i = 0 is"):
+        sp.evaluate("y[i64(x[i])] += 1.0", x=np.array([np.nan]), y=y)
     with pytest.raises(sp.ShapeError, match="index.* 7.* outside"):
         sp.evaluate("y[i] = z[i] + x[7]", x=x, z=x)
     with pytest.raises(sp.ShapeError, match="an index of 'x', computed from 't', lies outside"):
