@@ -114,7 +114,7 @@ def _words(e: Expr, at: dict[str, int]) -> str:
 
 
 def _dense(x: Storage | np.ndarray[Any, np.dtype[Any]]) -> np.ndarray[Any, np.dtype[Any]]:
-    return Tensor(x).numpy() if isinstance(x, Storage) else x
+    return Tensor.over(x).numpy() if isinstance(x, Storage) else x
 
 
 __all__ = ["index_outside", "written_twice"]

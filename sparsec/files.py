@@ -24,7 +24,7 @@ def read(
     Raises ``FileError`` naming the file and the line, ``UnsupportedError`` for binsparse without h5py.
     """
     storage = io.read_storage(path, shape)
-    found = Tensor(storage)
+    found = Tensor.over(storage)
     if format is not None:
         return found.convert(format)
     return found.convert("auto") if io.kind(path) in ("matrix_market", "frostt") else found

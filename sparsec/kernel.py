@@ -180,7 +180,7 @@ class Kernel:
                 if name not in wholes:
                     assert self._resolved is not None
                     wholes[name] = composite(self._resolved.tensor(name), named[name])
-                out.append(bind(t, Tensor(wholes[name].parts[part]), contiguous=contiguous))
+                out.append(bind(t, Tensor.over(wholes[name].parts[part]), contiguous=contiguous))
             elif name in named:
                 out.append(bind(decl, named[name], contiguous=contiguous))
             else:
@@ -257,7 +257,7 @@ class Kernel:
         if t.name in made:
             target = given.get(t.name)
             if target is None:
-                return Tensor(made[t.name])
+                return Tensor.over(made[t.name])
             target.storage = made[t.name]
             return target
         array = outs[t.name]
@@ -379,13 +379,13 @@ class Kernel:
         for t in self._resolved.operands:
             if t.name in operands:
                 if is_composite(t):
-                    out[t.name] = Tensor(composite(t, operands[t.name]))
+                    out[t.name] = Tensor.over(composite(t, operands[t.name]))
                     continue
                 bound = bind(t, operands[t.name])
                 keep = bound.keep
                 if t.dtype is BF16 and not isinstance(keep, Storage):  # NumPy has no such arrays
                     keep = dense_storage(keep, t.fill, BF16)
-                out[t.name] = Tensor(keep) if isinstance(keep, Storage) else keep
+                out[t.name] = Tensor.over(keep) if isinstance(keep, Storage) else keep
         return out
 
     # looking inside

@@ -87,7 +87,7 @@ class Memo:
         results = self.variant.program.results
         if not outs:
             made = self.variant.published(block, Call((), (), self.dims))
-            outs = [Tensor(made[t.name]) for t in results]
+            outs = [Tensor.over(made[t.name]) for t in results]
         elif out is None:
             torch = torch_of(operands) if foreign else None
             outs = [returned(t, array, torch) for t, array in zip(results, outs, strict=True)]

@@ -55,7 +55,7 @@ def start(t: TensorDecl, given: Any) -> Any:
         shape, fits = array.shape, array.dtype in (t.dtype.np, held(t.dtype))
         if fits and t.dtype is BF16:
             bits = array if array.dtype == t.dtype.np else to_storage(round_to(array, BF16), BF16)
-            array = Tensor(dense_storage(bits, 0, BF16))
+            array = Tensor.over(dense_storage(bits, 0, BF16))
     elif isinstance(given, Tensor):
         array, shape, fits = given, given.shape, given.storage.dtype is t.dtype
     else:

@@ -85,7 +85,8 @@ class Shared:
             levels.append({role: part.view(block) for role, part in arrays.items()})
             for index in levels[-1].values():
                 index.flags.writeable = False
-        return Tensor(Storage(self.format, self.shape, self.dtype, self.fill, tuple(levels), self.values.view(block)))
+        values = self.values.view(block)
+        return Tensor.over(Storage(self.format, self.shape, self.dtype, self.fill, tuple(levels), values))
 
     def unlink(self) -> None:
         """Remove the block's name; memory that is in use stays until it is not."""

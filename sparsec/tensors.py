@@ -37,11 +37,20 @@ class Tensor(Operators):
     __slots__ = ("__weakref__", "conversion_error", "storage")
 
     def __init__(self, storage: Storage) -> None:
+        """A tensor over ``storage``, whose arrays are checked; raises ``FormatError`` for those that lie."""
         if not isinstance(storage, Storage):
             raise TypeError_(f"Tensor wraps a Storage, not {type(storage).__name__}", hint="sp.tensor(obj) makes one")
+        storage.validate()
         self.storage = storage
         self.conversion_error: float | None = None
         """Of a tensor that a lossy conversion made: the norm of what it changed over the norm of what it was given."""
+
+    @classmethod
+    def over(cls, storage: Storage) -> Tensor:
+        """A tensor over what the compiler made, or has checked already."""
+        made = cls.__new__(cls)
+        made.storage, made.conversion_error = storage, None
+        return made
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -128,7 +137,7 @@ class Tensor(Operators):
         """The same tensor with plain values, as one and as a whole; itself if it is so already."""
         s = self.storage
         plain = s.codes is None and not s.parts and not s.format.symmetric
-        return self if plain else Tensor(self._decoded())
+        return self if plain else Tensor.over(self._decoded())
 
     def _plain(self, values: np.ndarray) -> np.ndarray:
         return from_storage(values, BF16) if self.storage.dtype is BF16 else values
@@ -142,7 +151,7 @@ class Tensor(Operators):
             return self._plain(entries.dense_view(self._decoded()))
         entries.check_dense(self.storage)
         if self.storage.parts:
-            return Tensor(self._decoded()).numpy()
+            return Tensor.over(self._decoded()).numpy()
         return self._plain(entries.scatter(self._entries()))
 
     def convert(
@@ -165,7 +174,7 @@ class Tensor(Operators):
             from sparsec.conversion import convert
 
             storage = convert(self.storage, target)
-            return self if storage is self.storage else Tensor(storage)
+            return self if storage is self.storage else Tensor.over(storage)
         from sparsec.lossy import convert_lossily
 
         storage, error = convert_lossily(self.storage, target, keep)
@@ -176,7 +185,7 @@ class Tensor(Operators):
                 f"'{target.label}' cannot hold this tensor: {error:.2g} of its norm would be lost",
                 hint="A.convert(..., lossy=True) does it all the same, and says the error it makes",
             )
-        made = Tensor(storage)
+        made = Tensor.over(storage)
         made.conversion_error = error
         return made
 
@@ -190,31 +199,31 @@ class Tensor(Operators):
             if not copy:
                 return self
             s = self.storage
-            return self.copy() if s.parts else Tensor(s.with_values(s.values.copy()))
+            return self.copy() if s.parts else Tensor.over(s.with_values(s.values.copy()))
         if self.storage.parts:
             if to.kind not in "fc":
                 raise TypeError_(
                     f"{to} of a sum or product are not those of its parts",
                     hint=f"make it one first: A.convert('csr').astype('{to}')",
                 )
-            return Tensor(with_parts(self.storage, lambda part: Tensor(part).astype(to).storage))
+            return Tensor.over(with_parts(self.storage, lambda part: Tensor.over(part).astype(to).storage))
         stored = self._decoded()
         held = from_storage(stored.values, stored.dtype)
         if to.is_integer and not np.isfinite(self.fill_value):
             as_fill(self.fill_value, to)  # says that it does not fit
         values, fill = cast_value(held, to), cast_value(self.fill_value, to)
-        return Tensor(dataclasses.replace(stored, dtype=to, fill=as_fill(fill, to), values=to_storage(values, to)))
+        return Tensor.over(dataclasses.replace(stored, dtype=to, fill=as_fill(fill, to), values=to_storage(values, to)))
 
     def copy(self) -> Tensor:
         """A tensor with memory of its own."""
         s = self.storage
         if s.parts:
-            return Tensor(with_parts(s, lambda part: Tensor(part).copy().storage))
+            return Tensor.over(with_parts(s, lambda part: Tensor.over(part).copy().storage))
         levels = tuple({role: a.copy() for role, a in arrays.items()} for arrays in s.levels)
         codes = s.codes
         if codes is not None:
             codes = dataclasses.replace(codes, scale=codes.scale.copy(), zero=codes.zero.copy())
-        return Tensor(dataclasses.replace(s, levels=levels, values=s.values.copy(), codes=codes))
+        return Tensor.over(dataclasses.replace(s, levels=levels, values=s.values.copy(), codes=codes))
 
     def __copy__(self) -> Tensor:
         return self.copy()
@@ -227,7 +236,7 @@ class Tensor(Operators):
         if self.storage.format.is_dense:
             return self
         if self.storage.parts:
-            return Tensor(with_parts(self.storage, lambda part: Tensor(part).prune().storage))
+            return Tensor.over(with_parts(self.storage, lambda part: Tensor.over(part).prune().storage))
         stored = self._entries()
         keep = ~entries.is_fill(self._plain(stored.values), self._plain(np.array(stored.fill_value))[()])
         if keep.all():
@@ -237,7 +246,7 @@ class Tensor(Operators):
         left = entries.listed(coords, stored.values[keep], self.shape, order, stored.dtype, stored.fill)
         from sparsec.conversion import convert
 
-        return Tensor(convert(left, self.storage.format.plain()))
+        return Tensor.over(convert(left, self.storage.format.plain()))
 
     def scipy(self) -> Any:
         """A SciPy sparse array: over the same memory for csr, csc and coo; others are converted to csr or coo.
@@ -319,7 +328,7 @@ class Tensor(Operators):
         return html(facts, None if s.format.is_dense or s.parts else self.coo()[0], s.shape)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Tensor, (self.storage,)
+        return Tensor.over, (self.storage,)  # which has been checked on its way
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         if not self.storage.format.is_dense:
@@ -372,20 +381,20 @@ def tensor(obj: Any, format: str | Format | None = None, fill_value: Any = None)
     if storage is not None:
         if fill_value is not None:
             storage = _filled(storage, fill_value, outside.own_fill(obj))
-        made = obj if isinstance(obj, Tensor) else Tensor(storage)
+        made = obj if isinstance(obj, Tensor) else Tensor.over(storage)
         return made if format is None else made.convert(format)
     if format is not None and isinstance(obj, list | tuple):
         rows = stacked(obj, 0 if fill_value is None else fill_value, lambda order: as_format(format, order))
         if rows is not None:
-            return Tensor(rows)
+            return Tensor.over(rows)
     array, dtype = outside.dense_source(obj, "sp.tensor")
     target = None if format is None else as_format(format, array.ndim)
     fill = 0 if fill_value is None else fill_value
     if target is None or target.is_dense or target.terms:
-        made = Tensor(entries.dense_storage(array, fill, dtype))
+        made = Tensor.over(entries.dense_storage(array, fill, dtype))
         return made if target is None else made.convert(target)
     target.require_runnable()
-    return Tensor(entries.from_dense(array, target, fill, dtype)).convert(target)
+    return Tensor.over(entries.from_dense(array, target, fill, dtype)).convert(target)
 
 
 def compose(format: str | Format, parts: Sequence[Any]) -> Tensor:
@@ -426,7 +435,7 @@ def compose(format: str | Format, parts: Sequence[Any]) -> Tensor:
     whole = edge[0] + edge[1]
     check_shapes(fmt, whole, [p.shape for p in given], "sp.compose")
     stored = [p.convert(f).storage for p, f in zip(given, fmt.parts, strict=True)]
-    return Tensor(composed(fmt, whole, t, stored))
+    return Tensor.over(composed(fmt, whole, t, stored))
 
 
 def _filled(storage: Storage, fill_value: Any, own: bool) -> Storage:
@@ -462,7 +471,7 @@ def from_coo(
     target = None if format is None else as_format(format, len(as_shape(shape)))
     if target is not None:
         target.require_runnable()
-    listed = Tensor(entries.from_coo(coords, values, shape, target, fill_value, duplicates))
+    listed = Tensor.over(entries.from_coo(coords, values, shape, target, fill_value, duplicates))
     return listed.convert(automatic(listed.shape, listed.nnz) if target is None else target)
 
 

@@ -30,7 +30,7 @@ def operand(x: Any, name: str = "the operand", decode: bool = True) -> Operand:
         return x
     storage = operand_storage(x)
     if storage is not None:
-        tensor = x if isinstance(x, Tensor) else Tensor(storage)
+        tensor = x if isinstance(x, Tensor) else Tensor.over(storage)
         tensor = tensor.decoded() if decode else tensor
         if is_sparse(tensor):
             return tensor
@@ -59,7 +59,7 @@ def dense_result(array: Any, as_tensor: bool) -> Any:
         return array
     from sparsec.runtime.entries import dense_storage
 
-    return Tensor(dense_storage(np.asarray(array)))
+    return Tensor.over(dense_storage(np.asarray(array)))
 
 
 def shape_of(x: Operand) -> tuple[int, ...]:

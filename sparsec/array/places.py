@@ -76,11 +76,11 @@ def rebuilt(
         from sparsec.formats.named import dense
 
         one = values[:1] if len(values) else np.full(1, Storage(dense(0), (), dtype, fill, (), values).fill_value)
-        return Tensor(Storage(dense(0), (), dtype, fill, (), np.ascontiguousarray(one, dtype.np)))
+        return Tensor.over(Storage(dense(0), (), dtype, fill, (), np.ascontiguousarray(one, dtype.np)))
     target = format_like(shape, len(values), like) if format is None else format
     order = target.dim_order
     listed, _ = canonical(coords, values, shape, order, dtype, fill)
-    return Tensor(listed).convert(target)
+    return Tensor.over(listed).convert(target)
 
 
 def mapped(t: Tensor, function: Callable[[Any], Any], fill: Any = None) -> Tensor:
@@ -98,9 +98,9 @@ def mapped(t: Tensor, function: Callable[[Any], Any], fill: Any = None) -> Tenso
         from sparsec.ir.tensor_values import round_to, to_storage
 
         bits = to_storage(round_to(values, BF16), BF16)
-        return Tensor(dataclasses.replace(s, values=bits, fill=as_fill(round_to(fill, BF16), BF16)))
+        return Tensor.over(dataclasses.replace(s, values=bits, fill=as_fill(round_to(fill, BF16), BF16)))
     dtype = from_numpy(values.dtype)
-    return Tensor(
+    return Tensor.over(
         dataclasses.replace(
             s, dtype=dtype, values=np.ascontiguousarray(values), fill=as_fill(dtype.np.type(fill), dtype)
         )
@@ -109,13 +109,14 @@ def mapped(t: Tensor, function: Callable[[Any], Any], fill: Any = None) -> Tenso
 
 def refilled(t: Tensor, fill: Any) -> Tensor:
     """The same entries before another background."""
-    return Tensor(dataclasses.replace(t.storage, fill=as_fill(fill, t.storage.dtype)))
+    return Tensor.over(dataclasses.replace(t.storage, fill=as_fill(fill, t.storage.dtype)))
 
 
 def pattern(t: Tensor, dtype: DType) -> Tensor:
     """One where an entry is stored, and the fill 0."""
     s = t.storage
-    return Tensor(dataclasses.replace(s, dtype=dtype, fill=as_fill(0, dtype), values=np.ones(len(s.values), dtype.np)))
+    ones = np.ones(len(s.values), dtype.np)
+    return Tensor.over(dataclasses.replace(s, dtype=dtype, fill=as_fill(0, dtype), values=ones))
 
 
 def check_size(shape: Sequence[int]) -> int:

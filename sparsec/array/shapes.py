@@ -51,8 +51,8 @@ def permute_dims(x: Any, axes: Sequence[int] | None = None) -> Any:
         return np.transpose(t, found)
     if t.storage.parts:
         turns = _keeps_chains(t.storage, found)
-        return Tensor(_composite(t.storage, found)) if turns else permute_dims(t.decoded(), found)
-    return Tensor(_turned(t.storage, found))
+        return Tensor.over(_composite(t.storage, found)) if turns else permute_dims(t.decoded(), found)
+    return Tensor.over(_turned(t.storage, found))
 
 
 def _turned(s: Storage, axes: Sequence[int]) -> Storage:

@@ -24,7 +24,7 @@ def test_what_stands_at_absent_places_is_never_seen() -> None:
     A = sp.tensor(DENSE, format="bitmap")
     values = A.storage.values.copy()
     values[A.levels[1]["map"] == 0] = np.nan
-    spoiled = sp.Tensor(A.storage.with_values(values))
+    spoiled = sp.Tensor.over(A.storage.with_values(values))
     assert spoiled.numpy().tolist() == DENSE.tolist()
     assert sp.evaluate("y[i] = A[i, j] * x[j]", A=spoiled, x=np.ones(3)).tolist() == DENSE.sum(1).tolist()
 

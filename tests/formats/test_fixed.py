@@ -39,7 +39,7 @@ def test_padding_is_never_seen() -> None:
     values[[2, 3, 5]] = np.nan
     crd = A.levels[1]["crd"].copy()
     crd[[2, 3, 5]] = -9
-    spoiled = sp.Tensor(A.storage.with_values(values))
+    spoiled = sp.Tensor.over(A.storage.with_values(values))
     spoiled.levels[1]["crd"][:] = crd
     spoiled.validate()
     assert spoiled.numpy().tolist() == DENSE.tolist()

@@ -184,7 +184,7 @@ def test_what_a_range_cannot_hold(text: str, says: str) -> None:
 def test_wrong_lengths() -> None:
     a = sp.tensor(np.eye(3), format="band[1, 1]")
     with pytest.raises(sp.FormatError, match="8 values for 9 positions"):
-        sp.Tensor(a.storage.with_values(a.storage.values[:8])).validate()
+        sp.Tensor.over(a.storage.with_values(a.storage.values[:8])).validate()
 
 
 @pytest.mark.parametrize("text", ["i-1", "i/4+j-3", "0-i", "5-i", "0", "i+i", "0-2", "i%4/2+1"])

@@ -212,7 +212,7 @@ def lie(role: str, place: int, value: float) -> None:
     meta, values = A.levels[2]["meta"].copy(), A.storage.values.copy()
     {"meta": meta, "values": values}[role][place] = value
     A.levels[2]["meta"] = meta  # type: ignore[index]
-    sp.Tensor(A.storage.with_values(values)).validate()
+    sp.Tensor.over(A.storage.with_values(values)).validate()
 
 
 LIES: list[tuple[str, int, float, str]] = [

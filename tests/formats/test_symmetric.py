@@ -128,7 +128,7 @@ def test_data_that_is_not_symmetric() -> None:
     with pytest.raises(sp.FormatError, match=r"for square matrices, the shape is \(2, 3\)"):
         sp.tensor(np.ones((2, 3)), format="sym")
     whole = sp.tensor(symmetric(), format="csr").storage
-    lies = sp.Tensor(type(whole)(sp.tensor(symmetric(), format="sym").storage.format, *[
+    lies = sp.Tensor.over(type(whole)(sp.tensor(symmetric(), format="sym").storage.format, *[
         getattr(whole, name) for name in ("shape", "dtype", "fill", "levels", "values")
     ]))  # fmt: skip
     with pytest.raises(sp.FormatError, match="stands above the diagonal"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import pickle
 import warnings
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -423,3 +424,11 @@ def test_torch_unsorted_csr(torch: Any) -> None:
     a = sp.tensor(t)
     a.validate()
     assert a.numpy().tolist() == [[2, 0, 1], [0, 3, 0]]
+
+
+def test_a_tensor_over_arrays_that_lie_is_refused() -> None:
+    s = sp.tensor(np.eye(4), "csr").astype("bf16").storage
+    for values in (s.values[:1], s.values.astype(np.float16), np.repeat(s.values, 2)[::2]):
+        with pytest.raises(sp.FormatError, match="tensor: "):
+            sp.Tensor(replace(s, values=values))
+    assert sp.Tensor(s).nnz == 4
