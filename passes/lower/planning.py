@@ -288,8 +288,8 @@ class Planner:
 
     def split_part(self, s: Assign, value: Expr, part: Expr, extents: dict[str, Extent]) -> list[loops.Stmt]:
         """``value`` in two statements: ``part`` into a sparse temporary, then the rest."""
-        used = names_in(part)
-        names = [v for v in extents if v in used]
+        bound = {v for r in walk(part) if isinstance(r, Reduce) for v in r.indices}
+        names = [v for v in extents if v in names_in(part) - bound]
         fill = self.absent(part)
         assert isinstance(fill, Literal)
         dims = tuple(extents[v] for v in names)

@@ -88,3 +88,11 @@ def test_code_for_many_operands_grows_with_their_number() -> None:
         names = [f"A{k}" for k in range(n)]
         sizes[n] = lines(sp.compile(total([f"{a}[i, j]" for a in names], names)), "buffer")
     assert sizes[20] < 3 * sizes[10]
+
+
+def test_a_part_that_is_split_off_keeps_what_it_sums_to_itself() -> None:
+    from tests.support.texts import stages
+
+    operands = ", ".join(f"S{n}: f64[p, p] dcsr symmetric" for n in range(6))
+    value = " + ".join(f"S{n}[i, j] * sum[a](S{n + 1}[j, a] * S{n + 2}[a, i])" for n in range(4))
+    stages(operands.replace("p", "n"), "R: f64[n, n] csr", f"R[i, j] = {value}")
