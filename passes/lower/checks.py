@@ -9,12 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from functools import reduce
 from typing import TYPE_CHECKING, NamedTuple
 
 from sparsec.formats.named import dense
 from sparsec.ir import loops
-from sparsec.ir.dtypes import BOOL, I64
+from sparsec.ir.dtypes import I64
 from sparsec.ir.rewrite import replaced, walk
 from sparsec.ir.tensor import (
     Access,
@@ -31,7 +30,7 @@ from sparsec.ir.tensor import (
     Top,
 )
 from sparsec.passes.lower.coordinates import is_indirect, surely_inside
-from sparsec.passes.lower.guards import conjuncts
+from sparsec.passes.lower.guards import conjunction, conjuncts
 from sparsec.passes.lower.order import choose_order
 from sparsec.passes.lower.spaces import Nesting
 from sparsec.passes.lower.variables import mentioned
@@ -70,8 +69,7 @@ def writing(s: Assign, *indices: Expr) -> Expr | None:
     """The part of the statement's condition that can be asked where ``indices`` of its target are checked."""
     names = set(mentioned(*indices))
     parts = [] if s.where is None else [c for c in conjuncts(s.where) if set(mentioned(c)) <= names]
-    parts = [c for c in parts if not any(map(_is_made, walk(c)))]
-    return reduce(lambda a, b: Map("and", (a, b), BOOL), parts) if parts else None
+    return conjunction(c for c in parts if not any(map(_is_made, walk(c))))
 
 
 def _is_made(n: object) -> bool:

@@ -22,7 +22,7 @@ from sparsec.formats.named import dense
 from sparsec.ir.dtypes import BOOL, DType
 from sparsec.ir.rewrite import map_children, walk
 from sparsec.ir.tensor import Access, Assign, Expr, Index, IndexDecl, Map, Program, Reduce, Stmt, TensorDecl
-from sparsec.passes.lower.guards import guard
+from sparsec.passes.lower.guards import conjunction, guard
 from sparsec.passes.lower.index_names import rename_indices
 from sparsec.passes.lower.order import is_sparse
 from sparsec.passes.lower.sums import RINGS, Costs, Step, Term, pointwise, terms_of
@@ -174,7 +174,7 @@ class _Contraction:
 def _sum(factors: list[Expr], summed: tuple[str, ...], conditions: list[Expr], e: Reduce) -> Expr:
     times = RINGS[e.monoid]
     body = reduce(lambda a, b: Map(times, (a, b), e.dtype), factors)
-    where = reduce(lambda a, b: Map("and", (a, b), BOOL), conditions) if conditions else None
+    where = conjunction(conditions)
     if summed:
         return Reduce(e.monoid, summed, body, e.dtype, where)
     return body if where is None else guard(where, body, 0)

@@ -17,8 +17,9 @@ The nest gets an ``if`` around the assignment (``part``), as far out as the vari
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import reduce
 
 from sparsec.ir import ops
 from sparsec.ir.dtypes import BOOL
@@ -86,6 +87,12 @@ def conjuncts(c: Expr) -> Iterator[Expr]:
             yield from conjuncts(a)
     else:
         yield c
+
+
+def conjunction(parts: Iterable[Expr]) -> Expr | None:
+    """What holds where all ``parts`` do; None of none."""
+    found = list(parts)
+    return reduce(lambda a, b: Map("and", (a, b), BOOL), found) if found else None
 
 
 def reduces(e: Expr) -> bool:
@@ -200,6 +207,6 @@ def guarded(conditions: list[Expr], body: Stmt) -> Stmt:
 
 
 __all__ = [
-    "Split", "around", "conjuncts", "entry", "guard", "guarded", "part", "push", "reduces", "split", "strip",
-    "variables", "restricted", "write_out",
+    "Split", "around", "conjunction", "conjuncts", "entry", "guard", "guarded", "part", "push", "reduces", "split",
+    "strip", "variables", "restricted", "write_out",
 ]  # fmt: skip

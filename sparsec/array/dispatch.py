@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import cache
-from inspect import Parameter, signature
+from inspect import Parameter, Signature, signature
 from typing import Any
 
 import numpy as np
@@ -86,10 +86,21 @@ def function(called: Callable[..., Any], args: tuple[Any, ...], options: Mapping
     args, options = _as_numpy_reads(called, args, options)
     if "out" in options:
         raise UnsupportedError(f"out= of np.{called.__name__} on a Tensor", hint="the result is new memory")
+    mine = _signature(ours)
+    assert mine is not None
     for name in options:
-        if name not in signature(ours).parameters:
+        if name not in mine.parameters:
             raise UnsupportedError(f"{name}= of np.{called.__name__} on a Tensor", hint="A.numpy() gives a dense array")
     return ours(*args, **options)
+
+
+@cache
+def _signature(called: Callable[..., Any]) -> Signature | None:
+    """What a function takes, read once; None of one that is written in C and does not say."""
+    try:
+        return signature(called)
+    except ValueError:
+        return None
 
 
 def _as_numpy_reads(
@@ -97,9 +108,8 @@ def _as_numpy_reads(
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """Arguments as NumPy's own signature reads them: what must be there by position, what else was said by name."""
     given = {k: v for k, v in options.items() if v is not np._NoValue}
-    try:
-        theirs = signature(called)
-    except ValueError:  # written in C, and without one
+    theirs = _signature(called)
+    if theirs is None:
         return args, {k: v for k, v in given.items() if k != "out" or v is not None}
     try:
         bound = theirs.bind(*args, **given).arguments
