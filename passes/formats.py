@@ -31,10 +31,10 @@ from sparsec.ir.tensor import (
     TensorDecl,
     assigns,
 )
-from sparsec.ir.tensor_values import scalar
+from sparsec.ir.tensor_values import same_value, scalar
 from sparsec.passes.lower.composites import decompose, is_composite
 from sparsec.passes.lower.guards import split, write_out
-from sparsec.passes.lower.simplify import Tuples, absent_value, same_value
+from sparsec.passes.lower.simplify import Tuples, absent_value
 from sparsec.passes.lower.variables import is_plain
 
 

@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from sparsec.errors import BackendError
-from sparsec.ir.buffer import ABORT_CODES
 from sparsec.ir.tensor import Program
 from sparsec.ir.tensor_values import real_parts
 from sparsec.knobs import knobs
@@ -203,6 +202,8 @@ class Compiled:
             made = self.runner.run(self.final_module, args)
         except BackendError:
             if fault.any():
+                from sparsec.ir.buffer import ABORT_CODES
+
                 raise Stopped(ABORT_CODES["bounds"], self.checked.describe(fault.tolist())) from None
             raise
         types = [slot.dtype.np for slot in self.slots if slot.kind == "result" and slot.dtype is not None]
@@ -248,6 +249,8 @@ class Stopped(BackendError):
     """A kernel stopped by itself; ``reason`` is one of ``ABORT_CODES``, ``said`` what it told of it."""
 
     def __init__(self, status: int, said: str | None = None) -> None:
+        from sparsec.ir.buffer import ABORT_CODES
+
         self.reason = next((name for name, code in ABORT_CODES.items() if code == status), str(status))
         message, hint = _REASONS.get(self.reason, (f"the kernel stopped with '{self.reason}'", None))
         super().__init__(said or message, hint=hint)

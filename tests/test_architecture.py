@@ -24,7 +24,7 @@ VALUES = ("sparsec.ir.dtypes", "sparsec.ir.ops", "sparsec.ir.rewrite", "sparsec.
 
 PARTS: dict[str, tuple[str, ...]] = {
     "sparsec.ir": ("sparsec.formats",),
-    "sparsec.formats": ("sparsec.ir.buffer", "sparsec.ir.build", *VALUES),
+    "sparsec.formats": ("sparsec.ir.node", "sparsec.ir.buffer", "sparsec.ir.build", *VALUES),
     "sparsec.frontends": ("sparsec.ir.tensor", "sparsec.ir.monoids", "sparsec.formats", *VALUES),
     "sparsec.passes": ("sparsec.ir", "sparsec.formats"),
     "sparsec.backends": (

@@ -11,10 +11,10 @@ from sparsec.ir import loops, ops
 from sparsec.ir.loops import Accumulate, Full, Guard, Workspace
 from sparsec.ir.rewrite import replaced, walk
 from sparsec.ir.tensor import Access, Expr, Extent, Index, Map, Reduce, Scan
+from sparsec.ir.tensor_values import same_value
 from sparsec.passes.lower.coordinates import combine, extent_expr
 from sparsec.passes.lower.guards import Split, conjuncts, strip
 from sparsec.passes.lower.scans import Carry, carry, carrying
-from sparsec.passes.lower.simplify import same_value
 from sparsec.passes.lower.spaces import Nesting
 
 if TYPE_CHECKING:

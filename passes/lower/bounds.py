@@ -21,7 +21,7 @@ from sparsec.ir.loops import Guard, Stmt
 from sparsec.ir.rewrite import walk
 from sparsec.ir.tensor import Access, Expr, Map
 from sparsec.passes.lower.coordinates import Linear
-from sparsec.passes.lower.guards import guarded
+from sparsec.passes.lower.guarded import guarded
 
 _FLIPPED = {"lt": "gt", "le": "ge", "gt": "lt", "ge": "le", "eq": "eq"}
 

@@ -29,11 +29,11 @@ from sparsec.ir.tensor import (
     TensorDecl,
     Top,
 )
-from sparsec.passes.lower.coordinates import is_indirect, surely_inside
+from sparsec.passes.lower.coordinates import surely_inside
 from sparsec.passes.lower.guards import conjunction, conjuncts
 from sparsec.passes.lower.order import choose_order
 from sparsec.passes.lower.spaces import Nesting
-from sparsec.passes.lower.variables import mentioned
+from sparsec.passes.lower.variables import is_indirect, mentioned
 
 if TYPE_CHECKING:
     from sparsec.passes.lower.planning import Planner

@@ -33,15 +33,8 @@ from sparsec.ir.loops import Chunk, Chunks, Domain, Full, Kernel, Span
 from sparsec.ir.rewrite import walk
 from sparsec.ir.tensor import RESULTS, Access, Dim, Extent, Index, Literal, Map, Stored, TensorDecl
 from sparsec.ir.tensor import Expr as TExpr
-from sparsec.passes.lower.coordinates import (
-    Linear,
-    Relations,
-    digit_domain,
-    is_indirect,
-    level_expr,
-    linear,
-    surely_inside,
-)
+from sparsec.passes.lower.coordinates import Linear, Relations, digit_domain, level_expr, linear, surely_inside
+from sparsec.passes.lower.variables import is_indirect
 
 
 @dataclass(slots=True)

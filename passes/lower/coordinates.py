@@ -17,7 +17,7 @@ from sparsec.formats.coords import Coord, Digit
 from sparsec.ir import loops
 from sparsec.ir.dtypes import I64
 from sparsec.ir.rewrite import walk
-from sparsec.ir.tensor import Access, Dim, Expr, Extent, Index, Literal, Map
+from sparsec.ir.tensor import Dim, Expr, Extent, Index, Literal, Map
 from sparsec.passes.lower.variables import mentioned, names_in
 
 
@@ -208,11 +208,6 @@ def _place(e: Expr) -> tuple[str, int]:
     return e.args[0].name, int(e.args[1].value)  # type: ignore[call-overload]
 
 
-def is_indirect(e: Expr) -> bool:
-    """Is the index read from data?  It is then checked before it is used."""
-    return any(isinstance(n, Access) for n in walk(e))
-
-
 def surely_inside(e: Expr, extent: Extent) -> bool:
     """A number below a number."""
     return isinstance(e, Literal) and isinstance(extent, int) and 0 <= int(e.value) < extent  # type: ignore[call-overload]
@@ -225,7 +220,6 @@ __all__ = [
     "digit_domain",
     "extent_expr",
     "greatest",
-    "is_indirect",
     "level_expr",
     "linear",
     "merge",

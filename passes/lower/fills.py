@@ -5,9 +5,9 @@ from __future__ import annotations
 from sparsec.errors import FormatError
 from sparsec.ir.rewrite import walk
 from sparsec.ir.tensor import Access, Assign, Expr, Literal, Program, TensorDecl
-from sparsec.ir.tensor_values import scalar
+from sparsec.ir.tensor_values import same_value, scalar
 from sparsec.passes.lower.order import is_sparse
-from sparsec.passes.lower.simplify import absent_value, same_value
+from sparsec.passes.lower.simplify import absent_value
 
 
 def fills(program: Program, e: Expr) -> dict[Expr, Expr]:

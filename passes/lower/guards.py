@@ -12,22 +12,20 @@ already: a mask without an entry is false, the guard is its fill, and nothing is
     push         guard(c, R[j](e), identity)  => R[j](guard(c, e, identity))
     stored       stored(a), a stored whole    => true
 
-The nest gets an ``if`` around the assignment (``part``), as far out as the variables of its condition allow.
+The nest gets an ``if`` around the assignment (``guarded.py``), as far out as the variables of its condition allow.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import reduce
 
 from sparsec.ir import ops
 from sparsec.ir.dtypes import BOOL
-from sparsec.ir.loops import Accumulate, Guard, Stmt
 from sparsec.ir.rewrite import map_children, walk
 from sparsec.ir.tensor import Assign, Expr, Literal, Map, Program, Reduce, Scan, Stored
-from sparsec.ir.tensor_values import scalar
-from sparsec.passes.lower.simplify import same_value
+from sparsec.ir.tensor_values import same_value, scalar
 from sparsec.passes.lower.variables import is_plain, mentioned
 
 
@@ -46,12 +44,6 @@ def split(e: Expr) -> Split | None:
         case Map("select", (condition, value, Literal(fill=True) as otherwise)):
             return Split(condition, value, otherwise)
     return None
-
-
-def entry(s: Accumulate, start: Callable[[str], object]) -> Split | None:
-    """What ``s`` writes, as a guard that leaves no entry: what its target begins as."""
-    found = split(s.value) if s.op == "=" else None
-    return found if found is not None and same_value(start(s.target.tensor), found.otherwise.value) else None
 
 
 def strip(e: Expr, admits: Callable[[Split], bool]) -> tuple[list[Expr], Expr]:
@@ -186,27 +178,7 @@ def around(value: Expr, r: Reduce) -> Expr:
     return _in_reductions(r)
 
 
-# statements of a nest
-
-
-def part(body: Stmt, bound: Collection[str]) -> tuple[list[Expr], list[Expr], Stmt]:
-    """The conditions around ``body`` that use a variable of ``bound``, the others, and what is inside them."""
-    inside: list[Expr] = []
-    outside: list[Expr] = []
-    while isinstance(body, Guard):
-        (outside if variables(body.condition).isdisjoint(bound) else inside).append(body.condition)
-        body = body.body
-    return inside, outside, body
-
-
-def guarded(conditions: list[Expr], body: Stmt) -> Stmt:
-    """``body`` where all of ``conditions`` hold, the first one asked first."""
-    for c in reversed(conditions):
-        body = Guard(c, body)
-    return body
-
-
 __all__ = [
-    "Split", "around", "conjunction", "conjuncts", "entry", "guard", "guarded", "part", "push", "reduces", "split",
+    "Split", "around", "conjunction", "conjuncts", "guard", "push", "reduces", "split",
     "strip", "variables", "restricted", "write_out",
 ]  # fmt: skip

@@ -36,7 +36,7 @@ from sparsec.passes.lower.coiterate import (
 )
 from sparsec.passes.lower.context import Context, Cursor, Env
 from sparsec.passes.lower.coordinates import Linear, merge, relations
-from sparsec.passes.lower.guards import entry
+from sparsec.passes.lower.guarded import entry
 from sparsec.passes.lower.merging import coiterate, once_is_enough
 from sparsec.passes.lower.parting import deciding, parted
 from sparsec.passes.lower.simplify import prune, substitute

@@ -24,9 +24,10 @@ from sparsec.ir.loops import Chunk, Chunks, Domain, Full
 from sparsec.ir.monoids import definition
 from sparsec.ir.rewrite import walk
 from sparsec.ir.tensor import Access, Expr, Extent, Index, Literal, Map, Program, Reduce, Scan, Stored, TensorDecl
+from sparsec.ir.tensor_values import same_value
 from sparsec.passes.lower.coordinates import digit_domain
 from sparsec.passes.lower.scatter import can_scatter, takes_any_order
-from sparsec.passes.lower.simplify import Known, absent_value, same_value
+from sparsec.passes.lower.simplify import Known, absent_value
 from sparsec.passes.lower.spaces import Computed, Space, make_space
 from sparsec.passes.lower.variables import mentioned, names_in
 

@@ -30,7 +30,8 @@ from sparsec.ir.tensor_values import scalar
 from sparsec.passes.lower.bodies import Bodies
 from sparsec.passes.lower.coordinates import digit_domain, level_expr
 from sparsec.passes.lower.copies import must_count, packed
-from sparsec.passes.lower.guards import guarded, reduces, strip
+from sparsec.passes.lower.guarded import guarded
+from sparsec.passes.lower.guards import reduces, strip
 from sparsec.passes.lower.order import Choice, is_sparse, loose_loops, result_prefix
 from sparsec.passes.lower.panels import Panel, find_panel
 from sparsec.passes.lower.scatter import can_scatter

@@ -27,7 +27,7 @@ from sparsec.ir.tensor import (
     ScanLoop,
     TensorDecl,
 )
-from sparsec.ir.tensor_values import scalar
+from sparsec.ir.tensor_values import same_value, scalar
 from sparsec.passes.formats import choose_formats
 from sparsec.passes.lower.bodies import outermost_reductions
 from sparsec.passes.lower.checks import checks, writing
@@ -47,7 +47,7 @@ from sparsec.passes.lower.placing import make_nest
 from sparsec.passes.lower.recurrences import plan_recurrence
 from sparsec.passes.lower.scans import cannot_ride, split_scan
 from sparsec.passes.lower.selections import plan_selections
-from sparsec.passes.lower.simplify import same_value, simplify_expr
+from sparsec.passes.lower.simplify import simplify_expr
 from sparsec.passes.lower.supported import check_supported
 from sparsec.passes.lower.updates import unfold_updates
 from sparsec.passes.lower.variables import is_plain, mentioned, names_in

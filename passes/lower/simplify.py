@@ -41,7 +41,7 @@ from sparsec.ir.loops import (
 )
 from sparsec.ir.rewrite import map_children, walk
 from sparsec.ir.tensor import Access, Expr, Index, Literal, Map, MonoidDef, Reduce, Stored
-from sparsec.ir.tensor_values import scalar
+from sparsec.ir.tensor_values import same_value, scalar
 from sparsec.passes.lower.coordinates import surely_inside
 
 Tuples = tuple[MonoidDef, ...]
@@ -55,11 +55,6 @@ Known = dict[int, tuple[Any, Expr]]
 
 Start = Callable[[str], object | None]
 """The value a target begins with, by tensor name; None if it must always be written."""
-
-
-def same_value(a: object, b: object) -> bool:
-    """Equality of Python scalars in which NaN equals NaN (and -0.0 equals 0.0: an unstored zero has no sign)."""
-    return bool(a == b) or (a != a and b != b)
 
 
 def _is(e: Expr, value: object) -> bool:

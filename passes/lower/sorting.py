@@ -7,7 +7,6 @@ the sort is stable (a transpose sorts by its new rows alone).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from sparsec.formats.coords import plain
@@ -31,6 +30,7 @@ from sparsec.ir.buffer import (
 from sparsec.ir.build import Builder, add, load, lt, op, sub
 from sparsec.ir.dtypes import I64, DType
 from sparsec.ir.loops import Workspace
+from sparsec.ir.node import node
 from sparsec.ir.tensor import Access, TensorDecl
 from sparsec.ir.tensor import Expr as TExpr
 from sparsec.passes.lower.context import Context, Env, Storage
@@ -42,7 +42,7 @@ SMALL = 48
 """Lists up to this length are sorted by insertion."""
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Packed(Level, CanIterate):
     """One dimension of sorted keys; coordinates may repeat, also in the last one (they are folded when read)."""
 

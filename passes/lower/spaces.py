@@ -20,7 +20,7 @@ from sparsec.formats.coords import Coord, Digit
 from sparsec.ir.loops import Chunk, Chunks, Domain, Forall, Full, Let, Span, Stmt
 from sparsec.ir.tensor import Access, Expr, Extent, Index, Program
 from sparsec.passes.lower.coordinates import combine, digit_domain, greatest
-from sparsec.passes.lower.guards import guarded, part
+from sparsec.passes.lower.guarded import guarded, part
 from sparsec.passes.lower.variables import mentioned
 
 Place = tuple[str, int]

@@ -20,8 +20,7 @@ from sparsec.ir.tensor import (
     TensorDecl,
     Top,
 )
-from sparsec.passes.lower.coordinates import is_indirect
-from sparsec.passes.lower.variables import is_plain
+from sparsec.passes.lower.variables import is_indirect, is_plain
 
 
 def check_supported(program: Program) -> None:

@@ -33,4 +33,9 @@ def is_plain(target: Access) -> bool:
     return len(names) == len(target.indices) == len(set(names))
 
 
-__all__ = ["is_plain", "mentioned", "names_in"]
+def is_indirect(e: Expr) -> bool:
+    """Is the index read from data?  It is then checked before it is used."""
+    return any(isinstance(n, Access) for n in walk(e))
+
+
+__all__ = ["is_indirect", "is_plain", "mentioned", "names_in"]

@@ -12,7 +12,7 @@ from sparsec.ir.loops import Accumulate, Forall, Workspace
 from sparsec.ir.tensor import Access, Index, Literal, Stored
 from sparsec.ir.tensor import Expr as TExpr
 from sparsec.passes.lower.context import Env, Work
-from sparsec.passes.lower.guards import entry
+from sparsec.passes.lower.guarded import entry
 from sparsec.passes.lower.selection import SelectWork
 from sparsec.passes.lower.simplify import prune
 from sparsec.passes.lower.sorting import ListWork

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -10,6 +9,7 @@ import numpy as np
 from sparsec.errors import FormatError
 from sparsec.formats.level import CanAppend, CanInsert, CanLocate, Level, LevelView, register
 from sparsec.ir.dtypes import U8, DType
+from sparsec.ir.node import node
 
 if TYPE_CHECKING:
     from sparsec.ir.buffer import Expr
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @register
-@dataclass(frozen=True, slots=True)
+@node
 class Bitmap(Level, CanLocate, CanInsert, CanAppend):
     """Position = parent * extent + coordinate, as in ``dense``; ``map`` is 1 where there is an entry, else 0.
 

@@ -8,16 +8,16 @@ numbered in the order of the text, through all terms.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sparsec.errors import FormatError, ShapeError
+from sparsec.ir.node import node
 
 if TYPE_CHECKING:
     from sparsec.formats.format import Format
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Chain:
     """A product of ``factors``; ``inner`` has the extent between each two that the format fixes, else None."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -11,6 +10,7 @@ import numpy as np
 from sparsec.errors import FormatError
 from sparsec.formats.level import CanAppend, CanIterate, CanLocate, Level, LevelView, register
 from sparsec.ir.dtypes import BOOL, I32, DType
+from sparsec.ir.node import node
 
 if TYPE_CHECKING:
     from sparsec.ir.buffer import Expr
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @register
-@dataclass(frozen=True, slots=True)
+@node
 class Compressed(Level, CanIterate, CanLocate, CanAppend):
     """Only stored coordinates, ascending; ``index`` and ``pos`` are storage types (open until bound).
 

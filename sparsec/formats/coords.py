@@ -11,13 +11,13 @@ dimension, or by a sum in which all digits but one are determined.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from sparsec.errors import FormatError, UnsupportedError
+from sparsec.ir.node import node
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Digit:
     """``dim / divisor % modulus``; the leading digit of a dimension has no modulus."""
 
@@ -40,7 +40,7 @@ class Digit:
         return x if self.modulus is None else x % self.modulus
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Coord:
     """A sum of digits, each with its sign; stored from its least value on."""
 

@@ -8,7 +8,6 @@ coordinate before (from 0, for the first).  255 is an escape: the coordinate its
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, cast
 
 import numpy as np
@@ -17,6 +16,7 @@ from sparsec.errors import FormatError
 from sparsec.formats.compressed import Compressed, check_coordinates, check_index, check_positions, check_segments, cut
 from sparsec.formats.level import CanAppend, CanIterate, CanLocate, Level, LevelView
 from sparsec.ir.dtypes import BOOL, I32, U8, DType
+from sparsec.ir.node import node
 
 if TYPE_CHECKING:
     from sparsec.ir.buffer import Expr, Var
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 ESCAPE = 255
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Delta8(Level, CanIterate, CanLocate, CanAppend):
     """Stored coordinates, ascending, as steps; ``wide`` is the type of those that a step cannot reach."""
 

@@ -7,17 +7,20 @@ first.  So a value is decoded where it is loaded, and takes a quarter or an eigh
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from sparsec.ir.buffer import Buffer, Expr, i64
-from sparsec.ir.build import Builder, cast, load, mul, op
 from sparsec.ir.dtypes import F32, F64, I32, U8, DType
+from sparsec.ir.node import node
+
+if TYPE_CHECKING:
+    from sparsec.ir.buffer import Buffer, Expr
+    from sparsec.ir.build import Builder
 
 BITS = {"q4": 4, "q8": 8}
 """Encodings by name, and the bits of a code."""
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Encoding:
     """``name`` is one of ``BITS``; ``group`` positions share a scale and a zero point."""
 
@@ -50,6 +53,9 @@ class Encoding:
 
     def decode(self, b: Builder, arrays: dict[str, Buffer], pos: Expr, t: DType) -> Expr:
         """The value at a position, in type ``t``: the scale's type first, then rounded once."""
+        from sparsec.ir.buffer import i64
+        from sparsec.ir.build import cast, load, mul, op
+
         pos = b.let("q", pos)
         code: Expr = load(arrays["vals"], pos)
         if self.bits == 4:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -12,6 +11,7 @@ from sparsec.errors import FormatError
 from sparsec.formats.compressed import check_index
 from sparsec.formats.level import CanAppend, CanIterate, CanLocate, Level, LevelView, register
 from sparsec.ir.dtypes import BOOL, I32, DType
+from sparsec.ir.node import node
 
 if TYPE_CHECKING:
     from sparsec.ir.buffer import Expr
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @register
-@dataclass(frozen=True, slots=True)
+@node
 class Fixed(Level, CanIterate, CanLocate, CanAppend):
     """At most ``width`` coordinates a parent, ascending: positions ``p * width .. p * width + count[p]``.
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from sparsec.errors import FormatError, UnsupportedError
 from sparsec.formats import coords
@@ -16,9 +15,10 @@ from sparsec.formats.coords import Coord, Digit
 from sparsec.formats.encoding import Encoding
 from sparsec.formats.level import CanIterate, CanSpan, CanWindow, Level, Planned
 from sparsec.ir.dtypes import I32, DType
+from sparsec.ir.node import node
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class DimVar:
     """A dimension of the tensor."""
 
@@ -28,7 +28,7 @@ class DimVar:
         return self.name
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class DimConst:
     """A number in a map."""
 
@@ -38,7 +38,7 @@ class DimConst:
         return str(self.value)
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class DimOp:
     """``/`` (floor division), ``%``, ``+`` or ``-`` in a map; or ``order[s](i)``, a call."""
 
@@ -51,7 +51,7 @@ class DimOp:
         return f"{self.op}({', '.join(map(str, self.args))})"
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class DimSlot:
     """``#``: a position that has no coordinate."""
 
@@ -62,7 +62,7 @@ class DimSlot:
 DimExpr = DimVar | DimConst | DimOp | DimSlot
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class LevelSpec:
     """One level: which coordinate it stores, and how."""
 
@@ -79,7 +79,7 @@ class LevelSpec:
         return dataclasses.replace(self, type=dataclasses.replace(t, **dict.fromkeys(widths)))
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Format:
     """``dims -> levels``, and how values are encoded.  ``name`` is for people and takes no part in equality.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -12,6 +11,7 @@ from sparsec.errors import FormatError
 from sparsec.formats.compressed import check_index, check_positions, open_segments, publish_segments
 from sparsec.formats.level import CanAppend, CanInsert, CanIterate, CanLocate, Level, LevelView, register
 from sparsec.ir.dtypes import BOOL, I32, DType
+from sparsec.ir.node import node
 
 if TYPE_CHECKING:
     from sparsec.ir.buffer import Expr, Var
@@ -22,7 +22,7 @@ FACTOR = 0x9E3779B97F4A7C15 - 2**64
 
 
 @register
-@dataclass(frozen=True, slots=True)
+@node
 class Hashed(Level, CanIterate, CanLocate, CanInsert, CanAppend):
     """Open addressing with linear probing in a table of 2**k slots a parent, at most two thirds of them taken.
 

@@ -63,6 +63,7 @@ import numpy as np
 from sparsec.errors import FormatError, UnsupportedError, nearest
 from sparsec.ir import dtypes
 from sparsec.ir.dtypes import DType
+from sparsec.ir.node import node
 
 if TYPE_CHECKING:
     from sparsec.formats.linear import Bound
@@ -88,7 +89,7 @@ class LevelView:
     capacity: dict[str, Var] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Level:
     """Base of all level types: a frozen dataclass; fields are options, ``flags`` are words that set them."""
 
@@ -412,7 +413,7 @@ def register(cls: L) -> L:
     return cls
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Planned(Level):
     """A level type that parses and cannot run yet; ``options`` are kept as written."""
 

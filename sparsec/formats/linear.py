@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from sparsec.errors import FormatError
+from sparsec.ir.node import node
 
 if TYPE_CHECKING:
     from sparsec.ir.buffer import Expr
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _TOKEN = re.compile(r"\s*(?:(\d+)(?![\w/%])|([A-Za-z_]\w*(?:\s*[/%]\s*\d+)*)|([-+()]))")
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Bound:
     """``const`` and the coordinates ``terms`` names, each times its number; in the order of the names."""
 

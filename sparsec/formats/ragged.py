@@ -8,7 +8,6 @@ is found by adding.
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -17,6 +16,7 @@ from sparsec.errors import FormatError
 from sparsec.formats import compressed
 from sparsec.formats.level import CanAppend, CanIterate, CanLocate, Level, LevelView, register
 from sparsec.ir.dtypes import I32, DType
+from sparsec.ir.node import node
 
 if TYPE_CHECKING:
     from sparsec.ir.buffer import Expr
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @register
-@dataclass(frozen=True, slots=True)
+@node
 class Ragged(Level, CanIterate, CanLocate, CanAppend):
     """Stretches that begin at 0; ``pos`` is their storage type (open until bound).
 

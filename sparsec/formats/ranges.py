@@ -15,7 +15,7 @@ with bounds that a person writes; the packed triangle is that of LAPACK.)
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -23,6 +23,7 @@ import numpy as np
 from sparsec.errors import FormatError, UnsupportedError
 from sparsec.formats.level import CanAppend, CanInsert, CanLocate, CanWindow, Level, LevelView, register
 from sparsec.formats.linear import Bound
+from sparsec.ir.node import node
 
 if TYPE_CHECKING:
     from sparsec.ir.buffer import Expr
@@ -33,7 +34,7 @@ MOST = 2**31
 
 
 @register
-@dataclass(frozen=True, slots=True)
+@node
 class Range(Level, CanWindow, CanLocate, CanInsert, CanAppend):
     """The coordinates ``lo <= c < hi``, all of them; ``hi`` is None where only the extent ends them.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -22,6 +21,7 @@ from sparsec.formats.compressed import (
 )
 from sparsec.formats.level import CanAppend, CanLocate, CanSpan, Level, LevelView, register
 from sparsec.ir.dtypes import I32, U8, DType
+from sparsec.ir.node import node
 
 if TYPE_CHECKING:
     from sparsec.ir.buffer import Expr
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 @register
-@dataclass(frozen=True, slots=True)
+@node
 class Runs(Level, CanSpan, CanLocate, CanAppend):
     """Position ``q`` stands for the coordinates from the end of the run before it to ``crd[q]``.
 

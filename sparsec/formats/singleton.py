@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -12,6 +11,7 @@ from sparsec.errors import FormatError
 from sparsec.formats.compressed import check_coordinates, check_index, cut
 from sparsec.formats.level import CanAppend, CanIterate, Level, LevelView, register
 from sparsec.ir.dtypes import I32, DType
+from sparsec.ir.node import node
 
 if TYPE_CHECKING:
     from sparsec.ir.buffer import Expr
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @register
-@dataclass(frozen=True, slots=True)
+@node
 class Singleton(Level, CanIterate, CanAppend):
     """One coordinate a parent; beneath a ``nonunique`` level it makes coordinate lists."""
 

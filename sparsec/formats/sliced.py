@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -17,6 +16,7 @@ from sparsec.errors import FormatError
 from sparsec.formats.compressed import check_index, check_segments, check_width
 from sparsec.formats.level import CanAppend, CanIterate, CanLocate, CanStep, Level, LevelView, register
 from sparsec.ir.dtypes import BOOL, I32, I64, DType
+from sparsec.ir.node import node
 
 if TYPE_CHECKING:
     from sparsec.ir.buffer import Buffer, Expr
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @register
-@dataclass(frozen=True, slots=True)
+@node
 class Sliced(Level, CanIterate, CanLocate, CanStep, CanAppend):
     """Parents ordered by their number of entries, most first, in windows of ``window``; ``rows`` of them a slice.
 

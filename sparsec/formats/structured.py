@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -11,6 +10,7 @@ import numpy as np
 from sparsec.errors import FormatError
 from sparsec.formats.level import CanAppend, CanIterate, CanLocate, Level, LevelView, register
 from sparsec.ir.dtypes import BOOL, U8, U16, U32, U64, DType
+from sparsec.ir.node import node
 
 if TYPE_CHECKING:
     from sparsec.ir.buffer import Expr
@@ -21,7 +21,7 @@ WIDEST = 63
 
 
 @register
-@dataclass(frozen=True, slots=True)
+@node
 class Structured(Level, CanIterate, CanLocate, CanAppend):
     """Exactly ``kept`` slots for each parent, a group of ``group`` coordinates: ``p * kept .. (p + 1) * kept``.
 

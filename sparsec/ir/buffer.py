@@ -39,12 +39,11 @@ construction; ``SPARSEC_CHECK=bounds`` puts a check before each (``passes/bounds
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from sparsec.ir.dtypes import BOOL, I64, DType
+from sparsec.ir.node import node
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Vec:
     """A vector type of ``lanes`` scalars."""
 
@@ -63,7 +62,7 @@ def scalar(t: Type) -> DType:
     return t.dtype if isinstance(t, Vec) else t
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Origin:
     """Where a buffer comes from: tensor, level (-1: the values), role (pos, crd, vals, workspace, ...)."""
 
@@ -72,7 +71,7 @@ class Origin:
     role: str
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Buffer:
     """A flat array.  Bool elements take a byte each."""
 
@@ -81,13 +80,13 @@ class Buffer:
     origin: Origin | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Const:
     value: object
     type: Type
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Var:
     """A local or a scalar parameter."""
 
@@ -95,7 +94,7 @@ class Var:
     type: Type
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Load:
     """``buffer[index]``: contiguous lanes if ``type`` is a Vec and the index scalar, a gather if the index is a Vec."""
 
@@ -105,7 +104,7 @@ class Load:
     mask: Expr | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Op:
     """An operator of ``ops.OPS`` or of ``EXTRA_OPS``."""
 
@@ -133,18 +132,18 @@ EXTRA_OPS: dict[str, str] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Block:
     stmts: tuple[Stmt, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Let:
     var: Var
     value: Expr
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Decl:
     """Declares a mutable local."""
 
@@ -152,13 +151,13 @@ class Decl:
     init: Expr
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Set:
     var: Var
     value: Expr
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Store:
     buffer: Buffer
     index: Expr
@@ -166,7 +165,7 @@ class Store:
     mask: Expr | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class For:
     """``mark``: "" (leave it to the backend), "unroll", "vector<W>"."""
 
@@ -179,7 +178,7 @@ class For:
     note: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class ParallelFor:
     """Independent iterations handed to a team of threads in chunks of ``grain``.
 
@@ -196,14 +195,14 @@ class ParallelFor:
     note: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class While:
     cond: Expr
     body: Block
     note: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class If:
     cond: Expr
     then: Block
@@ -211,7 +210,7 @@ class If:
     note: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Alloc:
     """``size`` elements, each ``init`` (undefined without).  "stack" needs a constant size.
 
@@ -225,7 +224,7 @@ class Alloc:
     space: str = "heap"
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Grow:
     """Make room for ``needed`` elements, at least doubling; ``capacity`` (a mutable i64 local) is updated."""
 
@@ -234,12 +233,12 @@ class Grow:
     needed: Expr
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Free:
     buffer: Buffer
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Publish:
     """Give ``length`` elements of a heap buffer to the caller through the result parameter ``result``."""
 
@@ -257,32 +256,32 @@ coordinate too large for its storage type; more entries beneath a parent than it
 given pattern lacks; one outside of the stretch that a level holds; a place written twice by ``=``."""
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Abort:
     """Leave the function with ``ABORT_CODES[code]``."""
 
     code: str
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Prefetch:
     buffer: Buffer
     index: Expr
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Barrier:
     pass
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class AtomicAdd:
     buffer: Buffer
     index: Expr
     value: Expr
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Call:
     """Call another function of the module; a non-zero status aborts the caller with it."""
 
@@ -290,7 +289,7 @@ class Call:
     args: tuple[Expr | Buffer, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Tile:
     """A dense nest of constant extents around loads and stores affine in ``vars``; kept for tile machines.
 
@@ -302,7 +301,7 @@ class Tile:
     body: Block
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Comment:
     text: str
 
@@ -331,7 +330,7 @@ Stmt = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class BufferParam:
     """``mode``: "in" (read), "out" (the caller's storage, written), "result" (published by the function).
 
@@ -343,7 +342,7 @@ class BufferParam:
     mode: str
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class ScalarParam:
     """One 8-byte slot; extents and strides are i64."""
 
@@ -353,14 +352,14 @@ class ScalarParam:
 Param = BufferParam | ScalarParam
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Function:
     name: str
     params: tuple[Param, ...]
     body: Block
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Module:
     """``functions[0]`` is the entry; the others are its helpers."""
 

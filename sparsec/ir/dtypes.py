@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 import numpy as np
 
 from sparsec.errors import TypeError_
+from sparsec.ir.node import node
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class DType:
     """A scalar type: ``name`` as in the language, ``numpy`` dtype name, ``kind`` b/u/i/f/c, ``bits``."""
 

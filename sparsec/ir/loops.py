@@ -46,20 +46,21 @@ scalar workspace while it is produced.  That is a running sum::
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from sparsec.ir.dtypes import DType
+from sparsec.ir.node import node
 from sparsec.ir.tensor import Access, Expr, Extent, MonoidDef, TensorDecl
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Full:
     """All coordinates of an index variable."""
 
     extent: Extent
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Chunks:
     """The numbers 0, 1, ... of the chunks of ``size`` coordinates that cover ``extent``."""
 
@@ -67,7 +68,7 @@ class Chunks:
     size: int
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Chunk:
     """The coordinates of the chunk whose number the index ``outer`` holds, out of those of ``whole``."""
 
@@ -76,7 +77,7 @@ class Chunk:
     whole: Full | Chunks
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Span:
     """The values of a sum of coordinates, one of each part, counted from the least: the diagonals of a matrix."""
 
@@ -86,7 +87,7 @@ class Span:
 Domain = Full | Chunks | Chunk | Span
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Forall:
     """Run ``body`` for each coordinate of ``domain``.
 
@@ -104,7 +105,7 @@ class Forall:
     reverse: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class ForallStored:
     """Run ``body`` for each stored entry of ``access``, which binds ``indices`` (the access's own, in its order)."""
 
@@ -113,12 +114,12 @@ class ForallStored:
     body: Stmt
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Sequence:
     stmts: tuple[Stmt, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class WorkIndex:
     """One dimension of a workspace: the index that addresses it and what that runs over."""
 
@@ -126,7 +127,7 @@ class WorkIndex:
     domain: Domain
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Workspace:
     """A temporary, local to this statement.
 
@@ -149,7 +150,7 @@ class Workspace:
     keep: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Accumulate:
     """``target op= value``; ``op`` is "=" or a monoid's name, ``place`` where the point stands in its reduction."""
 
@@ -163,7 +164,7 @@ METHODS = ("insert", "append", "count", "scatter", "update", "fill")
 """The ways to assemble."""
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Assemble:
     """``body`` defines ``tensor``, whose storage is made here (or, by "update", was made before).
 
@@ -179,7 +180,7 @@ class Assemble:
     body: Stmt
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Tile:
     """A dense inner nest of constant extents around one accumulation; iterations in any order.
 
@@ -191,7 +192,7 @@ class Tile:
     body: Accumulate
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Let:
     """An index computed from others: ``body`` runs where ``value`` lies in ``domain``."""
 
@@ -201,7 +202,7 @@ class Let:
     body: Stmt
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Check:
     """Stop the kernel, with an error, where an index read from data lies outside ``0 .. extent``.
 
@@ -214,7 +215,7 @@ class Check:
     once: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Guard:
     """Run ``body`` where ``condition``, a bool, holds."""
 
@@ -225,7 +226,7 @@ class Guard:
 Stmt = Forall | ForallStored | Sequence | Workspace | Accumulate | Assemble | Tile | Let | Check | Guard
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Kernel:
     """A lowered program; ``notes`` say why it looks as it does (for ``explain``), and take no part in equality.
 

@@ -24,17 +24,17 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from sparsec.ir.dtypes import BF16, BOOL, DType, round_bf16
+from sparsec.ir.node import node
 
 Value = Any  # a NumPy scalar or array
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Op:
     """A scalar operator; ``symbol`` is its infix spelling, if it has one."""
 
@@ -251,7 +251,7 @@ def cast_value(value: Value, dtype: DType) -> Value:
         return round_bf16(a.astype(np.float32))[()] if dtype is BF16 else a.astype(dtype.np)[()]
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Monoid:
     """A reduction: fold ``op`` from ``identity(dtype)``; ``op is None`` marks those with a tuple state."""
 

@@ -44,12 +44,13 @@ Example::
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from sparsec.errors import Span
 from sparsec.formats.format import Format
 from sparsec.ir import ops
 from sparsec.ir.dtypes import BOOL, I64, DType
+from sparsec.ir.node import node
 
 Extent = int | str
 """A number, or the name of a dimension whose extent is known when the kernel is called."""
@@ -59,7 +60,7 @@ def _span() -> Span | None:
     return field(default=None, compare=False, repr=False, kw_only=True)
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Literal:
     """A constant.  ``fill`` marks the value of an *unstored* entry, which annihilates even inf and NaN."""
 
@@ -69,7 +70,7 @@ class Literal:
     span: Span | None = _span()
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Index:
     """An index variable: the place of an access, or its value (i64)."""
 
@@ -81,7 +82,7 @@ class Index:
         return I64
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Dim:
     """The extent of a named dimension, as a value (i64)."""
 
@@ -93,7 +94,7 @@ class Dim:
         return I64
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Access:
     """``tensor[indices]``; a scalar has no indices.  An index is an ``Index``, or any i64 expression."""
 
@@ -103,7 +104,7 @@ class Access:
     span: Span | None = _span()
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Map:
     """A scalar operator of ``ops.OPS`` applied point by point; ``cast`` takes its target from ``dtype``.
 
@@ -124,7 +125,7 @@ class Map:
         return ops.forced(self.op, place, value)
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Reduce:
     """Fold ``body`` over ``indices`` where ``where`` holds; ``body.dtype == dtype`` but for argmin/argmax (i64)."""
 
@@ -136,7 +137,7 @@ class Reduce:
     span: Span | None = _span()
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Scan:
     """Running fold along ``index``."""
 
@@ -150,7 +151,7 @@ class Scan:
     span: Span | None = _span()
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Softmax:
     """exp(body - max) / sum of it, over ``indices``, which it keeps."""
 
@@ -161,7 +162,7 @@ class Softmax:
     span: Span | None = _span()
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Top:
     """True at the ``k`` greatest keys of each fibre along ``groups``: pairs (index, group size or None)."""
 
@@ -176,7 +177,7 @@ class Top:
         return BOOL
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Stored:
     """Is there an entry at this access?"""
 
@@ -191,7 +192,7 @@ class Stored:
 Expr = Literal | Index | Dim | Access | Map | Reduce | Scan | Softmax | Top | Stored
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class IndexDecl:
     """An index variable of a statement and its extent."""
 
@@ -199,7 +200,7 @@ class IndexDecl:
     extent: Extent
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Assign:
     """``target = value where ...``; ``op`` is "=" or a monoid's name (an update in place).
 
@@ -214,7 +215,7 @@ class Assign:
     span: Span | None = _span()
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class ScanLoop:
     """``scan i { ... }``: the statements run once for each i, in order, and may read what they wrote."""
 
@@ -240,7 +241,7 @@ RESULTS = ("out", "inout", "pattern", "values")
 """The roles of tensors that the caller gets."""
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class TensorDecl:
     """A tensor of the program; ``role`` is "in", "out", "inout" or "local".
 
@@ -263,7 +264,7 @@ class TensorDecl:
         return len(self.dims)
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class MonoidDef:
     """A monoid whose state is not its value: state names, zero, lift(x), value, combine((a...), (b...)).
 
@@ -298,7 +299,7 @@ class MonoidDef:
         return (*self.zero, *skip, *self.lift, self.value, *self.combine)
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Program:
     """A kernel: its tensors (operands in signature order, results in theirs, then locals) and statements."""
 

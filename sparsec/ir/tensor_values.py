@@ -52,6 +52,11 @@ def scalar(value: object, t: DType) -> Any:
     return round_to(held(t).type(value), t)[()]
 
 
+def same_value(a: object, b: object) -> bool:
+    """Equality of Python scalars in which NaN equals NaN (and -0.0 equals 0.0: an unstored zero has no sign)."""
+    return bool(a == b) or (a != a and b != b)
+
+
 def identity(monoid: str, t: DType) -> Any:
     """The identity of a built-in monoid as a NumPy scalar."""
     return held(t).type(ops.MONOIDS[monoid].identity(t))
@@ -136,6 +141,7 @@ __all__ = [
     "points",
     "real_parts",
     "round_to",
+    "same_value",
     "scalar",
     "to_storage",
 ]

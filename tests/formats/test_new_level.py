@@ -7,7 +7,6 @@ for every coordinate that says whether there is an entry (read by probing, it ca
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
@@ -22,11 +21,12 @@ from sparsec.ir.buffer import Const, Expr
 from sparsec.ir.buffer_interp import run
 from sparsec.ir.build import Builder, add, load, mul, op, sub
 from sparsec.ir.dtypes import F64, U8, DType
+from sparsec.ir.node import node
 from sparsec.ir.tensor import Access, Assign, Index, IndexDecl, Map, Program, Reduce, TensorDecl
 from sparsec.passes.lower import emit, plan
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Mirrored(Compressed):
     name: ClassVar[str] = "mirrored"
 
@@ -37,7 +37,7 @@ class Mirrored(Compressed):
         Compressed.put(self, b, v, pos, sub(sub(v.extent, 1), coord))
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Bytemap(Level, CanLocate):
     name: ClassVar[str] = "bytemap"
 
