@@ -106,7 +106,8 @@ class _Decomposition:
             chain = []
             for n, fmt in enumerate(term.factors):
                 dims = (*t.dims[:-2], edges[n], edges[n + 1]) if between else t.dims
-                chain.append(replace(t, name=self.fresh(f"{t.name}_{count}"), dims=dims, format=fmt))
+                part = replace(t, name=self.fresh(f"{t.name}_{count}"), dims=dims, format=fmt, part_of=t.name)
+                chain.append(part)
                 count += 1
             chains.append(chain)
         return [t for chain in chains for t in chain]

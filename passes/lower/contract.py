@@ -7,9 +7,9 @@
     y[i] add= reduce.add[j](S[i, j] * x[j])
 
 so that a low-rank part costs (m + n) r steps and nobody makes the product of its factors.  What is done follows from
-estimates (``sums.py``), for any sum of products, whoever wrote it: it is done where it halves them.  A dense result
-takes the terms one after another, each in the loops that suit it (register panels want a reduction of their own); a
-vector or a sparse result takes them in one expression.
+estimates (``sums.py``), for any sum of products, whoever wrote it: it is done where it halves them and costs no digits.
+A dense result takes the terms one after another, each in the loops that suit it (register panels want a reduction of
+their own); a vector or a sparse result takes them in one expression.
 """
 
 from __future__ import annotations
@@ -120,7 +120,7 @@ class _Contraction:
 
     def sum(self, e: Reduce, around: tuple[str, ...]) -> list[Expr]:
         """A sum as the summands that it is computed by."""
-        terms = terms_of(e, e.monoid)
+        terms = terms_of(e, e.monoid, self.program)
         names = tuple(v for v in self.costs.extents if v in names_in(e))
         ways = [self.costs.best(t, names) for t in terms]
         now = self.costs.as_written(e, names) if len(terms) > 1 else self.costs.way(terms[0], names, ()).cost

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import reduce
 from itertools import permutations, product
 from math import prod
 
@@ -48,27 +49,67 @@ class Term:
         )
 
 
-def terms_of(e: Expr, monoid: str) -> list[Term]:
+def terms_of(e: Expr, monoid: str, program: Program) -> list[Term]:
     """``e`` with its products of sums written out; what is neither a sum nor a product is a factor as it stands.
 
+    So is a floating sum of single values, for digits would be lost where they cancel.  A sum over an index has that
+    error anyway, the parts of a composite are summed one by one by definition, and integers have none.
     Reductions must have variables of their own.
     """
     match e:
-        case Map("add" | "or" as op, (a, b)) if op == monoid:
-            return terms_of(a, monoid) + terms_of(b, monoid)
-        case Map("sub", (a, b)) if monoid == "add":
-            return terms_of(a, monoid) + [replace(t, negative=not t.negative) for t in terms_of(b, monoid)]
-        case Map("neg", (a,)) if monoid == "add":
-            return [replace(t, negative=not t.negative) for t in terms_of(a, monoid)]
+        case Map("add" | "or" | "sub" | "neg"):
+            found = list(_addends(e, monoid))
+            if found != [(e, False)]:
+                return _sum_of(e, found, monoid, program)
         case Map(op, (a, b), zero=None) if op == RINGS[monoid]:
-            left, right = terms_of(a, monoid), terms_of(b, monoid)
+            left, right = terms_of(a, monoid, program), terms_of(b, monoid, program)
             if len(left) * len(right) <= MAX_TERMS:
                 return [x.times(y) for x, y in product(left, right)]
         case Reduce() if e.monoid == monoid and e.body.dtype == e.dtype:
             conditions = () if e.where is None else (e.where,)
-            inner = terms_of(e.body, monoid)
+            inner = terms_of(e.body, monoid, program)
             return [Term(t.factors, (*e.indices, *t.summed), (*conditions, *t.conditions), t.negative) for t in inner]
     return [Term((e,))]
+
+
+def _addends(e: Expr, monoid: str, negative: bool = False) -> Iterator[tuple[Expr, bool]]:
+    """What ``e`` is the sum of, each with whether it is subtracted."""
+    match e:
+        case Map("add" | "or" as op, (a, b)) if op == monoid:
+            yield from _addends(a, monoid, negative)
+            yield from _addends(b, monoid, negative)
+        case Map("sub", (a, b)) if monoid == "add":
+            yield from _addends(a, monoid, negative)
+            yield from _addends(b, monoid, not negative)
+        case Map("neg", (a,)) if monoid == "add":
+            yield from _addends(a, monoid, not negative)
+        case _:
+            yield e, negative
+
+
+def _sum_of(e: Expr, addends: list[tuple[Expr, bool]], monoid: str, program: Program) -> list[Term]:
+    """The terms of the sum ``e``; the single values among the addends are one term, unless they may be parted."""
+    parted = e.dtype.kind in "biu" or _is_composite(e, program)
+    terms: list[Term] = []
+    values: list[tuple[Expr, Term]] = []
+    for a, negative in addends:
+        found = [replace(t, negative=t.negative != negative) for t in terms_of(a, monoid, program)]
+        if parted or len(found) > 1 or found[0].summed:
+            terms += found
+        else:
+            values.append((Map("neg", (a,), e.dtype) if negative else a, found[0]))
+    if len(values) == 1:
+        return [*terms, values[0][1]]
+    if values:
+        whole = reduce(lambda a, b: Map("add", (a, b), e.dtype), (v for v, _ in values)) if terms else e
+        terms.append(Term((whole,)))
+    return terms
+
+
+def _is_composite(e: Expr, program: Program) -> bool:
+    """Does ``e`` read parts of one composite operand and nothing else?"""
+    wholes = {program.tensor(n.tensor).part_of for n in walk(e) if isinstance(n, Access)}
+    return len(wholes) == 1 and None not in wholes
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,10 +35,11 @@ NOT_AN_INDEX = ("inf", "nan", "true", "false")
 
 
 def print_decl(t: TensorDecl) -> str:
-    """``in A: f64[m, n] csr fill(0.0)``."""
+    """``in A: f64[m, n] csr fill(0.0)``; of a composite's part also whose it is: ``of B``."""
     dims = f"[{', '.join(map(str, t.dims))}]" if t.dims else ""
     fmt = f" {format_text(t.format)}" if t.format is not None else ""
-    return f"{t.role} {t.name}: {t.dtype}{dims}{fmt} fill({literal_text(t.fill)})"
+    whole = f" of {t.part_of}" if t.part_of is not None else ""
+    return f"{t.role} {t.name}: {t.dtype}{dims}{fmt} fill({literal_text(t.fill)}){whole}"
 
 
 def parse_decl(c: Cursor) -> TensorDecl:
@@ -54,7 +55,8 @@ def parse_decl(c: Cursor) -> TensorDecl:
         c.expect("(")
         fill = c.literal()
         c.expect(")")
-    return TensorDecl(name, dtype, dims, fmt, fill, role, span=span)
+    whole = c.name("the name of the whole tensor") if c.accept("of") else None
+    return TensorDecl(name, dtype, dims, fmt, fill, role, whole, span=span)
 
 
 def parse_extent(c: Cursor) -> Extent:

@@ -249,6 +249,7 @@ class TensorDecl:
     fill, and "values", which go into a pattern that the caller passes.
 
     ``format is None`` on an operand means "auto", on a local "the compiler chooses"; ``fill`` is a Python scalar.
+    An operand that is ``part_of`` a composite one stands for some of its terms or factors.
     """
 
     name: str
@@ -257,6 +258,7 @@ class TensorDecl:
     format: Format | None
     fill: bool | int | float | complex
     role: str
+    part_of: str | None = None
     span: Span | None = _span()
 
     @property

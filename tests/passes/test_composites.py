@@ -31,9 +31,9 @@ def apart(text: str) -> str:
 def test_a_sum_with_a_low_rank() -> None:
     made = apart("kernel f(A: f64[m, n] lowrank[4] + csr, x: f64[n]) -> y: f64[m] { y[i] = A[i, j] * x[j] }")
     assert made.splitlines() == [
-        "in A_0: f64[m, 4] dense fill(0.0)",
-        "in A_1: f64[4, n] dense fill(0.0)",
-        "in A_2: f64[m, n] csr fill(0.0)",
+        "in A_0: f64[m, 4] dense fill(0.0) of A",
+        "in A_1: f64[4, n] dense fill(0.0) of A",
+        "in A_2: f64[m, n] csr fill(0.0) of A",
         "in x: f64[n] dense fill(0.0)",
         "out y: f64[m] dense fill(0.0)",
         "y[i] = reduce.add[j](mul(add(reduce.add[r](mul(A_0[i, r], A_1[r, j])):f64, A_2[i, j]), x[j])):f64"

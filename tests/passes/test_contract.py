@@ -125,6 +125,28 @@ def test_long_products_are_summed_one_by_one() -> None:
     np.testing.assert_array_equal(k(*[a] * 9).numpy(), 2.0**9 * np.eye(4)[::-1])
 
 
+def test_a_floating_sum_of_values_is_formed_before_it_is_multiplied() -> None:
+    assert unchanged("A: f64[m, n] csr, B: f64[m, n] csr, x: f64[n]", "y: f64[m]", "y[i] = (A[i, j] - B[i, j]) * x[j]")
+    a = sp.tensor(np.array([[1e16, 3.0]]), format="csr")
+    b = sp.tensor(np.array([[1e16 - 2, 3.0]]), format="csr")
+    assert sp.evaluate("y[i] = (A[i, j] - B[i, j]) * x[j]", A=a, B=b, x=[3.0, 1e17]).tolist() == [6.0]
+
+
+def test_integers_and_parts_of_a_composite_are_multiplied_out() -> None:
+    made = statements("A: i64[m, n] csr, B: i64[m, n] csr, x: i64[n]", "y: i64[m]", "y[i] = (A[i, j] + B[i, j]) * x[j]")
+    assert made == ["y[i] = add(reduce.add[j](mul(A[i, j], x[j])):i64, reduce.add[j](mul(B[i, j], x[j])):i64)"]
+    made = statements("A: f64[m, n] csr + nm[2, 4], x: f64[n]", "y: f64[m]", "y[i] = A[i, j] * x[j]")
+    assert made == ["y[i] = add(reduce.add[j](mul(A_0[i, j], x[j])):f64, reduce.add[j](mul(A_1[i, j], x[j])):f64)"]
+
+
+def test_values_beside_a_sum_over_an_index_stay_one_value() -> None:
+    written = "y[i] = sum[j]((S[i, j] + sum[r](U[i, r] * V[r, j]) - T[i, j]) * x[j])"
+    operands = "U: f64[m, 4], V: f64[4, n], S: f64[m, n] csr, T: f64[m, n] csr, x: f64[n]"
+    assert statements(operands, "y: f64[m]", written)[-1].endswith(
+        "reduce.add[j](mul(add(S[i, j], neg(T[i, j])), x[j])):f64)"
+    )
+
+
 def test_a_difference_is_summed_like_a_sum() -> None:
     head = "kernel f(A: f64[m, n] csr, B: f64[m, n] csr, x: f64[n]) -> y: f64[m]"
     plans = [sp.compile(f"{head} {{ y[i] = (A[i, j] {op} B[i, j]) * x[j] }}").explain() for op in "+-"]
