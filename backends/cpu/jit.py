@@ -254,12 +254,13 @@ class _Owned:
 
     def __init__(self, address: int, size: int, dtype: np.dtype) -> None:
         self.address = address
+        self.free = _free()  # the interpreter clears module globals before the last arrays go
         self.__array_interface__ = {
             "data": (address, False), "shape": (size,), "typestr": dtype.str, "version": 3
         }  # fmt: skip
 
-    def __del__(self, free: Any = None) -> None:
-        (free or _free())(self.address)
+    def __del__(self) -> None:
+        self.free(self.address)
 
 
 def adopt(address: int, length: int, dtype: np.dtype) -> np.ndarray:
