@@ -420,7 +420,8 @@ class Kernel:
         """Formats, loop order and why, conversions, workspaces, way of assembly, parallel axis: a line each."""
         from sparsec.passes.lower import explain
 
-        return explain(self._compiled().loops)
+        made = self._compiled()
+        return explain(made.loops, made.module)
 
     @property
     def times(self) -> dict[str, float]:

@@ -27,11 +27,14 @@ def emit(kernel: Kernel) -> Module:
     return nests.emit(kernel)
 
 
-def explain(kernel: Kernel) -> str:
-    """Why the kernel's loops are as they are: order, conversions, workspaces, assembly, the parallel axis."""
+def explain(kernel: Kernel, module: Module) -> str:
+    """Why the kernel's loops are as they are: order, conversions, workspaces, assembly, the parallel axis.
+
+    ``module`` is what ``emit`` made of it.
+    """
     from sparsec.passes.lower.describe import describe
 
-    return describe(kernel)
+    return describe(kernel, module)
 
 
 __all__ = ["emit", "explain", "plan"]

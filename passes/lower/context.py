@@ -136,6 +136,7 @@ class Context:
         self.publishing: list[Stmt] = []  # results are handed over when the kernel ends
         self.counting = False  # entries are only counted
         self.valued = True  # False: the pattern alone is asked for
+        self.notes: dict[str, None] = {}  # for ``explain``, once each: a nest may be emitted twice
         self._level_exprs: dict[Access, tuple[TExpr, ...]] = {}
         self.asked: frozenset[str] = frozenset()  # workspaces whose values matter while counting
         self._declare()
@@ -144,6 +145,13 @@ class Context:
     def computes(self) -> bool:
         """Whether the values of what is assembled matter here."""
         return self.valued and not self.counting
+
+    def note_left_out(self, rule: str, others: Sequence[Access]) -> None:
+        """Say that ``others`` are asked at each coordinate because of a bound, which ``rule`` names."""
+        if others:
+            names = ", ".join(dict.fromkeys(f"'{a.tensor}'" for a in others))
+            note = f"{rule}; asked at each coordinate instead: {names} (fewer in one statement are not)"
+            self.notes[note] = None
 
     # declarations
 

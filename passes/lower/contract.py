@@ -25,16 +25,19 @@ from sparsec.ir.tensor import Access, Assign, Expr, Index, IndexDecl, Map, Progr
 from sparsec.passes.lower.guards import conjunction, guard
 from sparsec.passes.lower.index_names import rename_indices
 from sparsec.passes.lower.order import is_sparse
-from sparsec.passes.lower.sums import RINGS, Costs, Step, Term, pointwise, terms_of
+from sparsec.passes.lower.sums import MAX_TERMS, RINGS, Costs, Step, Term, pointwise, terms_of
 from sparsec.passes.lower.variables import mentioned, names_in
 
 GAIN = 0.5
 """What part of the cost must be left, for a sum to be taken apart."""
 
 
-def contract(program: Program) -> Program:
-    """The program with its sums of products in cheaper orders; itself if there are none."""
-    work = _Contraction(program)
+def contract(program: Program, notes: list[str]) -> Program:
+    """The program with its sums of products in cheaper orders; itself if there are none.
+
+    ``notes`` gets what was not tried.
+    """
+    work = _Contraction(program, notes)
     for s in program.body:
         if isinstance(s, Assign) and s.where is None and pointwise(s.value):
             work.statement(s)
@@ -50,6 +53,7 @@ class _Contraction:
     """The statements and locals made so far; ``extents`` are those of the statement under way."""
 
     program: Program
+    notes: list[str]
     body: list[Stmt] = field(default_factory=list)
     locals: list[TensorDecl] = field(default_factory=list)
     changed: bool = False
@@ -120,7 +124,13 @@ class _Contraction:
 
     def sum(self, e: Reduce, around: tuple[str, ...]) -> list[Expr]:
         """A sum as the summands that it is computed by."""
-        terms = terms_of(e, e.monoid, self.program)
+        kept: list[Expr] = []
+        terms = terms_of(e, e.monoid, self.program, kept)
+        if kept:
+            self.notes.append(
+                f"{self.target}: a product of sums stays as it is written, for it has more than {MAX_TERMS} terms: a "
+                "statement of its own for one of the sums makes them fewer"
+            )
         names = tuple(v for v in self.costs.extents if v in names_in(e))
         ways = [self.costs.best(t, names) for t in terms]
         now = self.costs.as_written(e, names) if len(terms) > 1 else self.costs.way(terms[0], names, ()).cost

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from sparsec.ir.buffer import Module
 from sparsec.ir.loops import Accumulate, Assemble, Forall, Kernel, Workspace
 from sparsec.ir.rewrite import walk
 from sparsec.ir.tensor import Access
 
 
-def describe(kernel: Kernel) -> str:
+def describe(kernel: Kernel, module: Module) -> str:
     """Formats, loop order and its reason, conversions, workspaces, fusion, assembly, the parallel axis, a line each."""
     lines = [f"kernel {kernel.name}"]
     for t in kernel.tensors:
         kind = {"in": "operand", "out": "result", "inout": "updated", "local": "local"}.get(t.role, t.role)
         lines.append(f"  {kind} {t.name}: {t.dtype}[{', '.join(map(str, t.dims))}] stored {t.format} fill({t.fill})")
-    lines += [f"  {note}" for note in kernel.notes]
+    lines += [f"  {note}" for note in (*kernel.notes, *module.notes)]
     for node in walk(kernel.body):
         if isinstance(node, Workspace) and node.kind != "scalar":
             over = ", ".join(x.name for x in node.indices)

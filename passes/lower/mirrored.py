@@ -21,7 +21,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import reduce
-from itertools import permutations, product
+from itertools import islice, permutations, product
 
 from sparsec.errors import FormatError, UnsupportedError
 from sparsec.ir.dtypes import BOOL
@@ -37,9 +37,10 @@ MOST = 4
 _COMMUTE = frozenset({"add", "mul", "min", "max", "and", "or", "bitand", "bitor", "eq", "ne"})
 
 
-def write_out_symmetric(program: Program) -> Program:
+def write_out_symmetric(program: Program, notes: list[str]) -> Program:
     """The program with lower halves in the place of symmetric tensors; itself if it has none.
 
+    ``notes`` gets which sums stay whole.
     Raises ``FormatError`` for a symmetric result that its statement does not show to be so.
     """
     mirrored = {t.name: t for t in program.tensors if t.format is not None and t.format.symmetric}
@@ -52,9 +53,9 @@ def write_out_symmetric(program: Program) -> Program:
     body: list[Stmt] = []
     for s in program.body:
         if isinstance(s, ScanLoop):
-            body.append(replace(s, body=tuple(_Reads(mirrored).statement(a) for a in s.body)))
+            body.append(replace(s, body=tuple(_Reads(mirrored, notes).statement(a) for a in s.body)))
         else:
-            written = _Reads(mirrored).statement(s)
+            written = _Reads(mirrored, notes).statement(s)
             if s.target.tensor in mirrored:
                 body.append(_lower_half(out, s, written, mirrored))
             else:
@@ -67,9 +68,12 @@ class _Reads:
     """Reads of the tensors ``mirrored``; ``sums`` has what was put in their places."""
 
     mirrored: dict[str, TensorDecl]
+    notes: list[str]
     sums: set[Expr] = field(default_factory=set)
+    target: str = ""
 
     def statement(self, s: Assign) -> Assign:
+        self.target = s.target.tensor
         where = None if s.where is None else self.run(s.where)
         return replace(s, value=self.run(s.value), where=where)
 
@@ -102,11 +106,20 @@ class _Reads:
 
     def parted(self, r: Reduce) -> Expr:
         """A sum of products with such sums among their factors as a sum of sums."""
-        terms = list(self.terms(r.body))
+        terms = self.first(r.body)
+        if len(terms) > MOST:
+            self.notes.append(
+                f"{self.target}: a sum over {', '.join(r.indices)} would be more than {MOST} over halves of symmetric "
+                "operands, so it stays one: a statement of its own for some of the factors parts it"
+            )
         if not 1 < len(terms) <= MOST:
             return r
         sums: list[Expr] = [replace(r, body=t) for t in terms]
         return reduce(lambda a, b: Map("add", (a, b), r.dtype), sums)
+
+    def first(self, e: Expr) -> list[Expr]:
+        """The terms of ``e``, and no more than tell that there are too many: they double with each factor."""
+        return list(islice(self.terms(e), MOST + 1))
 
     def terms(self, e: Expr) -> Iterator[Expr]:
         if isinstance(e, Map):
@@ -115,7 +128,7 @@ class _Reads:
                 yield from e.args
                 return
             if e.op == "mul":
-                for args in product(*(list(self.terms(a)) for a in e.args)):
+                for args in product(*(self.first(a) for a in e.args)):
                     yield _lifted(replace(e, args=args))
                 return
             if e.op == "neg" or (e.op == "cast" and e.dtype.is_float):

@@ -62,7 +62,7 @@ def emit(kernel: Kernel) -> Module:
     ctx = lowerer.ctx
     body = Block((*ctx.setup, *ctx.b.block().stmts, *ctx.publishing))
     entry = Function(kernel.name, tuple(ctx.params), body)
-    return Module((entry, *ctx.helpers.values()))
+    return Module((entry, *ctx.helpers.values()), tuple(ctx.notes))
 
 
 class Lowerer:
@@ -351,7 +351,9 @@ class Lowerer:
         if not isinstance(f.domain, loops.Full) or isinstance(f.body, loops.Let) or f.reverse:
             return []
         reads = [a for a in self.sparse_reads(f.body) if self._counts_rows(a, env, f.index)]
-        return [a for a in reads if isinstance(self.next_level(a, env), CanSpan)][:MOST]
+        spans = [a for a in reads if isinstance(self.next_level(a, env), CanSpan)]
+        self.ctx.note_left_out(f"the loop over {f.index} goes by the runs of {MOST} operands at most", spans[MOST:])
+        return spans[:MOST]
 
     def stretches(self, f: Forall, env: Env, accesses: list[Access], bounds: Bounds, part: Part | None) -> None:
         """Every coordinate, from run to run of ``accesses``."""

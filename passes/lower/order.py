@@ -84,9 +84,14 @@ class Query:
     whole: tuple[str, ...] = ()  # variables that take one loop, not split and not computed
     lets: tuple[Computed, ...] = ()  # the indices of the target that are no variables
     gone: Known = field(default_factory=dict, init=False)  # what ``absent`` found
-    fills: dict[Expr, Expr] = field(
-        default_factory=dict, init=False
-    )  # those of the sparse accesses, once ``absent`` was asked
+    sparse: tuple[Access, ...] = field(default=(), init=False)  # the accesses of what is not dense, once each
+    fills: dict[Expr, Expr] = field(default_factory=dict, init=False)  # theirs
+
+    def __post_init__(self) -> None:
+        reads = (n for e in (self.value, *(c.value for c in self.lets)) for n in walk(e) if isinstance(n, Access))
+        sparse = tuple(dict.fromkeys(a for a in reads if is_sparse(self.program.tensor(a.tensor))))
+        object.__setattr__(self, "sparse", sparse)
+        self.fills.update((a, Literal(self.program.tensor(a.tensor).fill, a.dtype, fill=True)) for a in sparse)
 
     @property
     def variables(self) -> tuple[str, ...]:
@@ -115,18 +120,7 @@ class Query:
 
     def absent(self, e: Expr) -> Expr:
         """What ``e`` is where no sparse access has an entry."""
-        if not self.fills:
-            self.fills.update((a, Literal(self.program.tensor(a.tensor).fill, a.dtype, fill=True)) for a in self.sparse)
         return absent_value(e, self.fills, self.program.monoids, self.gone)
-
-    @property
-    def sparse(self) -> list[Access]:
-        out: dict[Access, None] = {}
-        for e in (self.value, *(c.value for c in self.lets)):
-            for n in walk(e):
-                if isinstance(n, Access) and is_sparse(self.program.tensor(n.tensor)):
-                    out.setdefault(n)
-        return list(out)
 
 
 def choose_order(query: Query) -> Choice:
@@ -486,11 +480,12 @@ def _count(query: Query, space: Space, e: Expr, v: str, position: dict[str, int]
             return min(counts)
         case Map():
             parts = [(n, a) for n, a in enumerate(e.args) if not isinstance(a, Literal)]
-            counts = [_count(query, space, a, v, position, converted) for _, a in parts]
             absent = [(n, query.absent(a)) for n, a in parts]
-            if any(isinstance(a, Literal) and e.forced(n, a.value) is not None for n, a in absent):
-                return min(counts)
-            return min(full, sum(counts)) if isinstance(query.absent(e), Literal) else full
+            forced = any(isinstance(a, Literal) and e.forced(n, a.value) is not None for n, a in absent)
+            if not forced and not isinstance(query.absent(e), Literal):
+                return full
+            counts = [_count(query, space, a, v, position, converted) for _, a in parts]
+            return min(counts) if forced else min(full, sum(counts))
     return full
 
 

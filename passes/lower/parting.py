@@ -45,9 +45,12 @@ Emit = Callable[[LStmt, Env, Expr, Expr], None]
 
 def deciding(low: Lowerer, f: Forall, env: Env, walkers: list[Access]) -> list[Window]:
     """The windows that decide where the loop runs: none where the entries of other operands do."""
-    found = find_windows(low.ctx, low.sparse_reads(f.body), env, f.index)[:MOST]
+    every = find_windows(low.ctx, low.sparse_reads(f.body), env, f.index)
+    found = every[:MOST]
     if found and walkers and Cases(low.ctx, f.body, walkers, low.start)[frozenset()] is None:
         return []
+    rule = f"the loop over {f.index} is parted by the windows of {MOST} operands at most"
+    low.ctx.note_left_out(rule, [w.access for w in every[MOST:]])
     return found
 
 

@@ -65,8 +65,10 @@ def plan(program: Program) -> Kernel:
     for t in program.tensors:
         assert t.format is not None, f"{t.name} has no format"
     check_supported(program)
-    program = unfold_updates(write_out_symmetric(with_locals(contract(expand(program)))))
-    planner = Planner(program)
+    notes: list[str] = []
+    program = with_locals(contract(expand(program), notes))
+    program = unfold_updates(write_out_symmetric(program, notes))
+    planner = Planner(program, notes)
     ahead: list[loops.Stmt] = []
     nests: list[loops.Stmt] = []
     for s in program.body:
@@ -82,7 +84,7 @@ def plan(program: Program) -> Kernel:
     nests = list(dict.fromkeys(ahead)) + nests
     body = nests[0] if len(nests) == 1 else Sequence(tuple(nests))
     monoids = tuple(planner.monoids.values())
-    return Kernel(program.name, planner.program.tensors, body, tuple(planner.notes), monoids)
+    return Kernel(program.name, planner.program.tensors, body, tuple(dict.fromkeys(planner.notes)), monoids)
 
 
 def plan_statement(planner: Planner, s: Assign, ahead: list[loops.Stmt], nests: list[loops.Stmt]) -> None:

@@ -23,6 +23,7 @@ from sparsec.passes.lower.simplify import absent_value
 from sparsec.passes.lower.variables import names_in
 
 MAX_TERMS = 16
+"""Terms into which a product of sums is written out; one with more is a factor as it stands."""
 MAX_SUMMED = 5
 """Variables of a term whose orders are all tried; of one with more the next is always the one that helps most."""
 MERGE = 2.5
@@ -49,25 +50,26 @@ class Term:
         )
 
 
-def terms_of(e: Expr, monoid: str, program: Program) -> list[Term]:
+def terms_of(e: Expr, monoid: str, program: Program, kept: list[Expr]) -> list[Term]:
     """``e`` with its products of sums written out; what is neither a sum nor a product is a factor as it stands.
 
     So is a floating sum of single values, for digits would be lost where they cancel.  A sum over an index has that
     error anyway, the parts of a composite are summed one by one by definition, and integers have none.
-    Reductions must have variables of their own.
+    So is a product of more than ``MAX_TERMS`` terms, which ``kept`` gets.  Reductions must have their own variables.
     """
     match e:
         case Map("add" | "or" | "sub" | "neg"):
             found = list(_addends(e, monoid))
             if found != [(e, False)]:
-                return _sum_of(e, found, monoid, program)
+                return _sum_of(e, found, monoid, program, kept)
         case Map(op, (a, b), zero=None) if op == RINGS[monoid]:
-            left, right = terms_of(a, monoid, program), terms_of(b, monoid, program)
+            left, right = terms_of(a, monoid, program, kept), terms_of(b, monoid, program, kept)
             if len(left) * len(right) <= MAX_TERMS:
                 return [x.times(y) for x, y in product(left, right)]
+            kept.append(e)
         case Reduce() if e.monoid == monoid and e.body.dtype == e.dtype:
             conditions = () if e.where is None else (e.where,)
-            inner = terms_of(e.body, monoid, program)
+            inner = terms_of(e.body, monoid, program, kept)
             return [Term(t.factors, (*e.indices, *t.summed), (*conditions, *t.conditions), t.negative) for t in inner]
     return [Term((e,))]
 
@@ -87,13 +89,13 @@ def _addends(e: Expr, monoid: str, negative: bool = False) -> Iterator[tuple[Exp
             yield e, negative
 
 
-def _sum_of(e: Expr, addends: list[tuple[Expr, bool]], monoid: str, program: Program) -> list[Term]:
+def _sum_of(e: Expr, addends: list[tuple[Expr, bool]], monoid: str, program: Program, kept: list[Expr]) -> list[Term]:
     """The terms of the sum ``e``; the single values among the addends are one term, unless they may be parted."""
     parted = e.dtype.kind in "biu" or _is_composite(e, program)
     terms: list[Term] = []
     values: list[tuple[Expr, Term]] = []
     for a, negative in addends:
-        found = [replace(t, negative=t.negative != negative) for t in terms_of(a, monoid, program)]
+        found = [replace(t, negative=t.negative != negative) for t in terms_of(a, monoid, program, kept)]
         if parted or len(found) > 1 or found[0].summed:
             terms += found
         else:
@@ -237,4 +239,4 @@ def pointwise(e: Expr) -> bool:
     return not any(isinstance(n, Scan | Softmax | Top) for n in walk(e))
 
 
-__all__ = ["RINGS", "Costs", "Step", "Term", "Way", "pointwise", "terms_of"]
+__all__ = ["MAX_TERMS", "RINGS", "Costs", "Step", "Term", "Way", "pointwise", "terms_of"]

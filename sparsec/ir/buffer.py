@@ -39,6 +39,8 @@ construction; ``SPARSEC_CHECK=bounds`` puts a check before each (``passes/bounds
 
 from __future__ import annotations
 
+from dataclasses import field
+
 from sparsec.ir.dtypes import BOOL, I64, DType
 from sparsec.ir.node import node
 
@@ -361,9 +363,13 @@ class Function:
 
 @node
 class Module:
-    """``functions[0]`` is the entry; the others are its helpers."""
+    """``functions[0]`` is the entry; the others are its helpers.
+
+    ``notes`` say where ``emit`` went another way than one may expect; they take no part in equality.
+    """
 
     functions: tuple[Function, ...]
+    notes: tuple[str, ...] = field(default=(), compare=False)
 
     @property
     def entry(self) -> Function:

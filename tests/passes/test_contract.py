@@ -19,7 +19,7 @@ from sparsec.passes.lower.contract import contract
 def statements(operands: str, result: str, body: str) -> list[str]:
     """The statements of a kernel after contraction, without the declarations of their indices."""
     (p,) = parse_source(f"kernel f({operands}) -> {result} {{ {body} }}").kernels.values()
-    p = contract(decompose(choose_formats(p, {})).program)
+    p = contract(decompose(choose_formats(p, {})).program, [])
     verify(p)
     return [re.sub(r" for .*", "", line.strip()) for line in print_program(p).splitlines() if "= " in line]
 
@@ -27,7 +27,7 @@ def statements(operands: str, result: str, body: str) -> list[str]:
 def unchanged(operands: str, result: str, body: str) -> bool:
     (p,) = parse_source(f"kernel f({operands}) -> {result} {{ {body} }}").kernels.values()
     p = decompose(choose_formats(p, {})).program
-    return contract(p) is p
+    return contract(p, []) is p
 
 
 def test_a_low_rank_is_never_multiplied_out() -> None:

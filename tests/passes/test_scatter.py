@@ -9,14 +9,14 @@ import sparsec as sp
 from sparsec.errors import VerifyError
 from sparsec.ir.loops_text import parse_kernel
 from sparsec.ir.loops_verify import verify
-from sparsec.passes.lower import explain, plan
+from sparsec.passes.lower import emit, explain, plan
 from tests.support.statements import Source
 
 
 def method(operands: str, result: str, statement: str) -> str:
     kernel = plan(Source(operands, result, statement).program)
     name = result.partition(":")[0]
-    return next(line for line in explain(kernel).splitlines() if f"{name}: assembled" in line)
+    return next(line for line in explain(kernel, emit(kernel)).splitlines() if f"{name}: assembled" in line)
 
 
 @pytest.mark.parametrize(

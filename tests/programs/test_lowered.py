@@ -40,4 +40,4 @@ def test_finch_562_loop_order_does_not_hang_on_how_the_indices_are_written() -> 
 
 def test_taco_365_a_transposition_can_be_explained() -> None:
     low = lower(ALL["taco-365-csr-csr"].source.program)
-    assert "loop order" in explain(low.kernel)
+    assert "loop order" in explain(low.kernel, low.module)
