@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 
 from sparsec.errors import ShapeError, SparsecError
-from sparsec.formats.named import dense
-from sparsec.ir.dtypes import BOOL, I64, U64, DType
+from sparsec.ir.index_values import value_at, within
 from sparsec.ir.rewrite import walk
-from sparsec.ir.tensor import Access, Assign, Expr, Index, IndexDecl, Map, Program, TensorDecl, assigns
+from sparsec.ir.tensor import Access, Assign, Expr, Index, IndexDecl, Map, Program, assigns
+from sparsec.ir.tensor_interp import Machine, Scope
 from sparsec.passes.lower.checks import to_check
 from sparsec.passes.lower.variables import is_plain, mentioned
 from sparsec.runtime.storage import Storage
@@ -67,33 +67,34 @@ def _first_outside(
     names = mentioned(e)
     points = tuple(IndexDecl(v, extents[v]) for v in names)
     try:
-        values = _at_points(program, e, I64, points, operands, dims)
-        admitted = True if where is None else _at_points(program, where, BOOL, points, operands, dims)
+        machine = _machine(program, e, where, points, operands, dims)
+        with np.errstate(all="ignore"):
+            values, kept = within(machine, e)
+            admitted = True if where is None else machine.eval(where)
     except SparsecError:
         return None  # too much to compute again, or to hold
-    bad = np.argwhere(admitted & ((values < 0) | (values >= n)))
+    bad = np.argwhere(admitted & ((values < 0) | (values >= n) | ~kept))
     if not len(bad):
         return None
     at = tuple(map(int, bad[0]))
-    return _words(e, dict(zip(names, at, strict=True))), _read(e, int(values[at]))
+    return _words(e, dict(zip(names, at, strict=True))), value_at(machine, e, at)
 
 
-def _at_points(
-    program: Program, e: Expr, t: DType, points: tuple[IndexDecl, ...], operands: Operands, dims: Mapping[str, int]
-) -> np.ndarray[Any, np.dtype[Any]]:
-    """The values of an expression over operands at all points, as its meaning has them."""
-    from sparsec.ir.tensor_interp import interpret
-
-    reads = {a.tensor for a in walk(e) if isinstance(a, Access)}
-    place = TensorDecl(" place", t, tuple(p.extent for p in points), dense(len(points)), 0, "out")
-    assign = Assign(Access(place.name, tuple(Index(p.name) for p in points), t), "=", e, points)
-    only = replace(program, tensors=(*(d for d in program.operands if d.name in reads), place), body=(assign,))
-    return interpret(only, {name: _dense(operands[name]) for name in reads}, dict(dims))[place.name]
-
-
-def _read(e: Expr, value: int) -> int:
-    """The index as it was read, which a cast of u64 to i64 wraps."""
-    return value % 2**64 if getattr(_uncast(e), "dtype", None) is U64 else value
+def _machine(
+    program: Program,
+    e: Expr,
+    where: Expr | None,
+    points: tuple[IndexDecl, ...],
+    operands: Operands,
+    dims: Mapping[str, int],
+) -> Machine:
+    """The reference interpreter over all points, with what the expressions read."""
+    reads = {a.tensor for part in (e, where) if part is not None for a in walk(part) if isinstance(a, Access)}
+    only = replace(program, tensors=tuple(d for d in program.operands if d.name in reads), body=())
+    machine = Machine(only, {name: _dense(operands[name]) for name in reads}, dict(dims))
+    extents = {p.name: machine.extent(p.extent) for p in points}
+    machine.scope = Scope({p.name: axis for axis, p in enumerate(points)}, extents, {})
+    return machine
 
 
 def _uncast(e: Expr) -> Expr:

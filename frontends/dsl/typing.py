@@ -98,6 +98,7 @@ class Typer:
     def __init__(self, scope: Scope) -> None:
         self.scope = scope
         self.semiring = scope.semiring
+        self.indexing = False  # inside a bracket, where integers are computed in i64 whatever their types are
         self.arguments: Mapping[str, Typed] | None = None  # inside a function: its parameters
         self.calls: list[str] = []
         self.monoids: set[str] = set()
@@ -135,7 +136,10 @@ class Typer:
             case ast.Call():
                 return self.call(e)
             case ast.Reduction():
-                return reduction(self, e)
+                indexing, self.indexing = self.indexing, False
+                out = reduction(self, e)
+                self.indexing = indexing
+                return out
         raise TypeError_("a tuple stands only in a monoid", span=e.span, hint="brackets hold one expression")
 
     # leaves
@@ -187,9 +191,10 @@ class Typer:
 
     def index(self, e: ast.Expr, t: Tensor, n: int) -> Expr:
         """What stands in a bracket: an integer, inside the tensor where that is known."""
-        semiring, self.semiring = self.semiring, None
+        around = self.semiring, self.indexing
+        self.semiring, self.indexing = None, True
         found = self.expr(e)
-        self.semiring = semiring
+        self.semiring, self.indexing = around
         if not found.dtype.is_integer:
             raise TypeError_(
                 f"an index is an integer, not {found.dtype}",
@@ -246,9 +251,9 @@ class Typer:
         if rule == "bool":
             return Typed(Map(op, tuple(cast(a, BOOL) for a in args), BOOL, span=span))
         if rule == "select":
-            t = common(args[1:])
+            t = self.common(args[1:])
             return Typed(Map(op, (cast(args[0], BOOL), cast(args[1], t), cast(args[2], t)), t, span=span))
-        t = meet(op, common(args), args)
+        t = meet(op, common(args) if rule == "compare" else self.common(args), args)
         if t is BOOL and op in OF_BOOLS:
             op = OF_BOOLS[op]
         if not ops.admits(op, t):
@@ -259,6 +264,11 @@ class Typer:
             return folded
         weak = weakness(args) if rule in ("arith", "float", "part") else ""
         return Typed(Map(op, tuple(cast(a, t) for a in args), out, span=span), weak)
+
+    def common(self, args: Sequence[Typed]) -> DType:
+        """The dtype in which arguments of arithmetic meet."""
+        in_bracket = self.indexing and all(a.dtype.is_integer for a in args)
+        return I64 if in_bracket and any(a.weak != LITERAL for a in args) else common(args)
 
     # calls
 

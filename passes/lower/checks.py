@@ -32,6 +32,7 @@ from sparsec.ir.tensor import (
 from sparsec.passes.lower.coordinates import surely_inside
 from sparsec.passes.lower.guards import conjunction, conjuncts
 from sparsec.passes.lower.order import choose_order
+from sparsec.passes.lower.overflow import loses
 from sparsec.passes.lower.spaces import Nesting
 from sparsec.passes.lower.variables import is_indirect, mentioned
 
@@ -54,7 +55,7 @@ def to_check(program: Program, s: Assign) -> Iterator[Indirect]:
     What is read must be inside at every point, what is written where the statement writes.
     """
     seen: set[tuple[str, Expr, int]] = set()
-    for n in walk(s):
+    for n in reversed([*walk(s)]):  # an index is checked before what is read at it is an index
         if not isinstance(n, Access):
             continue
         for d, e in enumerate(n.indices):
@@ -85,7 +86,9 @@ def checks(planner: Planner, s: Assign) -> Iterator[tuple[loops.Stmt, bool]]:
         reads = [n.tensor for part in (e, where) if part is not None for n in walk(part) if isinstance(n, Access)]
         early = all(planner.program.tensor(t).role == "in" for t in reads)
         extent = planner.program.tensor(tensor).dims[d]
-        for nest in _nests(planner, e, where, extents, loops.Check(e, extent, tensor)):
+        lost = loses(e, extents)
+        value = e if lost is None else Map("select", (lost, Literal(-1, I64), e), I64)
+        for nest in _nests(planner, value, where, extents, loops.Check(value, extent, tensor)):
             yield nest, early
 
 

@@ -29,6 +29,7 @@ import numpy as np
 from sparsec.errors import BackendError, ShapeError, TypeError_
 from sparsec.ir import ops
 from sparsec.ir.dtypes import BOOL, F64, DType
+from sparsec.ir.index_values import within
 from sparsec.ir.rewrite import walk
 from sparsec.ir.tensor import (
     Access,
@@ -379,10 +380,11 @@ class Machine:
     def addresses(self, access: Access) -> tuple[list[Array], Array]:
         """The coordinates of an access and where they lie inside; raises ``ShapeError`` for data outside."""
         shape = self.values[access.tensor].shape
-        found = [self.eval(e).astype(np.int64) for e in access.indices]
+        placed = [within(self, e) for e in access.indices]
+        found = [a for a, _ in placed]
         inside = self._constant(True)
-        for e, a, n in zip(access.indices, found, shape, strict=True):
-            good = (a >= 0) & (a < n)
+        for e, (a, kept), n in zip(access.indices, placed, shape, strict=True):
+            good = (a >= 0) & (a < n) & kept
             from_data = isinstance(e, Literal) or any(isinstance(x, Access) for x in walk(e))
             if from_data and not good.all():
                 raise ShapeError(

@@ -100,3 +100,42 @@ def test_an_index_that_could_pass_64_bits_is_refused(index: str) -> None:
     for text in (f"y[i] = x[{index}]", f"y[{index}] = x[i]"):
         with pytest.raises(sp.ShapeError, match="could pass 64 bits"):
             sp.compile(f"kernel f(x: f64[n]) -> y: f64[m] {{ {text} }}")(np.ones(3), sizes={"m": 3})
+
+
+@pytest.mark.parametrize("dtype", ["u8", "i8", "u16", "i32", "u32", "i64", "u64"])
+@pytest.mark.parametrize(
+    ("index", "at"), [("at[i] * 2", [1, 100]), ("200 - at[i]", [100, 3]), ("at[i] * 300 - 299", [1])]
+)
+def test_indices_are_computed_in_64_bits_whatever_is_read(dtype: str, index: str, at: list[int]) -> None:
+    read = np.array(at, sp.tensor(np.zeros(1)).astype(dtype).numpy().dtype)
+    want = [eval(index.replace("at[i]", str(a))) for a in at]
+    x, text = np.arange(1.0, 302.0), f"kernel f(x: f64[n], at: {dtype}[m], w: f64[m]) -> y: f64[m], z: f64[n]"
+    y, z = sp.compile(f"{text} {{ y[i] = x[{index}]; z[{index}] += w[i] }}")(x, read, np.ones(len(at)))
+    assert y.tolist() == x[want].tolist() and np.flatnonzero(z).tolist() == sorted(want)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "index", "at", "value"),
+    [
+        ("i64", "at[i] * 4", 2**62 + 1, 2**64 + 4), ("i64", "at[i] * -4 + 1", 2**62, 1 - 2**64),
+        ("i64", "at[i] + at[i] + 2", 2**63 - 1, 2**64), ("i64", "at[i] * at[i]", 2**32, 2**64),
+        ("i64", "2 - at[i]", -(2**63), 2**63 + 2), ("u64", "at[i]", 2**64 - 3, 2**64 - 3),
+        ("u64", "at[i] + 5", 2**64 - 3, 2**64 + 2), ("u8", "at[i] * 2", 130, 260),
+        ("i32", "at[i] * at[i] * at[i]", 2**30, 2**90),
+    ],
+)  # fmt: skip
+def test_an_index_past_64_bits_lies_outside(dtype: str, index: str, at: int, value: int) -> None:
+    """What it wraps to may well lie inside."""
+    read = np.array([1, at], sp.tensor(np.zeros(1)).astype(dtype).numpy().dtype)
+    head = f"at: {dtype}[m], x: f64[n], w: f64[m]"
+    reads = f"-> y: f64[m] {{ y[i] = x[{index} + 3] }}", f"-> y: f64 {{ y = sum[i](x[{index} + 3] * w[i]) }}"
+    writes = f"-> y: f64[n] {{ y[{index} + 3] += w[i] }}", f"-> y: f64[n] csf {{ y[{index} + 3] = w[i] }}"
+    for text in (*reads, *writes):
+        with pytest.raises(sp.ShapeError, match="outside of dimension 1 of '[xy]'") as e:
+            sp.compile(f"kernel f({head}) {text}")(read, np.ones(20), np.ones(2))
+        assert f"made of 'at' at i = 1 is {value + 3}," in str(e.value)
+
+
+def test_indices_of_indices_are_checked_from_the_inside() -> None:
+    with pytest.raises(sp.ShapeError, match=r"b\[1\] is 1099511627776"):
+        sp.evaluate("y[i] = x[a[b[i]]]", x=np.ones(3), a=np.array([0, 1]), b=np.array([0, 2**40]))
