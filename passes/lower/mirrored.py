@@ -12,8 +12,10 @@ all, and of the transpose of the strict part; or, where the fill is not 0, a cho
 So each half is walked as it is stored: SpMV goes along the rows twice, gathering and then scattering, and nothing is
 transposed.  (SySTeC, Patel, Ahrens, Amarasinghe, CGO 2025, does so in one traversal.)
 
-A result is computed where ``i >= j``.  That the other half is its mirror must be plain from the statement: exchanging
-the two indices gives the same expression, but for the order of operands and the names of summed indices.
+A result is computed where ``i >= j``, and there no half is read across: of ``A[i, j] + B[i, j]`` the lower halves are
+added, and of the four terms of ``A[i, k] * B[k, j]`` the one under ``i < k`` and ``k < j`` is gone (``implied.py``).
+That the other half is its mirror must be plain from the statement: exchanging the two indices gives the same
+expression, but for the order of operands and the names of summed indices.
 """
 
 from __future__ import annotations
@@ -29,7 +31,8 @@ from sparsec.ir.rewrite import map_children
 from sparsec.ir.tensor import Access, Assign, Expr, Index, Map, Program, Reduce, ScanLoop, Stmt, Stored, TensorDecl
 from sparsec.passes.lower.fills import check_fill
 from sparsec.passes.lower.guards import guard, split
-from sparsec.passes.lower.simplify import simplify_expr
+from sparsec.passes.lower.implied import under
+from sparsec.passes.lower.simplify import absent_value, simplify_expr
 
 MOST = 4
 """Sums into which one sum is parted, at most: two for each factor that is read twice."""
@@ -57,9 +60,8 @@ def write_out_symmetric(program: Program, notes: list[str]) -> Program:
         else:
             written = _Reads(mirrored, notes).statement(s)
             if s.target.tensor in mirrored:
-                body.append(_lower_half(out, s, written, mirrored))
-            else:
-                body += _apart(out, written)
+                written = _lower_half(out, s, written, mirrored)
+            body += _apart(out, _where_it_holds(out, written))
     return replace(out, body=tuple(body))
 
 
@@ -71,9 +73,10 @@ class _Reads:
     notes: list[str]
     sums: set[Expr] = field(default_factory=set)
     target: str = ""
+    order: tuple[Expr, ...] = ()
 
     def statement(self, s: Assign) -> Assign:
-        self.target = s.target.tensor
+        self.target, self.order = s.target.tensor, s.target.indices
         where = None if s.where is None else self.run(s.where)
         return replace(s, value=self.run(s.value), where=where)
 
@@ -89,14 +92,18 @@ class _Reads:
         return new
 
     def halves(self, a: Access) -> tuple[Access, Access]:
+        """The two places that are one, first that whose indices come in the order of the target's, if it has both."""
         *batch, i, j = a.indices
-        return a, replace(a, indices=(*batch, j, i))
+        there = replace(a, indices=(*batch, j, i))
+        if i in self.order and j in self.order and self.order.index(j) < self.order.index(i):
+            return there, a
+        return a, there
 
     def whole(self, a: Access) -> Expr:
         here, there = self.halves(a)
         if here == there:
             return a
-        i, j = a.indices[-2:]
+        i, j = here.indices[-2:]
         t = self.mirrored[a.tensor]
         if t.fill != 0:
             return Map("select", (Map("ge", (i, j), BOOL), here, there), a.dtype)
@@ -149,6 +156,12 @@ def _lifted(e: Map) -> Expr:
         if found is not None and found.otherwise.value == 0:
             return guard(found.condition, _lifted(replace(e, args=(*e.args[:n], found.value, *e.args[n + 1 :]))), 0)
     return e
+
+
+def _where_it_holds(program: Program, s: Assign) -> Assign:
+    """The statement without what its condition excludes: of a symmetric result one half alone is computed."""
+    value = s.value if s.where is None else under(s.value, s.where)
+    return s if value is s.value else replace(s, value=absent_value(value, {}, program.monoids))
 
 
 def _apart(program: Program, s: Assign) -> list[Stmt]:
