@@ -19,7 +19,10 @@ ROOT = Path(__file__).resolve().parent.parent
 FREE = ("sparsec.errors", "sparsec.knobs")
 """What everybody may import (``errors`` imports nothing, ``knobs`` only ``errors``)."""
 
-VALUES = ("sparsec.ir.dtypes", "sparsec.ir.ops", "sparsec.ir.rewrite", "sparsec.ir.text", "sparsec.ir.tensor_values")
+VALUES = (
+    "sparsec.ir.dtypes", "sparsec.ir.definitions", "sparsec.ir.ops", "sparsec.ir.rewrite", "sparsec.ir.text",
+    "sparsec.ir.tensor_values",
+)  # fmt: skip
 """The parts of the IR that belong to no level: types, operators, traversal, lexical rules, values of dtypes."""
 
 PARTS: dict[str, tuple[str, ...]] = {

@@ -14,7 +14,9 @@ import numpy as np
 from sparsec.backends.c.helpers import C_TYPES, Helpers, suffix
 from sparsec.errors import UnsupportedError
 from sparsec.ir.buffer import Const, Expr, Load, Op, Var, Vec, scalar
+from sparsec.ir.definitions import ARGUMENTS, Term, unfold
 from sparsec.ir.dtypes import BF16, BOOL, F16, F32, F64, DType
+from sparsec.ir.ops import OPS, result_dtype
 
 _INFIX = {
     "add": "+",
@@ -147,8 +149,6 @@ class Expressions:
         operand = scalar(e.args[0].type)
         if t.is_integer and all(isinstance(a, Const) for a in e.args):
             args[0] = f"({C_TYPES[operand.name]}){args[0]}"
-        if e.op == "select":
-            return f"({args[0]} ? {args[1]} : {args[2]})"
         if e.op == "cast":
             return self.cast(args[0], operand, t)
         return self.rounded(self.apply(e.op, args, operand), t, operand)
@@ -177,8 +177,12 @@ class Expressions:
             found = self.float(op, args, t)
         if found is not None:
             return found
+        if op in OPS and (means := OPS[op].means) is not None:
+            return self.defined(op, means, args, F32 if t in (F16, BF16) else t)
         if op in _INFIX:
             return f"({args[0]} {_INFIX[op]} {args[1]})"
+        if op == "select":
+            return f"({args[0]} ? {args[1]} : {args[2]})"
         if op == "fma":
             return self.apply("add", [self.apply("mul", args[:2], t), args[2]], t)
         if op == "neg":
@@ -186,6 +190,19 @@ class Expressions:
         if op in _UNCHANGED:
             return _atom(args[0])
         raise UnsupportedError(f"the C backend has no '{op}' of {t}")
+
+    def defined(self, op: str, means: Term, args: list[str], t: DType) -> str:
+        """An operator by its definition, as a function of ours."""
+
+        def apply(name: str, given: list[tuple[str, DType]]) -> tuple[str, DType]:
+            types = tuple(t for _, t in given)
+            return self.apply(name, [text for text, _ in given], types[0]), result_dtype(name, types)
+
+        names = ARGUMENTS[: len(args)]
+        text, out = unfold(means, {n: (n, t) for n in names}, lambda n: (self.constant(n, t), t), apply)
+        takes = ", ".join(f"{C_TYPES[t.name]} {n}" for n in names)
+        name = self.helpers.function(f"{op}_{t.name}", C_TYPES[out.name], takes, bare(text))
+        return f"{name}({', '.join(map(bare, args))})"
 
     def typed(self, family: str, args: list[str], t: DType) -> str:
         """Call a typed helper; f16 and bf16 use that of f32."""
@@ -196,20 +213,18 @@ class Expressions:
             return f"(!{_atom(args[0])})"
         if op in _BOOL_INFIX:
             return f"({args[0]} {_BOOL_INFIX[op]} {args[1]})"
-        return args[0] if op in ("relu", "abs") else "false" if op == "imag" else None
+        return args[0] if op == "abs" else "false" if op == "imag" else None
 
     def integer(self, op: str, args: list[str], t: DType) -> str | None:
         sign = t.kind
         if op in ("floordiv", "mod", "pow"):
             return self.typed(f"{op}_{sign}", args, t)
-        if op in ("min", "max", "ctz", "popcount", "sign"):
+        if op in ("min", "max", "ctz", "popcount"):
             return self.typed(op, args, t)
         if op in ("shl", "shr"):
             return self.typed(op if sign == "i" else f"{op}_u", args, t)
         if op == "abs":
             return self.typed("abs_i", args, t) if sign == "i" else _atom(args[0])
-        if op == "relu":
-            return self.typed("max", [args[0], "0"], t)
         if op == "invert":
             return f"(~{_atom(args[0])})"
         return "0" if op == "imag" else None
@@ -218,24 +233,13 @@ class Expressions:
         if op in _MATH:
             f = "" if t is F64 else "f"
             return f"{_MATH[op]}{f}({', '.join(map(bare, args))})"
-        if op in ("min", "max", "sign", "floordiv", "mod"):
+        if op in ("min", "max", "floordiv", "mod"):
             return self.typed(f"{op}_f", args, t)
-        if op in ("sigmoid", "gelu", "heaviside"):
-            return self.typed(op, args, t)
-        one = self.constant(1.0, t)
         match op:
             case "div":
                 return f"({args[0]} / {args[1]})"
-            case "relu":
-                return self.typed("max_f", [args[0], self.constant(0.0, t)], t)
-            case "silu":
-                return f"({_atom(args[0])} * {self.typed('sigmoid', args, t)})"
-            case "rsqrt":
-                return f"({one} / {self.apply('sqrt', args, t)})"
             case "erf":
                 return f"({C_TYPES[t.name]})erf({bare(args[0])})"
-            case "isnan" | "isfinite":
-                return f"(bool){op}({bare(args[0])})"
             case "imag":
                 return self.constant(0.0, t)
         return None

@@ -165,8 +165,6 @@ _TYPED = {
     "max": "static $T sp_max_$N($T a, $T b) { return a > b ? a : b; }",
     "min_f": "static $T sp_min_$N($T a, $T b) { return a < b || a != a ? a : b; }",
     "max_f": "static $T sp_max_$N($T a, $T b) { return a > b || a != a ? a : b; }",
-    "sign": "static $T sp_sign_$N($T a) { return ($T)((a > 0) - (a < 0)); }",
-    "sign_f": "static $T sp_sign_$N($T a) { return a != a ? a : ($T)((a > 0) - (a < 0)); }",
     "shl": "static $T sp_shl_$N($T a, $T n) { return n < 0 || n >= $B ? 0 : ($T)(($U)a << n); }",
     "shr": "static $T sp_shr_$N($T a, $T n) { return n < 0 || n >= $B ? 0 : ($T)(($U)a >> n); }",
     "shl_u": "static $T sp_shl_$N($T a, $T n) { return ($T)(n >= $B ? 0 : a << n); }",
@@ -183,14 +181,6 @@ _TYPED = {
           for ($U bits = ($U)a; bits; bits = ($U)(bits & (bits - 1))) ++n;
           return ($T)n;
         }""",
-    "sigmoid": """
-        static $T sp_sigmoid_$N($T x) {
-          $T e = exp$F(-fabs$F(x));
-          return x >= 0 ? 1 / (1 + e) : e / (1 + e);
-        }""",
-    "gelu": """
-        static $T sp_gelu_$N($T x) { return x * ($T)0.5 * (1 + ($T)erf(x * ($T)0.7071067811865476)); }""",
-    "heaviside": "static $T sp_heaviside_$N($T x, $T h) { return x != x ? x : x == 0 ? h : x < 0 ? 0 : 1; }",
     "complex": """
         static $T sp_complex_$N($R real, $R imag) {
           $R parts[2] = {real, imag};
@@ -254,6 +244,11 @@ class Helpers:
         )
         self._texts.setdefault(f"{family} {t}", _undent(text))
         return f"sp_{family.split('_')[0]}_{t.name}"
+
+    def function(self, name: str, gives: str, takes: str, value: str) -> str:
+        """Ask for a function of one expression; gives its C name."""
+        self._texts.setdefault(name, f"static {gives} sp_{name}({takes}) {{ return {value}; }}")
+        return f"sp_{name}"
 
     def vector(self, t: DType, lanes: int) -> str:
         """Ask for the struct that holds a vector; gives its C name."""

@@ -12,7 +12,9 @@ from sparsec.backends.cpu.bfloat import rounded
 from sparsec.backends.cpu.code import Code, literal, ll, suffix, with_dtype
 from sparsec.errors import UnsupportedError
 from sparsec.ir.buffer import Type, Vec, scalar
+from sparsec.ir.definitions import ARGUMENTS, Term, unfold
 from sparsec.ir.dtypes import BF16, BOOL, F16, F32, F64, I8, I32, I64, U8
+from sparsec.ir.ops import OPS, primitives, result_dtype
 
 Emit = Callable[[Code, list[str], Type, Type], str]
 """(code, operands, type of the first operand, type of the outcome) -> value."""
@@ -23,24 +25,42 @@ def emit_op(c: Code, op: str, args: list[str], t: Type, rt: Type) -> str:
     inner = scalar(t)
     if BF16 in (inner, scalar(rt)):
         return _bfloat(c, op, args, t, rt)
-    if inner is F16 and op in _VIA_F32:
+    if inner is F16 and not _VIA_F32.isdisjoint(primitives(op)):
         wide = with_dtype(t, F32)
         extended = [c.ins(f"fpext {ll(t)} {a} to {ll(wide)}") for a in args]
         return cast(c, [emit_op(c, op, extended, wide, wide)], wide, t)
     if isinstance(t, Vec) and op in _LANEWISE and not (inner.is_integer and op in ("floordiv", "mod")):
         return _lane_by_lane(c, op, args, t, rt)
-    try:
-        emit = _OPS[op]
-    except KeyError:
-        raise UnsupportedError(f"the cpu backend has no operator '{op}'") from None
-    return emit(c, args, t, rt)
+    emit = _OPS.get(op)
+    if emit is not None:
+        return emit(c, args, t, rt)
+    if op in OPS and (means := OPS[op].means) is not None:
+        return _defined(c, means, args, t)
+    raise UnsupportedError(f"the cpu backend has no operator '{op}'")
+
+
+def _defined(c: Code, means: Term, args: list[str], t: Type) -> str:
+    """An operator by its definition, on arguments of type ``t``."""
+
+    def apply(op: str, given: list[tuple[str, Type]]) -> tuple[str, Type]:
+        types = [x for _, x in given]
+        out = with_dtype(types[0], result_dtype(op, tuple(map(scalar, types))))
+        return emit_op(c, op, [value for value, _ in given], types[0], out), out
+
+    arguments = {name: (a, t) for name, a in zip(ARGUMENTS, args, strict=False)}
+    return unfold(means, arguments, lambda n: (_number(n, t), t), apply)[0]
+
+
+def _number(n: float, t: Type) -> str:
+    inner = scalar(t)
+    return literal(bool(n) if inner is BOOL else float(n) if inner.is_float else int(n), t)
 
 
 def _bfloat(c: Code, op: str, args: list[str], t: Type, rt: Type) -> str:
     """An operator on bf16, which a register holds as f32: computed there and rounded, where rounding can matter."""
     of, to = (with_dtype(x, F32 if scalar(x) is BF16 else scalar(x)) for x in (t, rt))
     value = emit_op(c, op, args, of, to)
-    if scalar(rt) is not BF16 or op in _EXACT or (op == "cast" and scalar(t) in (BF16, BOOL, I8, U8)):
+    if scalar(rt) is not BF16 or primitives(op) <= _EXACT or (op == "cast" and scalar(t) in (BF16, BOOL, I8, U8)):
         return value
     return rounded(c, value, rt)
 
@@ -252,21 +272,6 @@ done:
 }"""
 
 
-def _sign(c: Code, a: list[str], t: Type, rt: Type) -> str:
-    ty, inner, zero = ll(t), scalar(t), literal(0, t)
-    mask = ll(with_dtype(t, BOOL))
-    if inner.is_float:
-        above = c.ins(f"uitofp {mask} {c.ins(f'fcmp ogt {ty} {a[0]}, {zero}')} to {ty}")
-        below = c.ins(f"uitofp {mask} {c.ins(f'fcmp olt {ty} {a[0]}, {zero}')} to {ty}")
-        out = c.ins(f"fsub {ty} {above}, {below}")
-        return _select(c, c.ins(f"fcmp uno {ty} {a[0]}, {a[0]}"), t, a[0], out)
-    some = c.ins(f"icmp ne {ty} {a[0]}, {zero}")
-    if inner.kind == "u":
-        return c.ins(f"zext {mask} {some} to {ty}")
-    one = _select(c, some, t, literal(1, t), zero)
-    return _select(c, c.ins(f"icmp slt {ty} {a[0]}, {zero}"), t, literal(-1, t), one)
-
-
 def _fma(c: Code, a: list[str], t: Type, rt: Type) -> str:
     product = _OPS["mul"](c, a[:2], t, rt)
     return _OPS["add"](c, [product, a[2]], t, rt)
@@ -290,43 +295,6 @@ def _libm(name: str) -> Emit:
 
 def _rounding(name: str) -> Emit:
     return lambda c, a, t, rt: _intrinsic(c, name, t, a) if scalar(t).is_float else a[0]
-
-
-def _rsqrt(c: Code, a: list[str], t: Type, rt: Type) -> str:
-    return c.ins(f"fdiv {ll(t)} {literal(1.0, t)}, {_intrinsic(c, 'sqrt', t, a)}")
-
-
-def _sigmoid(c: Code, a: list[str], t: Type, rt: Type) -> str:
-    ty, one = ll(t), literal(1.0, t)
-    e = _intrinsic(c, "exp", t, [c.ins(f"fneg {ty} {_intrinsic(c, 'fabs', t, a)}")])
-    above = c.ins(f"fcmp oge {ty} {a[0]}, {literal(0.0, t)}")
-    return c.ins(f"fdiv {ty} {_select(c, above, t, one, e)}, {c.ins(f'fadd {ty} {one}, {e}')}")
-
-
-def _silu(c: Code, a: list[str], t: Type, rt: Type) -> str:
-    return c.ins(f"fmul contract {ll(t)} {a[0]}, {_sigmoid(c, a, t, rt)}")
-
-
-def _gelu(c: Code, a: list[str], t: Type, rt: Type) -> str:
-    ty = ll(t)
-    scaled = c.ins(f"fmul {ty} {a[0]}, {literal(0.7071067811865476, t)}")
-    one_more = c.ins(f"fadd {ty} {emit_op(c, 'erf', [scaled], t, t)}, {literal(1.0, t)}")
-    return c.ins(f"fmul {ty} {c.ins(f'fmul {ty} {a[0]}, {literal(0.5, t)}')}, {one_more}")
-
-
-def _relu(c: Code, a: list[str], t: Type, rt: Type) -> str:
-    return a[0] if scalar(t).kind in "bu" else _OPS["max"](c, [a[0], literal(0, t)], t, rt)
-
-
-def _heaviside(c: Code, a: list[str], t: Type, rt: Type) -> str:
-    ty, zero = ll(t), literal(0.0, t)
-    step = _select(c, c.ins(f"fcmp olt {ty} {a[0]}, {zero}"), t, zero, literal(1.0, t))
-    step = _select(c, c.ins(f"fcmp oeq {ty} {a[0]}, {zero}"), t, a[1], step)
-    return _select(c, c.ins(f"fcmp uno {ty} {a[0]}, {a[0]}"), t, a[0], step)
-
-
-def _isfinite(c: Code, a: list[str], t: Type, rt: Type) -> str:
-    return c.ins(f"fcmp olt {ll(t)} {_intrinsic(c, 'fabs', t, a)}, {literal(float('inf'), t)}")
 
 
 # bits
@@ -460,10 +428,10 @@ def _choose(c: Code, a: list[str], t: Type, rt: Type) -> str:
 _INTRINSICS = ("exp", "log", "sqrt", "sin", "cos")
 _LIBM = ("log1p", "expm1", "cbrt", "tan", "asin", "acos", "atan", "atan2", "sinh", "cosh", "tanh")
 _LIBM_REST = ("asinh", "acosh", "atanh", "erf")
-_EXACT = frozenset(("neg", "abs", "min", "max", "select", "relu", "sign", "conj", "real", "imag", "splat", "iota"))
-"""Operators whose value on bf16 is one of bf16."""
+_EXACT = frozenset(("neg", "abs", "min", "max", "select", "conj", "real", "imag", "splat", "iota", *_ORDER))
+"""Operators whose value on bf16 is one of bf16, or a bool."""
 _LANEWISE = frozenset((*_LIBM, *_LIBM_REST, "floordiv", "mod", "pow"))
-_VIA_F32 = frozenset((*_INTRINSICS, *_LIBM, *_LIBM_REST, "floordiv", "mod", "pow", "rsqrt", "sigmoid", "gelu", "silu"))
+_VIA_F32 = frozenset((*_INTRINSICS, *_LIBM, *_LIBM_REST, "floordiv", "mod", "pow"))
 
 _OPS: dict[str, Emit] = {
     "add": _binary("fadd contract", "add", "or"),
@@ -489,18 +457,9 @@ _OPS: dict[str, Emit] = {
     "select": _choose,
     **{name: _unary(name) for name in _INTRINSICS},
     **{name: _libm(name) for name in (*_LIBM, *_LIBM_REST)},
-    "rsqrt": _rsqrt,
-    "sigmoid": _sigmoid,
-    "relu": _relu,
-    "gelu": _gelu,
-    "silu": _silu,
-    "sign": _sign,
-    "heaviside": _heaviside,
     "floor": _rounding("floor"),
     "ceil": _rounding("ceil"),
     "round": _rounding("roundeven"),
-    "isnan": lambda c, a, t, rt: c.ins(f"fcmp uno {ll(t)} {a[0]}, {a[0]}"),
-    "isfinite": _isfinite,
     "real": _same,
     "imag": lambda c, a, t, rt: literal(0, rt),
     "conj": _same,

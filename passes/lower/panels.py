@@ -25,6 +25,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from sparsec.ir.dtypes import DType
+from sparsec.ir.ops import primitives
 from sparsec.ir.rewrite import walk
 from sparsec.ir.tensor import Access, Dim, Expr, Extent, Index, Literal, Map, Program
 
@@ -99,7 +100,7 @@ def in_vectors(body: Expr, t: DType) -> bool:
                 if e.dtype != t:
                     return False
             case Map():
-                if e.op not in _OPS:
+                if not primitives(e.op) <= _OPS:
                     return False
             case Dim():
                 return False

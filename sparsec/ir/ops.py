@@ -28,6 +28,7 @@ from typing import Any
 
 import numpy as np
 
+from sparsec.ir.definitions import ARGUMENTS, Term, operators, parse, unfold
 from sparsec.ir.dtypes import BF16, BOOL, DType, round_bf16
 from sparsec.ir.node import node
 
@@ -36,7 +37,10 @@ Value = Any  # a NumPy scalar or array
 
 @node
 class Op:
-    """A scalar operator; ``symbol`` is its infix spelling, if it has one."""
+    """A scalar operator; ``symbol`` is its infix spelling, if it has one, ``means`` its definition by others.
+
+    One with a definition is known to every backend by that.
+    """
 
     name: str
     arity: int
@@ -48,6 +52,7 @@ class Op:
     right_identity: object = None  # e with op(x, e) == x only
     annihilator: object = None  # z with op(z, x) == op(x, z) == z
     left_annihilator: object = None  # z with op(z, x) == z only
+    means: Term | None = None
 
 
 def _floordiv(a: Value, b: Value) -> Value:
@@ -78,16 +83,6 @@ def _abs(a: Value) -> Value:
     return np.abs(a)
 
 
-def _sign(a: Value) -> Value:
-    return np.sign(a)
-
-
-def _sigmoid(x: Value) -> Value:
-    return np.where(x >= 0, 1 / (1 + np.exp(-np.abs(x))), np.exp(-np.abs(x)) / (1 + np.exp(-np.abs(x)))).astype(
-        np.asarray(x).dtype
-    )
-
-
 def _log1p(x: Value) -> Value:
     """NumPy's loses all digits of a small complex number."""
     x = np.asarray(x)
@@ -104,21 +99,20 @@ def _erf(x: Value) -> Value:
     return np.vectorize(math.erf, otypes=[np.float64])(x).astype(np.asarray(x).dtype)
 
 
-def _half(x: Value) -> Value:
-    return np.asarray(0.5, np.asarray(x).dtype)
-
-
-def _gelu(x: Value) -> Value:
-    x = np.asarray(x)
-    return (x * _half(x) * (1 + _erf(x * x.dtype.type(0.7071067811865476)))).astype(x.dtype)
-
-
-def _heaviside(x: Value, h: Value) -> Value:
-    return np.heaviside(x, h)
-
-
 def _op(name: str, arity: int, rule: str, fn: Callable[..., Value], symbol: str | None = None, **algebra: Any) -> Op:
     return Op(name, arity, rule, fn, symbol, **algebra)
+
+
+def _defined(name: str, arity: int, rule: str, means: str, fn: Callable[..., Value] | None = None) -> Op:
+    """An operator that others define; ``fn`` is its meaning where NumPy has it."""
+    term = parse(means)
+
+    def numpy(*args: Value) -> Value:
+        t = np.asarray(args[0]).dtype
+        given = dict(zip(ARGUMENTS, args, strict=False))
+        return unfold(term, given, lambda n: np.asarray(n).astype(t), lambda op, values: OPS[op].numpy(*values))
+
+    return Op(name, arity, rule, fn or numpy, means=term)
 
 
 _TABLE = (
@@ -152,7 +146,7 @@ _TABLE = (
     _op("log1p", 1, "float", _log1p),
     _op("expm1", 1, "float", np.expm1),
     _op("sqrt", 1, "float", np.sqrt),
-    _op("rsqrt", 1, "float", lambda x: (1 / np.sqrt(x)).astype(np.asarray(x).dtype)),
+    _defined("rsqrt", 1, "float", "1 / sqrt(x)"),
     _op("cbrt", 1, "float", np.cbrt),
     _op("sin", 1, "float", np.sin),
     _op("cos", 1, "float", np.cos),
@@ -167,18 +161,18 @@ _TABLE = (
     _op("asinh", 1, "float", np.arcsinh),
     _op("acosh", 1, "float", np.arccosh),
     _op("atanh", 1, "float", np.arctanh),
-    _op("sigmoid", 1, "float", _sigmoid),
+    _defined("sigmoid", 1, "float", "select(x >= 0, 1, exp(-abs(x))) / (1 + exp(-abs(x)))"),
     _op("erf", 1, "float", _erf),
-    _op("relu", 1, "arith", lambda x: np.maximum(x, np.zeros((), np.asarray(x).dtype))),
-    _op("gelu", 1, "float", _gelu),
-    _op("silu", 1, "float", lambda x: x * _sigmoid(x)),
-    _op("sign", 1, "arith", _sign),
-    _op("heaviside", 2, "float", _heaviside),
+    _defined("relu", 1, "arith", "max(x, 0)"),
+    _defined("gelu", 1, "float", "x * 0.5 * (1 + erf(x * 0.7071067811865476))"),
+    _defined("silu", 1, "float", "x * sigmoid(x)"),
+    _defined("sign", 1, "arith", "select(x > 0, 1, select(x < 0, -1, select(x == 0, 0, x)))", np.sign),
+    _defined("heaviside", 2, "float", "select(x != x, x, select(x == 0, y, select(x < 0, 0, 1)))", np.heaviside),
     _op("floor", 1, "arith", lambda x: np.floor(x) if np.asarray(x).dtype.kind == "f" else x),
     _op("ceil", 1, "arith", lambda x: np.ceil(x) if np.asarray(x).dtype.kind == "f" else x),
     _op("round", 1, "arith", lambda x: np.rint(x) if np.asarray(x).dtype.kind == "f" else x),
-    _op("isnan", 1, "test", np.isnan),
-    _op("isfinite", 1, "test", np.isfinite),
+    _defined("isnan", 1, "test", "x != x", np.isnan),
+    _defined("isfinite", 1, "test", "abs(x) < inf", np.isfinite),
     _op("real", 1, "part", np.real),
     _op("imag", 1, "part", np.imag),
     _op("conj", 1, "arith", np.conj),
@@ -200,6 +194,14 @@ def admits(name: str, t: DType) -> bool:
     """Whether operator ``name`` is defined for arguments of this type (for ``select``: branches of it)."""
     kinds = _KINDS.get(OPS[name].rule, "buifc")
     return t.kind in kinds and not (t is BOOL and name in _NO_BOOL) and not (t.kind == "c" and name in _NO_COMPLEX)
+
+
+def primitives(name: str) -> frozenset[str]:
+    """The operators without a definition that ``name`` is made of."""
+    op = OPS.get(name)
+    if op is None or op.means is None:
+        return frozenset([name])
+    return frozenset().union(*map(primitives, operators(op.means)))
 
 
 def forced(name: str, place: int, value: object) -> object | None:
