@@ -11,7 +11,7 @@ Only integers are compared so: a comparison of floats that does not hold may hav
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 
 from sparsec.ir.dtypes import BOOL
@@ -38,6 +38,11 @@ class Order:
     def without(self, names: Collection[str]) -> Order:
         """What is known of other variables than ``names``."""
         return Order({p: strict for p, strict in self.pairs.items() if not {*mentioned(*p)}.intersection(names)})
+
+    @property
+    def impossible(self) -> bool:
+        """Whether nothing can be so."""
+        return any(strict and a == b for (a, b), strict in self.pairs.items())
 
     def decide(self, e: Expr) -> bool | None:
         """Whether a comparison holds; None if nothing says so."""
@@ -79,6 +84,14 @@ def _add(pairs: dict[tuple[Expr, Expr], bool], a: Expr, b: Expr, strict: bool) -
             pairs[x, y] = pairs.get((x, y), False) or first or strict or last
 
 
+def contradict(conditions: Iterable[Expr]) -> bool:
+    """Whether all of ``conditions`` never hold together."""
+    known = Order({})
+    for c in conditions:
+        known = known.under(c)
+    return known.impossible
+
+
 def under(e: Expr, condition: Expr) -> Expr:
     """``e`` for places where ``condition`` holds: the comparisons that it decides are literals."""
     return _decided(e, Order({}).under(condition))
@@ -106,4 +119,4 @@ def _decided(e: Expr, known: Order) -> Expr:
     return out
 
 
-__all__ = ["under"]
+__all__ = ["contradict", "under"]

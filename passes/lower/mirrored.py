@@ -8,9 +8,13 @@ all, and of the transpose of the strict part; or, where the fill is not 0, a cho
     stored(S[i, j])           => stored(L[i, j]) or stored(L[j, i])
     sum[j](S[i, j] * x[j])    => sum[j](L[i, j] * x[j]) + sum[j](guard(i < j, L[j, i] * x[j], 0))
     y[i] = that               => y[i] = the first sum;  y[i] += the second
+    S[i, j] * T[i, j]         => L[i, j] * M[i, j] + guard(i < j, L[j, i] * M[j, i], 0)
+    sum[k](S[i, k] * T[k, j]) => sum[k](S_whole[i, k] * T_whole[k, j])      S_whole[i, j] = S[i, j] etc. before
 
 So each half is walked as it is stored: SpMV goes along the rows twice, gathering and then scattering, and nothing is
-transposed.  (SySTeC, Patel, Ahrens, Amarasinghe, CGO 2025, does so in one traversal.)
+transposed.  (SySTeC, Patel, Ahrens, Amarasinghe, CGO 2025, does so in one traversal.)  Where halves of other places
+meet in a product, their terms double with each factor, and most of them want a transposed half anyway: there a copy
+is less work, for the compiler, too.
 
 A result is computed where ``i >= j``, and there no half is read across: of ``A[i, j] + B[i, j]`` the lower halves are
 added, and of the four terms of ``A[i, k] * B[k, j]`` the one under ``i < k`` and ``k < j`` is gone (``implied.py``).
@@ -22,20 +26,32 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from functools import reduce
 from itertools import islice, permutations, product
 
 from sparsec.errors import FormatError, UnsupportedError
+from sparsec.formats.named import dim_names
 from sparsec.ir.dtypes import BOOL
 from sparsec.ir.rewrite import map_children
-from sparsec.ir.tensor import Access, Assign, Expr, Index, Map, Program, Reduce, ScanLoop, Stmt, Stored, TensorDecl
+from sparsec.ir.tensor import (
+    Access,
+    Assign,
+    Expr,
+    Index,
+    IndexDecl,
+    Map,
+    Program,
+    Reduce,
+    ScanLoop,
+    Stmt,
+    Stored,
+    TensorDecl,
+    assigns,
+)  # fmt: skip
 from sparsec.passes.lower.fills import check_fill
 from sparsec.passes.lower.guards import guard, split
-from sparsec.passes.lower.implied import under
+from sparsec.passes.lower.implied import contradict, under
+from sparsec.passes.lower.names import unused
 from sparsec.passes.lower.simplify import absent_value, simplify_expr
-
-MOST = 4
-"""Sums into which one sum is parted, at most: two for each factor that is read twice."""
 
 _COMMUTE = frozenset({"add", "mul", "min", "max", "and", "or", "bitand", "bitor", "eq", "ne"})
 
@@ -43,7 +59,7 @@ _COMMUTE = frozenset({"add", "mul", "min", "max", "and", "or", "bitand", "bitor"
 def write_out_symmetric(program: Program, notes: list[str]) -> Program:
     """The program with lower halves in the place of symmetric tensors; itself if it has none.
 
-    ``notes`` gets which sums stay whole.
+    Copies that it makes are locals whose formats are to be chosen; ``notes`` gets why it made them.
     Raises ``FormatError`` for a symmetric result that its statement does not show to be so.
     """
     mirrored = {t.name: t for t in program.tensors if t.format is not None and t.format.symmetric}
@@ -52,31 +68,42 @@ def write_out_symmetric(program: Program, notes: list[str]) -> Program:
     halves = tuple(
         replace(t, format=t.format.half) if t.name in mirrored and t.format is not None else t for t in program.tensors
     )
-    out = replace(program, tensors=halves)
+    reads = _Reads(replace(program, tensors=halves), mirrored, notes)
     body: list[Stmt] = []
     for s in program.body:
         if isinstance(s, ScanLoop):
-            body.append(replace(s, body=tuple(_Reads(mirrored, notes).statement(a) for a in s.body)))
+            body.append(replace(s, body=tuple(reads.statement(a, may_copy=False) for a in s.body)))
         else:
-            written = _Reads(mirrored, notes).statement(s)
+            written = reads.statement(s)
+            body += reads.copying
             if s.target.tensor in mirrored:
-                written = _lower_half(out, s, written, mirrored)
-            body += _apart(out, _where_it_holds(out, written))
-    return replace(out, body=tuple(body))
+                written = _lower_half(reads.program, s, written, mirrored)
+            body += _apart(reads.program, _where_it_holds(reads.program, written))
+        for a in assigns((s,)):
+            reads.copies.pop(a.target.tensor, None)
+    return replace(reads.program, body=tuple(body))
 
 
 @dataclass(slots=True)
 class _Reads:
-    """Reads of the tensors ``mirrored``; ``sums`` has what was put in their places."""
+    """Reads of the tensors ``mirrored`` in one statement after the other; ``sums`` has what was put in their places.
 
+    ``copies`` are the whole copies that hold, ``copying`` the statements that make those of the statement at hand.
+    """
+
+    program: Program
     mirrored: dict[str, TensorDecl]
     notes: list[str]
+    copies: dict[str, str] = field(default_factory=dict)
+    copying: list[Assign] = field(default_factory=list)
     sums: set[Expr] = field(default_factory=set)
     target: str = ""
-    order: tuple[Expr, ...] = ()
+    order: tuple[str, ...] = ()
+    may_copy: bool = True
 
-    def statement(self, s: Assign) -> Assign:
-        self.target, self.order = s.target.tensor, s.target.indices
+    def statement(self, s: Assign, may_copy: bool = True) -> Assign:
+        self.target, self.order, self.may_copy = s.target.tensor, tuple(i.name for i in s.indices), may_copy
+        self.copying = []
         where = None if s.where is None else self.run(s.where)
         return replace(s, value=self.run(s.value), where=where)
 
@@ -87,15 +114,18 @@ class _Reads:
         new = map_children(e, self.run)
         if isinstance(new, Access) and new.tensor in self.mirrored:
             return self.whole(new)
-        if isinstance(new, Reduce) and new.monoid == "add":
-            return self.parted(new)
+        if isinstance(new, Map) and new.op == "mul" and self.sums.issuperset(new.args):
+            return self.product(new)
+        if isinstance(e, Reduce) and isinstance(new, Reduce) and new.monoid == "add":
+            return self.parted(e, new)
         return new
 
     def halves(self, a: Access) -> tuple[Access, Access]:
-        """The two places that are one, first that whose indices come in the order of the target's, if it has both."""
+        """The two places that are one, first that whose indices come in the statement's order."""
         *batch, i, j = a.indices
         there = replace(a, indices=(*batch, j, i))
-        if i in self.order and j in self.order and self.order.index(j) < self.order.index(i):
+        names = [e.name for e in (i, j) if isinstance(e, Index) and e.name in self.order]
+        if len(names) == 2 and names != sorted(names, key=self.order.index):
             return there, a
         return a, there
 
@@ -111,31 +141,68 @@ class _Reads:
         self.sums.add(out)
         return out
 
-    def parted(self, r: Reduce) -> Expr:
-        """A sum of products with such sums among their factors as a sum of sums."""
-        terms = self.first(r.body)
-        if len(terms) > MOST:
-            self.notes.append(
-                f"{self.target}: a sum over {', '.join(r.indices)} would be more than {MOST} over halves of symmetric "
-                "operands, so it stays one: a statement of its own for some of the factors parts it"
-            )
-        if not 1 < len(terms) <= MOST:
-            return r
-        sums: list[Expr] = [replace(r, body=t) for t in terms]
-        return reduce(lambda a, b: Map("add", (a, b), r.dtype), sums)
+    def product(self, e: Map) -> Expr:
+        """A product of two such sums, as one if they are of the same places: then halves meet their like alone."""
+        terms = self.terms(e)
+        if len(terms) != 2:
+            return e
+        out = Map("add", tuple(terms), e.dtype)
+        self.sums.add(out)
+        return out
 
-    def first(self, e: Expr) -> list[Expr]:
-        """The terms of ``e``, and no more than tell that there are too many: they double with each factor."""
-        return list(islice(self.terms(e), MOST + 1))
+    def parted(self, e: Reduce, r: Reduce) -> Expr:
+        """A sum of products with such a sum among their factors as two; one with several reads whole copies."""
+        terms = self.terms(r.body)
+        if len(terms) == 2:
+            return Map("add", tuple(replace(r, body=t) for t in terms), r.dtype)
+        return self.from_copies(e) if len(terms) > 2 and self.may_copy else r
 
-    def terms(self, e: Expr) -> Iterator[Expr]:
+    def from_copies(self, e: Expr) -> Expr:
+        """``e``, which has not been written out, with reads of whole copies."""
+        if isinstance(e, Stored):
+            return self.run(e)
+        new = map_children(e, self.from_copies)
+        if not isinstance(new, Access) or new.tensor not in self.mirrored:
+            return new
+        here, there = self.halves(new)
+        if here == there or self.mirrored[new.tensor].fill != 0:
+            return self.whole(new)
+        return replace(new, tensor=self.copy(new.tensor))
+
+    def copy(self, name: str) -> str:
+        """A whole copy of a tensor."""
+        if name in self.copies:
+            return self.copies[name]
+        t = self.mirrored[name]
+        copy = unused(f"{name}_whole", [t.name for t in self.program.tensors])
+        decl = replace(t, name=copy, format=None, role="local", span=None)
+        self.program = replace(self.program, tensors=(*self.program.tensors, decl))
+        self.copies[name] = copy
+        names = dim_names(t.ndim)
+        at = tuple(map(Index, names))
+        saved, self.order = self.order, tuple(names)
+        value = self.whole(Access(name, at, t.dtype))
+        self.order = saved
+        indices = tuple(IndexDecl(n, d) for n, d in zip(names, t.dims, strict=True))
+        self.copying.append(Assign(Access(copy, at, t.dtype), "=", value, indices))
+        self.notes.append(
+            f"'{name}' is copied whole, into '{copy}': a sum for '{self.target}' multiplies several symmetric "
+            "operands, whose halves would make more than two"
+        )
+        return copy
+
+    def terms(self, e: Expr) -> list[Expr]:
+        """The terms of ``e``, up to one more than two: they double with each factor of other places."""
+        return list(islice((t for t in self.products(e) if not contradict(self.conditions(t))), 3))
+
+    def products(self, e: Expr) -> Iterator[Expr]:
         if isinstance(e, Map):
             found = split(e)
             if e in self.sums:
                 yield from e.args
                 return
             if e.op == "mul":
-                for args in product(*(self.first(a) for a in e.args)):
+                for args in product(*(self.terms(a) for a in e.args)):
                     yield _lifted(replace(e, args=args))
                 return
             if e.op == "neg" or (e.op == "cast" and e.dtype.is_float):
@@ -147,6 +214,18 @@ class _Reads:
                     yield replace(e, args=(e.args[0], a, e.args[2]))
                 return
         yield e
+
+    def conditions(self, e: Expr) -> Iterator[Expr]:
+        """What holds wherever a term is not 0: its guards do, and its halves have entries."""
+        found = split(e)
+        if found is not None and found.otherwise.value == 0:
+            yield found.condition
+            yield from self.conditions(found.value)
+        elif isinstance(e, Map) and (e.op in ("mul", "neg") or (e.op == "cast" and e.dtype.is_float)):
+            for a in e.args:
+                yield from self.conditions(a)
+        elif isinstance(e, Access) and e.tensor in self.mirrored and self.mirrored[e.tensor].fill == 0:
+            yield Map("ge", e.indices[-2:], BOOL)
 
 
 def _lifted(e: Map) -> Expr:

@@ -67,7 +67,7 @@ def plan(program: Program) -> Kernel:
     check_supported(program)
     notes: list[str] = []
     program = with_locals(contract(expand(program), notes))
-    program = unfold_updates(write_out_symmetric(program, notes))
+    program = unfold_updates(with_locals(write_out_symmetric(program, notes)))
     planner = Planner(program, notes)
     ahead: list[loops.Stmt] = []
     nests: list[loops.Stmt] = []

@@ -70,6 +70,52 @@ def test_in_programs(text: str) -> None:
         assert dense(sp.evaluate(statement, **given)).tolist() == want.tolist(), statement
 
 
+@pytest.mark.parametrize("text", FORMATS)
+def test_several_symmetric_operands(text: str) -> None:
+    d, t, u, x = symmetric(), symmetric(7), symmetric(8), np.arange(N) - 2.0
+    given = {"S": sp.tensor(d, format=text), "T": sp.tensor(t, format="sym"), "U": sp.tensor(u, format=text), "x": x}
+    wanted = {
+        "C[i, j] = S[i, j] * T[i, j]": d * t,
+        "C[i, j] = S[i, j] * T[j, i] * U[i, j]": d * t * u,
+        "C[i, j]: dense = S[i, k] * T[k, j]": d @ t,
+        "C[i, j]: sym = S[i, j] - T[j, i] * U[i, j]": d - t * u,
+        f"C[i, j]: {text} = S[i, k] * S[j, k]": d @ d,
+        "C[i, j]: sym = sum[k, l](S[i, k] * T[k, l] * S[l, j])": d @ t @ d,
+        "y = sum[i, j](S[i, j] * T[j, i])": np.trace(d @ t),
+        "y = sum[i, j](S[i, j] * T[i, j] * U[i, j])": (d * t * u).sum(),
+        "y[i] = sum[j, k](S[i, j] * T[j, k] * U[k, i] * x[k])": np.einsum("ij,jk,ki,k->i", d, t, u, x),
+        "y[i] = sum[j](S[i, j] * U[j, i] * x[j] where stored(T[i, j]))": (d * u * (t > 0)) @ x,
+        "y[i] = sum[j, k](S[i, j] * U[j, k] where stored(T[i, k]) and j < k)": np.einsum(
+            "ij,jk,ik,jk->i", d, u, t > 0, np.triu(np.ones((N, N)), 1)
+        ),
+    }
+    for statement, want in wanted.items():
+        used = {n: v for n, v in given.items() if re.search(rf"\b{n}\[", statement)}
+        assert dense(sp.evaluate(statement, **used)).tolist() == want.tolist(), statement
+
+
+def test_a_sum_of_several_halves_reads_whole_copies() -> None:
+    head = "kernel f(S: f64[n, n] sym, T: f64[n, n] sym, x: f64[n])"
+    body = "C[i, j] = S[i, k] * T[k, j]; D[i, j] = T[i, k] * S[k, j]"
+    k = sp.compile(f"{head} -> C: f64[n, n] csr, D: f64[n, n] csr {{ {body} }}")
+    assert k.explain().count("is copied whole") == 2
+    same = sp.compile(f"{head} -> y: f64 {{ y = sum[i, j](S[i, j] * T[i, j]) }}")
+    assert "copied" not in same.explain() and "converted" not in same.explain()
+
+
+def test_a_copy_is_of_the_values_that_hold() -> None:
+    d, t = symmetric(), symmetric(7)
+    k = sp.compile("""
+        kernel f(S: f64[n, n] sym, T: f64[n, n] sym) -> C: f64[n, n] csr, D: f64[n, n] csr {
+            U[i, j]: sym = S[i, j] + T[i, j]
+            C[i, j] = U[i, k] * T[k, j]
+            U[i, j] += S[i, j]
+            D[i, j] = U[i, k] * T[k, j]
+        }""")
+    c, e = k(*(sp.tensor(x, format="sym") for x in (d, t)))
+    assert c.numpy().tolist() == ((d + t) @ t).tolist() and e.numpy().tolist() == ((2 * d + t) @ t).tolist()
+
+
 def test_other_fills_and_types() -> None:
     d = np.where(symmetric() == 0, np.inf, symmetric())
     g = sp.tensor(d, format="sym", fill_value=np.inf)
