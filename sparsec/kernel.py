@@ -258,7 +258,7 @@ class Kernel:
             target = given.get(t.name)
             if target is None:
                 return Tensor.over(made[t.name])
-            target.storage = made[t.name]
+            target.hold(made[t.name])
             return target
         array = outs[t.name]
         assert t.format is not None

@@ -34,14 +34,14 @@ class Tensor(Operators):
     Nothing makes a tensor dense but ``numpy()`` and ``convert("dense")``.
     """
 
-    __slots__ = ("__weakref__", "conversion_error", "storage")
+    __slots__ = ("__weakref__", "_storage", "conversion_error")
 
     def __init__(self, storage: Storage) -> None:
         """A tensor over ``storage``, whose arrays are checked; raises ``FormatError`` for those that lie."""
         if not isinstance(storage, Storage):
             raise TypeError_(f"Tensor wraps a Storage, not {type(storage).__name__}", hint="sp.tensor(obj) makes one")
         storage.validate()
-        self.storage = storage
+        self._storage = storage
         self.conversion_error: float | None = None
         """Of a tensor that a lossy conversion made: the norm of what it changed over the norm of what it was given."""
 
@@ -49,8 +49,17 @@ class Tensor(Operators):
     def over(cls, storage: Storage) -> Tensor:
         """A tensor over what the compiler made, or has checked already."""
         made = cls.__new__(cls)
-        made.storage, made.conversion_error = storage, None
+        made._storage, made.conversion_error = storage, None
         return made
+
+    @property
+    def storage(self) -> Storage:
+        """The arrays and their format; kernels believe what they say, so that only the compiler puts others here."""
+        return self._storage
+
+    def hold(self, storage: Storage) -> None:
+        """Let the tensor have the entries of what the compiler made: for updates in place."""
+        self._storage = storage
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -65,7 +65,7 @@ def _into(target: Any, result: Any) -> Any:
         made = result if isinstance(result, Tensor) else creation.asarray(result)
         if made.dtype != target.dtype:
             made = made.astype(target.dtype)
-        target.storage = made.convert(target.storage.format.opened()).storage
+        target.hold(made.convert(target.storage.format.opened()).storage)
         return target
     if is_sparse(result):
         raise TypeError_("the result is sparse, and out is a dense array", hint="leave out=, and take .numpy()")

@@ -198,7 +198,7 @@ def put_index(t: Tensor, key: Any, value: Any) -> None:
     _, last = np.unique(keys[::-1], return_index=True)
     kept = np.sort(len(keys) - 1 - last)
     made = rebuilt(unravelled(keys[kept], t.shape), both[kept], t.shape, t, format=t.storage.format.opened())
-    t.storage = made.storage
+    t.hold(made.storage)
 
 
 def take(x: Any, indices: Any, axis: int | None = None) -> Any:

@@ -100,11 +100,17 @@ def broadcast_shape(shapes: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
     return tuple(out)
 
 
+def integer(value: Any, what: str) -> int:
+    """``value`` as Python's integer; raises ``TypeError_`` for what is none."""
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        raise TypeError_(f"{what} is an integer, not {value!r:.60}")
+    found: int = value.__index__()
+    return found
+
+
 def axis_of(axis: Any, ndim: int) -> int:
     """An axis as 0 .. ndim - 1; raises ``IndexError_`` (as NumPy's AxisError, a ValueError and an IndexError)."""
-    if isinstance(axis, bool) or not hasattr(axis, "__index__"):
-        raise TypeError_(f"an axis is an integer, not {axis!r:.60}")
-    found: int = axis.__index__()
+    found = integer(axis, "an axis")
     if not -ndim <= found < ndim:
         raise IndexError_(f"axis {found} is outside the {ndim} dimension{'s' * (ndim != 1)} of the tensor")
     return found % ndim
@@ -128,6 +134,7 @@ __all__ = [
     "closed",
     "dense_result",
     "dtype_of",
+    "integer",
     "is_sparse",
     "listed",
     "operand",

@@ -297,7 +297,14 @@ def cumulative(x: Any, axis: int | None, dtype: Any, include_initial: bool, prod
 def pad(x: Any, widths: Any, constant: Any = None) -> Any:
     """More elements on each side, the fill for a sparse tensor and 0 for a dense one, or ``constant``."""
     t = sparse_operand(x)
-    pairs = np.broadcast_to(np.asarray(widths, np.int64), (t.ndim, 2))
+    given = np.asarray(widths)
+    if given.dtype.kind not in "iu":
+        raise TypeError_(f"widths are integers, not {widths!r:.60}")
+    try:
+        pairs = np.broadcast_to(given.astype(np.int64), (t.ndim, 2))
+    except ValueError:
+        hint = "a pair for each dimension"
+        raise ShapeError(f"widths of shape {given.shape} do not broadcast to {(t.ndim, 2)}", hint=hint) from None
     if (pairs < 0).any():
         raise ShapeError(f"widths {widths} are not all at least 0")
     if not is_sparse(t):

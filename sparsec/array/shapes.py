@@ -18,6 +18,7 @@ from sparsec.array.operands import (
     axis_of,
     broadcast_shape,
     dense_result,
+    integer,
     is_sparse,
     listed,
     shape_of,
@@ -235,7 +236,7 @@ def roll(x: Any, shift: Any, axis: Any = None) -> Any:
     coords, values = places(t)
     for a, by in zip(axes, shifts, strict=True):
         d = axis_of(a, t.ndim)
-        coords[d] = (coords[d] + int(by)) % max(t.shape[d], 1)
+        coords[d] = (coords[d] + integer(by, "a shift") % max(t.shape[d], 1)) % max(t.shape[d], 1)
     return rebuilt(coords, values, t.shape, t)
 
 

@@ -230,3 +230,8 @@ def test_every_format_is_a_citizen(fmt: str) -> None:
         same(got, want, exact=False)
     same(np.stack(a.nonzero()), np.stack(D.nonzero()))
     assert (a * 2).format == a.format and (a * 2).nnz == a.nnz and (a + a).fill_value == 0
+
+
+def test_the_arrays_of_a_tensor_are_not_exchanged() -> None:
+    with pytest.raises(AttributeError):
+        sp.tensor(D, "csr").storage = sp.tensor(D, "csc").storage  # type: ignore[misc]

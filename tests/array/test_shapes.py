@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -83,3 +84,17 @@ def test_too_large_to_count() -> None:
     wide = sp.from_coo([[1], [1]], [1.0], (1 << 40, 1 << 40))
     with pytest.raises(sp.ShapeError, match="2\\*\\*63"):
         wide.reshape(-1)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [lambda a: np.roll(a, "x"), lambda a: np.roll(a, 1.5, 0), lambda a: np.pad(a, "x"), lambda a: np.pad(a, 0.5)],
+)
+def test_lengths_are_integers(call: Callable[[sp.Tensor], object]) -> None:
+    with pytest.raises(sp.SparsecError, match="integer"):
+        call(sparse(D))
+
+
+def test_widths_of_another_order() -> None:
+    with pytest.raises(sp.SparsecError, match="a pair for each dimension"):
+        np.pad(sparse(D), ((1, 1), (1, 1), (1, 1)))
