@@ -52,6 +52,7 @@ from sparsec.passes.lower.guards import guard, split
 from sparsec.passes.lower.implied import contradict, under
 from sparsec.passes.lower.names import unused
 from sparsec.passes.lower.simplify import absent_value, simplify_expr
+from sparsec.passes.lower.variables import is_plain, mentioned
 
 _COMMUTE = frozenset({"add", "mul", "min", "max", "and", "or", "bitand", "bitor", "eq", "ne"})
 
@@ -267,26 +268,33 @@ def _summands(e: Expr) -> Iterator[Expr]:
 
 
 def _lower_half(program: Program, s: Assign, written: Assign, mirrored: dict[str, TensorDecl]) -> Assign:
-    """The statement for the lower half of its target, which is seen to be symmetric."""
+    """The statement for the lower half of its target, which is seen to be symmetric.
+
+    Points are exchanged whose places mirror one another: those of ``C[p[i], p[j]]`` are, and the half is of places.
+    """
     t = mirrored[s.target.tensor]
-    i, j = s.target.indices[-2:]
-    if not isinstance(i, Index) or not isinstance(j, Index):
+    *batch, row, column = s.target.indices
+    if len(mentioned(row)) != 1 or len(mentioned(column)) != 1 or mentioned(row) == mentioned(column):
         raise UnsupportedError(
-            f"a symmetric result '{t.name}' at indices that are not plain variables cannot run yet", span=s.span
+            f"a symmetric result '{t.name}' at indices that are not each of one variable cannot run yet", span=s.span
         )
-    turn = {i.name: j.name, j.name: i.name}
+    (i,), (j,) = mentioned(row), mentioned(column)
+    turn = {i: j, j: i}
+    extents = {d.extent for d in s.indices if d.name in turn}
+    square = len(extents) == 1 or extents in [{*m.dims[-2:]} for m in mirrored.values()]
     like = _Alike(frozenset(mirrored))
+    places = square and _renamed(row, turn) == column and all(_renamed(e, turn) == e for e in batch)
     for e in (s.value, s.where):
-        if e is not None and not like.same(simplify_expr(e), simplify_expr(_renamed(e, turn))):
+        if not places or (e is not None and not like.same(simplify_expr(e), simplify_expr(_renamed(e, turn)))):
             raise FormatError(
-                f"nothing shows that '{t.name}' is symmetric: with '{i.name}' and '{j.name}' exchanged the statement "
-                "reads otherwise",
+                f"nothing shows that '{t.name}' is symmetric: with '{i}' and '{j}' exchanged the statement reads "
+                "otherwise",
                 span=s.span,
                 hint="declare it csr, or write a form that is symmetric by itself: (A[i, j] + A[j, i]) / 2",
             )
-    if s.where is None and s.op == "=":
+    if s.where is None and s.op == "=" and is_plain(s.target):
         check_fill(program, program.tensor(t.name), s, written.value)
-    lower = Map("ge", (i, j), BOOL)
+    lower = Map("ge", (row, column), BOOL)
     return replace(written, where=lower if written.where is None else Map("and", (lower, written.where), BOOL))
 
 

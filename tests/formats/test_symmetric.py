@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -114,6 +115,52 @@ def test_a_copy_is_of_the_values_that_hold() -> None:
         }""")
     c, e = k(*(sp.tensor(x, format="sym") for x in (d, t)))
     assert c.numpy().tolist() == ((d + t) @ t).tolist() and e.numpy().tolist() == ((2 * d + t) @ t).tolist()
+
+
+@pytest.mark.parametrize("text", FORMATS)
+@pytest.mark.parametrize(
+    ("statement", "wanted"),
+    [
+        ("C[p[i], p[j]] = S[i, j]", lambda d, p: np.linalg.inv(p) @ d @ p),
+        ("C[p[i], p[j]] += S[i, k] * S[k, j]", lambda d, p: np.linalg.inv(p) @ d @ d @ p),
+        ("C[q[i], q[j]] += S[i, j]", lambda d, p: np.add.reduceat(np.add.reduceat(d, [0, 2, 4]), [0, 2, 4], 1)),
+        ("C[i + 1, j + 1] = S[i, j]", lambda d, p: np.pad(d, (1, 0))[:N, :N]),
+        ("C[p[i], p[j]] = S[i, j] where S[i, j] > 3", lambda d, p: np.linalg.inv(p) @ (d * (d > 3)) @ p),
+    ],
+)
+def test_results_at_computed_places(text: str, statement: str, wanted: Callable[..., np.ndarray]) -> None:
+    """A permuted matrix is as symmetric; the half of its places is written, wherever it is read."""
+    d, p = symmetric(), np.array([2, 0, 1, 5, 3, 4])
+    want = wanted(d, np.eye(N)[p])
+    want = np.pad(want, (0, N - len(want)))
+    k = sp.compile(f"kernel f(S: f64[n, n] sym, p: i64[n], q: i64[n]) -> C: f64[n, n] {text} {{ {statement} }}")
+    made = k(sp.tensor(d, format="sym"), p, np.arange(N) // 2)
+    made.validate()
+    assert np.array_equal(made.numpy(), want)
+
+
+@pytest.mark.parametrize(
+    ("statement", "says"),
+    [
+        ("C[p[i], p[j]] = B[i, j]", "nothing shows that 'C' is symmetric"),
+        ("C[p[i], j] = S[i, j]", "nothing shows that 'C' is symmetric"),
+        ("C[p[i], p[j]] = S[i, j] where i < j", "nothing shows that 'C' is symmetric"),
+        ("C[p[i], p[i]] = S[i, i]", "not each of one variable"),
+        ("C[i + j, j] = S[i, j]", "not each of one variable"),
+        ("C[q[i], q[j]] = S[i, j]", "written twice at one place"),
+        ("C[p[i] + 4, p[j]] = S[i, j]", "nothing shows that 'C' is symmetric"),
+    ],
+)
+def test_computed_places_that_do_not_mirror(statement: str, says: str) -> None:
+    head = "kernel f(S: f64[n, n] sym, B: f64[n, n] csr, p: i64[n], q: i64[n]) -> C: f64[n, n] sym"
+    with pytest.raises(sp.SparsecError, match=says):
+        sp.compile(f"{head} {{ {statement} }}")(symmetric(), plain(), np.arange(N), np.arange(N) // 2)
+
+
+def test_places_outside() -> None:
+    k = sp.compile("kernel f(S: f64[n, n] sym, p: i64[n]) -> C: f64[n, n] sym { C[p[i], p[j]] = S[i, j] }")
+    with pytest.raises(sp.SparsecError, match="7"):
+        k(symmetric(), np.array([0, 1, 2, 3, 4, 7]))
 
 
 def test_other_fills_and_types() -> None:
