@@ -17,7 +17,7 @@ from sparsec.errors import FormatError, ShapeError, TypeError_
 from sparsec.formats.dense import Dense
 from sparsec.formats.format import Format
 from sparsec.formats.named import dense, from_levels
-from sparsec.ir.dtypes import DType
+from sparsec.ir.dtypes import BF16, DType
 from sparsec.ir.ops import cast_value
 from sparsec.ir.rewrite import walk
 from sparsec.ir.tensor import Access, Literal, Program, TensorDecl
@@ -167,9 +167,11 @@ def converted(array: np.ndarray, dtype: DType, to: DType) -> np.ndarray | None:
 
 def _check_dtype(t: TensorDecl, found: DType) -> None:
     if found != t.dtype:
+        # NumPy has no bf16, and would take the name of what it is stored as for a cast of the values.
+        cast = f"sp.tensor({t.name}).astype('bf16')" if t.dtype is BF16 else f"{t.name}.astype('{t.dtype.np}')"
         raise TypeError_(
             f"operand '{t.name}' is declared {t.dtype} and has dtype {found}",
-            hint=f"cast it: {t.name}.astype('{t.dtype.np}'), or declare {t.name}: {found}[...]",
+            hint=f"cast it: {cast}, or declare {t.name}: {found}[...]",
         )
 
 

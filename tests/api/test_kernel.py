@@ -325,3 +325,12 @@ def test_two_results_are_not_written_to_one_place() -> None:
             k(np.ones(3), out=out)
     k(np.ones(3), out={"y": both[::2], "z": both[1::2]})
     assert both.tolist() == [2, 3] * 3
+
+
+def test_the_cast_to_bf16_is_ours() -> None:
+    k = sp.compile("kernel f(x: bf16[n]) -> y: bf16[n] { y[i] = 2 * x[i] }")
+    x = np.array([1.0, 1.5], np.float32)
+    with pytest.raises(sp.TypeError_) as e:
+        k(x)
+    assert "sp.tensor(x).astype('bf16')" in str(e.value)
+    assert k(sp.tensor(x).astype("bf16")).tolist() == [2.0, 3.0]
