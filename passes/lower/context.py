@@ -103,7 +103,10 @@ class Env:
 
 
 class Work(Protocol):
-    """A workspace in scope: something accumulated into and read."""
+    """A workspace in scope: something accumulated into and read.
+
+    One that is ``sparse`` has an entry wherever something was accumulated; in others to fold the identity does nothing.
+    """
 
     sparse: bool
 
@@ -113,7 +116,7 @@ class Work(Protocol):
 
 
 class Writer(Protocol):
-    """A result (or local) under construction."""
+    """A result (or local) under construction, ``sparse`` as a workspace is."""
 
     sparse: bool
 

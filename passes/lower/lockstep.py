@@ -106,10 +106,9 @@ def find(low: Lowerer, f: Forall, env: Env) -> Lockstep | None:
     above, level = storage.levels
     if not (above.full and above.spread and isinstance(level, CanStep) and isinstance(level, CanIterate)):
         return None
-    low.starts[w.name] = w.init
-    cases = Cases(low.ctx, fold, [access], low.start, frozenset({access}))
-    step, rest = cases[frozenset({access})], cases[frozenset()]
-    del low.starts[w.name]
+    with low.scope(w.name, w.init):
+        cases = Cases(low.ctx, fold, [access], low.start, frozenset({access}))
+        step, rest = cases[frozenset({access})], cases[frozenset()]
     if not isinstance(step, Accumulate) or rest is not None:
         return None
     beside = replaced(step.value, {access: Literal(0, access.dtype)})
@@ -146,10 +145,16 @@ def emit(low: Lowerer, f: Forall, env: Env, found: Lockstep) -> None:
 
 
 def _block(low: Lowerer, f: Forall, env: Env, found: Lockstep, parents: Expr, t: Expr) -> None:
-    ctx, b, w = low.ctx, low.b, found.work
-    level, view, lanes = found.level, found.view, found.level.lanes
-    work = LaneWork(ctx, w, lanes)
-    ctx.works[w.name], low.starts[w.name] = work, w.init
+    w = found.work
+    work = LaneWork(low.ctx, w, found.level.lanes)
+    with low.scope(w.name, w.init, work):
+        _fold(low, f, env, found, work, t)
+        _hand_on(low, f, env, found, work, parents, t)
+
+
+def _fold(low: Lowerer, f: Forall, env: Env, found: Lockstep, work: LaneWork, t: Expr) -> None:
+    """The entries of a block's rows, step by step."""
+    b, level, view, lanes = low.b, found.level, found.view, found.level.lanes
     start = b.let("start", level.start(b, view, t))
     steps = b.let("steps", op("floordiv", sub(level.start(b, view, add(t, 1)), start), i64(lanes)))
     least = b.var("least", steps)
@@ -170,13 +175,17 @@ def _block(low: Lowerer, f: Forall, env: Env, found: Lockstep, parents: Expr, t:
             if f.index in found.others:
                 inner = inner.bind(f.index, b.let(f.index, level.parent(b, view, t, lane)))
             low.stmt(found.step, inner)
+
+
+def _hand_on(low: Lowerer, f: Forall, env: Env, found: Lockstep, work: LaneWork, parents: Expr, t: Expr) -> None:
+    """What uses the folded values, for each row."""
+    b, level, view, lanes = low.b, found.level, found.view, found.level.lanes
     with (
         b.loop("lane", i64(0), i64(lanes), mark="unroll") as lane,
         b.if_(lt(add(mul(t, lanes), lane), parents)),
     ):
         work.lane = lane
-        low.stmt(w.consumer, env.bind(f.index, b.let(f.index, level.parent(b, view, t, lane))))
-    del ctx.works[w.name], low.starts[w.name]
+        low.stmt(found.work.consumer, env.bind(f.index, b.let(f.index, level.parent(b, view, t, lane))))
 
 
 def _mark(low: Lowerer, found: Lockstep, lanes: int) -> str:

@@ -34,7 +34,7 @@ from sparsec.passes.lower.coiterate import (
     Cases,
     probe,
 )
-from sparsec.passes.lower.context import Context, Cursor, Env
+from sparsec.passes.lower.context import Context, Cursor, Env, Work
 from sparsec.passes.lower.coordinates import Linear, merge, relations
 from sparsec.passes.lower.guarded import entry
 from sparsec.passes.lower.merging import coiterate, once_is_enough
@@ -77,6 +77,19 @@ class Lowerer:
         for t in kernel.tensors:
             if t.role == "inout":  # loops written by hand update it where they like
                 self.ctx.writers[t.name] = UpdateWriter(self.ctx, t)
+
+    @contextmanager
+    def scope(self, name: str, init: object, work: Work | None = None) -> Iterator[None]:
+        """A workspace in scope, which begins as ``init``; without ``work`` nothing is emitted for it."""
+        self.starts[name] = init
+        if work is not None:
+            self.ctx.works[name] = work
+        try:
+            yield
+        finally:
+            del self.starts[name]
+            if work is not None:
+                del self.ctx.works[name]
 
     def start(self, name: str) -> object | None:
         return self.starts.get(name)

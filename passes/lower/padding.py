@@ -16,8 +16,6 @@ from sparsec.passes.lower.context import Context, Env
 from sparsec.passes.lower.coordinates import Linear
 from sparsec.passes.lower.simplify import Start, prune, substitute
 from sparsec.passes.lower.variables import mentioned
-from sparsec.passes.lower.workspaces import DenseWork, ScalarWork
-from sparsec.passes.lower.writers import InsertWriter
 
 
 def harmless(ctx: Context, body: loops.Stmt, access: Access, start: Start) -> bool:
@@ -34,7 +32,7 @@ def harmless(ctx: Context, body: loops.Stmt, access: Access, start: Start) -> bo
             target = ctx.works.get(name) or ctx.writers.get(name)
             if n.op not in ops.MONOIDS or ops.MONOIDS[n.op].op is None:
                 return False
-            if name not in inner and not isinstance(target, ScalarWork | DenseWork | InsertWriter):
+            if name not in inner and (target is None or target.sparse):
                 return False
     return prune(substitute(body, {access: ctx.absent(access)}), start, ctx.kernel.monoids) is None
 

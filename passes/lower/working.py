@@ -33,13 +33,11 @@ def workspace(low: Lowerer, s: Workspace, env: Env) -> None:
         _counted_workspace(low, s, env)
         return
     work = _work(low, s)
-    ctx.works[s.name] = work
-    low.starts[s.name] = s.init
-    low.stmt(s.producer, env)
-    if isinstance(work, TupleWork):
-        work.finish(ctx)
-    low.stmt(s.consumer, env)
-    del ctx.works[s.name], low.starts[s.name]
+    with low.scope(s.name, s.init, work):
+        low.stmt(s.producer, env)
+        if isinstance(work, TupleWork):
+            work.finish(ctx)
+        low.stmt(s.consumer, env)
 
 
 def _work(low: Lowerer, s: Workspace) -> Work:
@@ -48,13 +46,10 @@ def _work(low: Lowerer, s: Workspace) -> Work:
 
 
 def _counted_workspace(low: Lowerer, s: Workspace, env: Env) -> None:
-    ctx = low.ctx
-    work = StampWork(ctx, s)
-    ctx.works[s.name] = work
-    low.starts[s.name] = s.init
-    low.stmt(s.producer, env)
-    _count_entries(low, s, work.count)
-    del ctx.works[s.name], low.starts[s.name]
+    work = StampWork(low.ctx, s)
+    with low.scope(s.name, s.init, work):
+        low.stmt(s.producer, env)
+        _count_entries(low, s, work.count)
 
 
 def _count_entries(low: Lowerer, s: Workspace, count: Expr) -> None:

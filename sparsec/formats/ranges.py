@@ -67,7 +67,7 @@ class Range(Level, CanWindow, CanLocate, CanInsert, CanAppend):
 
     @property
     def spread(self) -> bool:
-        return self.slope is None
+        return not self.packed
 
     @property
     def limits(self) -> tuple[Bound | None, Bound | None]:
@@ -78,22 +78,26 @@ class Range(Level, CanWindow, CanLocate, CanInsert, CanAppend):
         return replace(self, lo=lo, hi=hi)
 
     @property
+    def packed(self) -> bool:
+        """Whether the width varies, and rows stand one behind the other."""
+        return self.lo is not None and self.lo.terms != (() if self.hi is None else self.hi.terms)
+
+    @property
     def slope(self) -> tuple[str, int] | None:
-        """Of a packed level: the coordinate that its only moving bound hangs on, and by how much."""
-        if self.lo is None or self.lo.terms == (() if self.hi is None else self.hi.terms):
-            return None
-        moving = [bound.terms for bound in self.limits if bound is not None and bound.terms]
-        return moving[0][0] if len(moving) == 1 and len(moving[0]) == 1 and abs(moving[0][0][1]) == 1 else ("", 0)
+        """Of a packed level the coordinate that its only moving bound goes with, and which way; None if it has none."""
+        moving = [term for bound in self.limits if bound is not None for term in bound.terms]
+        return moving[0] if self.packed and len(moving) == 1 and abs(moving[0][1]) == 1 else None
 
     @property
     def width(self) -> int | None:
         """The places beneath a parent, if the bounds alone say it."""
-        if self.slope is not None or self.lo is None or self.hi is None:
+        if self.packed or self.lo is None or self.hi is None:
             return None
         return max(0, self.hi.const - self.lo.const)
 
     def check_above(self, above: tuple[tuple[str, Level], ...]) -> None:
-        if self.slope is not None and (not above or above[-1][0] != self.slope[0] or not above[-1][1].full):
+        fits = self.slope is not None and bool(above) and above[-1][0] == self.slope[0] and above[-1][1].full
+        if self.packed and not fits:
             raise UnsupportedError(
                 f"level '{self}' cannot run yet: its width varies",
                 hint="where it does, one bound is a number, the other goes with the level right above, which is dense: "
@@ -109,7 +113,7 @@ class Range(Level, CanWindow, CanLocate, CanInsert, CanAppend):
         """Places beneath a parent; all rows' beneath a parent of the level above, where they are packed."""
         from sparsec.ir.buffer import i64
 
-        if self.slope is not None:
+        if self.packed:
             assert v.around is not None
             return self._before(b, v, v.around)
         if self.width is not None:
@@ -117,7 +121,7 @@ class Range(Level, CanWindow, CanLocate, CanInsert, CanAppend):
         return v.extent if self.lo is None else b.op("max", b.sub(v.extent, self.lo.const), i64(0))
 
     def size(self, b: Builder, v: LevelView, parents: Expr) -> Expr:
-        if self.slope is None:
+        if not self.packed:
             return b.mul(parents, self.places(b, v))
         assert v.around is not None
         if v.number == 1:
@@ -159,9 +163,10 @@ class Range(Level, CanWindow, CanLocate, CanInsert, CanAppend):
             return v
         first = self.lo.value(b, above)
         end = v.extent if self.hi is None else self.hi.value(b, above)
-        if self.slope is None:
+        if not self.packed:
             base = b.sub(b.mul(parent, self.places(b, v)), first)
         else:
+            assert self.slope is not None
             row = above[self.slope[0]]
             base = self._before(b, v, row)
             if v.number > 1:
@@ -192,18 +197,18 @@ class Range(Level, CanWindow, CanLocate, CanInsert, CanAppend):
         from sparsec.ir.buffer import Const, i64
         from sparsec.ir.build import Builder
 
-        if max(extent, around) > MOST and self.slope is not None:
+        if max(extent, around) > MOST and self.packed:
             raise FormatError(f"level '{self}' holds at most {MOST:,} rows and columns")
         view = LevelView("", 1, i64(extent), i64(around))
         places = self.places(Builder(), view)
         assert isinstance(places, Const) and isinstance(places.value, int)
-        return places.value * (parents if self.slope is None else parents // max(around, 1))
+        return places.value * (parents // max(around, 1) if self.packed else parents)
 
     def unfold(self, count: int, above: Mapping[str, np.ndarray], extent: int) -> tuple[np.ndarray, np.ndarray]:
         if self.lo is None:
             return self.coordinates({}, count, extent)
         first = self.lo.at(above, count)
-        if self.slope is None:
+        if not self.packed:
             each = self.positions(1, extent, 0)
             return np.repeat(np.arange(count), each), (first[:, None] + np.arange(each)).reshape(-1)
         end = np.full(count, extent) if self.hi is None else self.hi.at(above, count)
@@ -219,7 +224,7 @@ class Range(Level, CanWindow, CanLocate, CanInsert, CanAppend):
         return self.locate(b, v, parent, coord)[0]
 
     def open(self, b: Builder, v: LevelView, parents: Expr) -> None:
-        if self.slope is not None:
+        if self.packed:
             assert v.around is not None
             b.abort_if(b.lt(b.const(MOST), b.op("max", v.around, v.extent)), "overflow")
         b.product("places", parents, self.places(b, v))
