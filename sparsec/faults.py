@@ -13,10 +13,12 @@ from typing import Any
 import numpy as np
 
 from sparsec.errors import ShapeError, SparsecError
+from sparsec.ir.dtypes import BOOL
 from sparsec.ir.index_values import value_at, within
 from sparsec.ir.rewrite import walk
 from sparsec.ir.tensor import Access, Assign, Expr, Index, IndexDecl, Map, Program, assigns
 from sparsec.ir.tensor_interp import Machine, Scope
+from sparsec.passes.lower.admitted import guard_reads
 from sparsec.passes.lower.checks import to_check
 from sparsec.passes.lower.variables import is_plain, mentioned
 from sparsec.runtime.storage import Storage
@@ -28,13 +30,14 @@ Operands = Mapping[str, "Storage | np.ndarray[Any, np.dtype[Any]]"]
 def index_outside(program: Program, operands: Operands, dims: Mapping[str, int]) -> SparsecError | None:
     """What to say where a kernel stopped at an index; None if that cannot be told."""
     computed: list[str] = []
+    program = guard_reads(program)
     for s in assigns(program.body):
         for tensor, e, d, where in to_check(program, s):
             extent = program.tensor(tensor).dims[d]
             n = extent if isinstance(extent, int) else dims[extent]
             reads = sorted({a.tensor for a in walk(e) if isinstance(a, Access)})
             asked = {a.tensor for a in walk(where) if isinstance(a, Access)} if where is not None else set()
-            if not all(program.tensor(t).role == "in" and t in operands for t in {*reads, *asked}):
+            if not _of_operands(program, {*reads, *asked}, operands):
                 computed.append(f"an index of '{tensor}', computed from {' and '.join(map(repr, reads))},")
                 continue
             found = _first_outside(program, s, e, where, n, operands, dims)
@@ -80,6 +83,19 @@ def _first_outside(
     return _words(e, dict(zip(names, at, strict=True))), value_at(machine, e, at)
 
 
+def _of_operands(program: Program, names: set[str], operands: Operands) -> bool:
+    """Do tensors hold what the caller passed, or conditions of it (``admitted.py``)?"""
+    for name in names:
+        t = program.tensor(name)
+        made = [a for a in assigns(program.body) if a.target.tensor == name]
+        reads = {a.tensor for s in made for part in (s.value, s.where) if part is not None
+                 for a in walk(part) if isinstance(a, Access)}  # fmt: skip
+        conditions = t.role == "local" and t.dtype is BOOL and name not in reads and len(made) == 1
+        if not (name in operands and t.role == "in" or conditions and _of_operands(program, reads, operands)):
+            return False
+    return True
+
+
 def _machine(
     program: Program,
     e: Expr,
@@ -90,8 +106,11 @@ def _machine(
 ) -> Machine:
     """The reference interpreter over all points, with what the expressions read."""
     reads = {a.tensor for part in (e, where) if part is not None for a in walk(part) if isinstance(a, Access)}
-    only = replace(program, tensors=tuple(d for d in program.operands if d.name in reads), body=())
-    machine = Machine(only, {name: _dense(operands[name]) for name in reads}, dict(dims))
+    made = [a for a in assigns(program.body) if a.target.tensor in reads]
+    reads |= {a.tensor for s in made for a in walk(s) if isinstance(a, Access)}
+    only = replace(program, tensors=tuple(d for d in program.tensors if d.name in reads), body=tuple(made))
+    machine = Machine(only, {name: _dense(operands[name]) for name in reads if name in operands}, dict(dims))
+    machine.run()
     extents = {p.name: machine.extent(p.extent) for p in points}
     machine.scope = Scope({p.name: axis for axis, p in enumerate(points)}, extents, {})
     return machine

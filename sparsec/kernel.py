@@ -24,6 +24,7 @@ from sparsec.ir.tensor import Program, TensorDecl
 from sparsec.ir.tensor_values import from_storage, held, to_storage
 from sparsec.knobs import knobs
 from sparsec.memo import Memo, remember
+from sparsec.passes.lower.admitted import guard_reads
 from sparsec.passes.lower.composites import decompose, is_composite
 from sparsec.passes.lower.expand import expand
 from sparsec.passes.lower.lifetime import pattern_of, values_of
@@ -225,7 +226,7 @@ class Kernel:
             from sparsec import annihilated  # with the pass that it needs: only where the check is asked for
 
             written = len(self.program.tensors)
-            annihilated.warn(variant, call, [t.name for t in expand(self.program).tensors[written:]])
+            annihilated.warn(variant, call, [t.name for t in expand(guard_reads(self.program)).tensors[written:]])
         made = variant.run(call, self.threads)
         if knobs().checks("nan"):
             check_nan(results, outs, made)
@@ -275,7 +276,7 @@ class Kernel:
 
     def _resolve(self, operands: Mapping[str, Any]) -> Program:
         """The program with every format chosen, from the operands if any says ``auto``."""
-        program = expand(self.program)
+        program = expand(guard_reads(self.program))
         if self._resolved is None and all(t.format is not None for t in program.tensors):
             self._resolved = program
         if self._resolved is None:

@@ -30,7 +30,7 @@ from sparsec.ir.tensor import (
     Top,
 )
 from sparsec.passes.lower.coordinates import surely_inside
-from sparsec.passes.lower.guards import conjunction, conjuncts
+from sparsec.passes.lower.guards import conjunction, conjuncts, split
 from sparsec.passes.lower.order import choose_order
 from sparsec.passes.lower.overflow import loses
 from sparsec.passes.lower.spaces import Nesting
@@ -52,7 +52,7 @@ class Indirect(NamedTuple):
 def to_check(program: Program, s: Assign) -> Iterator[Indirect]:
     """The indices of a statement that must lie inside, read from data or constant; each once.
 
-    What is read must be inside at every point, what is written where the statement writes.
+    What is read must be inside where its conditions hold (``admitted.py``), what is written where the statement writes.
     """
     seen: set[tuple[str, Expr, int]] = set()
     for n in reversed([*walk(s)]):  # an index is checked before what is read at it is an index
@@ -63,7 +63,11 @@ def to_check(program: Program, s: Assign) -> Iterator[Indirect]:
             constant = isinstance(e, Literal) and not surely_inside(e, program.tensor(n.tensor).dims[d])
             if (constant or is_indirect(e)) and found not in seen:
                 seen.add(found)
-                yield Indirect(*found, writing(s, e) if n is s.target else None)
+                guarded = split(e)
+                if n is s.target or guarded is None:
+                    yield Indirect(*found, writing(s, e) if n is s.target else None)
+                else:
+                    yield Indirect(n.tensor, guarded.value, d, guarded.condition)
 
 
 def writing(s: Assign, *indices: Expr) -> Expr | None:

@@ -29,12 +29,12 @@ from sparsec.ir.buffer import (
 )
 from sparsec.ir.build import Builder, add, both, cast, load, lt, mul, op, sub
 from sparsec.ir.dtypes import I64, DType
+from sparsec.ir.index_values import must_lie_inside
 from sparsec.ir.loops import Chunk, Chunks, Domain, Full, Kernel, Span
 from sparsec.ir.rewrite import walk
 from sparsec.ir.tensor import RESULTS, Access, Dim, Extent, Index, Literal, Map, Stored, TensorDecl
 from sparsec.ir.tensor import Expr as TExpr
 from sparsec.passes.lower.coordinates import Linear, Relations, digit_domain, level_expr, linear, surely_inside
-from sparsec.passes.lower.variables import is_indirect
 
 
 @dataclass(slots=True)
@@ -434,7 +434,8 @@ class Context:
     def inside(self, access: Access, env: Env, level: int | None = None) -> Expr | None:
         """Whether the access lies inside its tensor in the dimensions of ``level`` (or all); None if it surely does.
 
-        A plain index variable does, and so does an index read from data, which was checked before.
+        A plain index variable does, and so does an index read from data, which was checked before, unless
+        conditions guard it.
         """
         decl = self.decl_of(access)
         if decl is None:
@@ -443,7 +444,7 @@ class Context:
         tests: list[Expr] = []
         for d in dims:
             e = access.indices[d]
-            if isinstance(e, Index) or is_indirect(e) or surely_inside(e, decl.dims[d]):
+            if isinstance(e, Index) or must_lie_inside(e) or surely_inside(e, decl.dims[d]):
                 continue
             place = self.b.let("place", self.expr(e, env))
             tests += [op("le", i64(0), place), lt(place, self.extent(decl.dims[d]))]

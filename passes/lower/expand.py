@@ -130,4 +130,4 @@ def depends_on(e: Expr) -> set[str]:
     return names.union(*(depends_on(part) for part in children(e)))
 
 
-__all__ = ["expand"]
+__all__ = ["depends_on", "expand"]

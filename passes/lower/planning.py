@@ -29,6 +29,7 @@ from sparsec.ir.tensor import (
 )
 from sparsec.ir.tensor_values import same_value, scalar
 from sparsec.passes.formats import choose_formats
+from sparsec.passes.lower.admitted import guard_reads
 from sparsec.passes.lower.bodies import outermost_reductions
 from sparsec.passes.lower.checks import checks, writing
 from sparsec.passes.lower.contract import contract
@@ -66,7 +67,7 @@ def plan(program: Program) -> Kernel:
         assert t.format is not None, f"{t.name} has no format"
     check_supported(program)
     notes: list[str] = []
-    program = with_locals(contract(expand(program), notes))
+    program = with_locals(contract(expand(guard_reads(program)), notes))
     program = unfold_updates(with_locals(write_out_symmetric(program, notes)))
     planner = Planner(program, notes)
     ahead: list[loops.Stmt] = []

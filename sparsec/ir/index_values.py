@@ -7,13 +7,20 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sparsec.ir.dtypes import F64, I64, U64
-from sparsec.ir.tensor import Expr, Map
+from sparsec.ir.rewrite import walk
+from sparsec.ir.tensor import Access, Expr, Literal, Map
 from sparsec.ir.tensor_values import Array, apply
 
 if TYPE_CHECKING:
     from sparsec.ir.tensor_interp import Machine
 
 _STEPS = ("add", "sub", "mul", "neg", "abs", "pow", "floordiv")
+
+
+def must_lie_inside(e: Expr) -> bool:
+    """Is an index read from data, and a place of its tensor at every point?  A guarded one (``fill(-1)``) is none."""
+    nodes = [*walk(e)]
+    return any(isinstance(n, Access) for n in nodes) and not any(isinstance(n, Literal) and n.fill for n in nodes)
 
 
 def within(machine: Machine, e: Expr) -> tuple[Array, Array]:
@@ -53,4 +60,4 @@ def value_at(machine: Machine, e: Expr, point: tuple[int, ...]) -> int:
     return int(values[tuple(min(p, n - 1) for p, n in zip(point, values.shape, strict=True))])
 
 
-__all__ = ["value_at", "within"]
+__all__ = ["must_lie_inside", "value_at", "within"]

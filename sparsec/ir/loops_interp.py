@@ -24,6 +24,7 @@ import numpy as np
 from sparsec.errors import ShapeError, TypeError_, UnsupportedError
 from sparsec.ir import monoids, ops
 from sparsec.ir.dtypes import DType
+from sparsec.ir.index_values import must_lie_inside
 from sparsec.ir.loops import (
     Accumulate,
     Assemble,
@@ -282,12 +283,12 @@ class _Machine:
     # expressions
 
     def _address(self, a: Access, slot: _Slot) -> tuple[int, ...] | None:
-        """Where ``a`` stands in its array; None for an affine index outside of it."""
+        """Where ``a`` stands in its array; None for an affine or a guarded index outside of it."""
         at = []
         for e, n, offset in zip(a.indices, slot.values.shape, slot.offsets, strict=True):
             i = int(self.evaluate(e)[0]) - offset
             if not 0 <= i < n:
-                if any(isinstance(node, Access) for node in walk(e)):
+                if must_lie_inside(e):
                     raise ShapeError(f"index {i + offset} of '{a.tensor}' lies outside of 0..{n - 1}")
                 return None
             at.append(i)

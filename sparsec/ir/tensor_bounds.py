@@ -143,6 +143,7 @@ class Bounder(Machine):
         self.slots[t.name] = _known(self.values[t.name], t.dtype)
 
     def store(self, s: Assign, write: Any, value: Expr) -> None:
+        self.strict = False  # what lies outside is found where the values are computed
         new = self.bound(value)
         slot = self.slots[s.target.tensor]
         parts = {}
@@ -162,6 +163,8 @@ class Bounder(Machine):
             parts[name] = flat.reshape(slot.terms.shape)
         if s.where is not None and self.bound(s.where).loose.any():
             parts["loose"] = np.ones_like(parts["loose"])
+        self.strict = True
+        self.known.clear()
         super().store(s, write, value)
         self.slots[s.target.tensor] = replace(slot, **parts)
 

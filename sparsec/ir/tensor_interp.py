@@ -29,8 +29,7 @@ import numpy as np
 from sparsec.errors import BackendError, ShapeError, TypeError_
 from sparsec.ir import ops
 from sparsec.ir.dtypes import BOOL, F64, DType
-from sparsec.ir.index_values import within
-from sparsec.ir.rewrite import walk
+from sparsec.ir.index_values import must_lie_inside, within
 from sparsec.ir.tensor import (
     Access,
     Assign,
@@ -219,8 +218,12 @@ class Machine:
         self.given = {t.name for t in program.operands if t.name in arrays}
         self.scope = Scope({}, {}, {})
         # Values and absences of a statement's expressions, by identity; the node is kept so that none takes its place.
-        self.known: dict[int, tuple[Expr, Array]] = {}
+        self.known: dict[tuple[int, int | None], tuple[Expr, Array]] = {}
         self.gone: dict[int, tuple[Expr, Array]] = {}
+        # The points at which what is evaluated now counts: the last of the conditions around it that were met so far.
+        self.admitted: list[Array] = []
+        self.around: int | None = None
+        self.strict = True
 
     def run(self) -> None:
         """Execute all statements."""
@@ -265,6 +268,7 @@ class Machine:
         self.scope = Scope({n: a for a, n in enumerate(names)}, extents, fixed)
         self.known.clear()
         self.gone.clear()
+        self.admitted, self.around = [], None
         value, where, write = self.right_side(s)
         self.store(s, write, value)
 
@@ -273,6 +277,7 @@ class Machine:
         value, where = s.value, None
         if s.where is not None:
             where = self.eval(s.where)
+            self.admitted, self.around = [where], 0
             if isinstance(value, Reduce) and free_indices(s.where) & set(value.indices):
                 both = s.where if value.where is None else Map("and", (value.where, s.where), BOOL)
                 value = Reduce(value.monoid, value.indices, value.body, value.dtype, both)
@@ -325,9 +330,10 @@ class Machine:
         if not self.patterns:
             return self._eval(e)
         # What annihilates asks for the values beneath again: without a memory the time would double at every level.
-        if id(e) not in self.known:
-            self.known[id(e)] = (e, self._eval(e))
-        return self.known[id(e)][1]
+        key = id(e), self.around
+        if key not in self.known:
+            self.known[key] = (e, self._eval(e))
+        return self.known[key][1]
 
     def _eval(self, e: Expr) -> Array:
         match e:
@@ -378,18 +384,20 @@ class Machine:
         return np.asarray((values != fill) & ~np.asarray(both_nan))
 
     def addresses(self, access: Access) -> tuple[list[Array], Array]:
-        """The coordinates of an access and where they lie inside; raises ``ShapeError`` for data outside."""
+        """The coordinates of an access and where they lie inside, ``ShapeError`` for data outside that counts."""
         shape = self.values[access.tensor].shape
         placed = [within(self, e) for e in access.indices]
         found = [a for a, _ in placed]
         inside = self._constant(True)
         for e, (a, kept), n in zip(access.indices, placed, shape, strict=True):
             good = (a >= 0) & (a < n) & kept
-            from_data = isinstance(e, Literal) or any(isinstance(x, Access) for x in walk(e))
-            if from_data and not good.all():
-                raise ShapeError(
-                    f"an index of '{access.tensor}' is {a[~good].flat[0]}, outside 0 .. {n - 1}", span=access.span
-                )
+            constant = isinstance(e, Literal) and not e.fill
+            bad = ~good
+            if self.around is not None and not constant:
+                bad = bad & self.admitted[self.around]
+            if self.strict and (constant or must_lie_inside(e)) and bad.any():
+                wrong = np.broadcast_to(a, bad.shape)[bad].flat[0]
+                raise ShapeError(f"an index of '{access.tensor}' is {wrong}, outside 0 .. {n - 1}", span=access.span)
             inside = inside & good
         return found, inside
 
@@ -461,8 +469,13 @@ class Machine:
 
     def _body(self, body: Expr, where: Expr | None, names: tuple[str, ...]) -> tuple[Array, Array | None]:
         """A body over the whole extent of ``names``, and its condition likewise."""
-        value = self.eval(body)
         mask = None if where is None else self.eval(where)
+        around = self.around
+        if mask is not None:
+            self.admitted.append(mask if around is None else mask & self.admitted[around])
+            self.around = len(self.admitted) - 1
+        value = self.eval(body)
+        self.around = around
         shape = self.scope.shaped(names, value.shape if mask is None else np.broadcast_shapes(value.shape, mask.shape))
         self._bound(shape)
         return np.broadcast_to(value, shape), None if mask is None else np.broadcast_to(mask, shape)

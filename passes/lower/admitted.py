@@ -1,0 +1,152 @@
+"""Reads at places from data ask for the conditions around them: where these do not hold, nothing is read or checked.
+
+The index becomes a guard (``guards.py``), elsewhere -1, which is no place::
+
+    y[i] = x[idx[i]] where idx[i] >= 0      => y[i] = x[guard(idx[i] >= 0, idx[i], -1)] where idx[i] >= 0
+
+so whatever moves the read takes its condition along: the check asks for it, and a read that lies outside is the fill.
+A condition that uses more variables than the index, or takes a loop to compute, is computed before::
+
+    y[i] = sum[j](A[i, j] * x[idx[j]]) where M[i, j]
+        => admits[j] = any[i](M[i, j]),  y[i] = sum[j](A[i, j] * x[guard(admits[j], idx[j], -1)]) where M[i, j]
+
+Only conditions of statements and reductions count: both arms of a ``select``, both sides of an ``and`` are computed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from sparsec.formats.named import dense
+from sparsec.ir.dtypes import BOOL, I64
+from sparsec.ir.index_values import must_lie_inside
+from sparsec.ir.rewrite import map_children, walk
+from sparsec.ir.tensor import (
+    Access,
+    Assign,
+    Expr,
+    Index,
+    IndexDecl,
+    Literal,
+    Map,
+    Program,
+    Reduce,
+    Scan,
+    Softmax,
+    Stmt,
+    Stored,
+    TensorDecl,
+    Top,
+)
+from sparsec.passes.lower.expand import depends_on
+from sparsec.passes.lower.guards import conjunction, conjuncts, reduces
+from sparsec.passes.lower.variables import is_indirect
+
+Conditions = tuple[Expr, ...]
+
+
+def guard_reads(program: Program) -> Program:
+    """The program with reads at places from data where their conditions hold; itself if there is nothing to do."""
+    guarding = _Guarding(program, {t.name for t in program.tensors})
+    for s in program.body:
+        guarding.body.append(guarding.statement(s) if isinstance(s, Assign) else s)
+    if all(a is b for a, b in zip(guarding.body, program.body, strict=False)):
+        return program
+    return replace(program, tensors=(*program.tensors, *guarding.locals), body=tuple(guarding.body))
+
+
+@dataclass(slots=True)
+class _Guarding:
+    """The statements and locals made so far; ``extents`` are those of the statement at hand."""
+
+    program: Program
+    taken: set[str]
+    body: list[Stmt] = field(default_factory=list)
+    locals: list[TensorDecl] = field(default_factory=list)
+    extents: dict[str, IndexDecl] = field(default_factory=dict)
+    made: dict[tuple[tuple[str, ...], Expr], Access] = field(default_factory=dict)
+
+    def statement(self, s: Assign) -> Assign:
+        self.extents = {i.name: i for i in s.indices}
+        self.made = {}
+        around = _added((), s.where)
+        indices = tuple(self.visit(e, around) for e in s.target.indices)
+        target = s.target if all(map(_same, indices, s.target.indices)) else replace(s.target, indices=indices)
+        value, where = self.visit(s.value, around), None if s.where is None else self.visit(s.where, ())
+        if target is s.target and value is s.value and where is s.where:
+            return s
+        return replace(s, target=target, value=value, where=where)
+
+    def visit(self, e: Expr, conditions: Conditions) -> Expr:
+        """``e`` with the indices in it guarded by ``conditions`` and those that it adds."""
+        match e:
+            case Literal() | Index():
+                return e
+            case Reduce() | Scan() | Softmax() | Top():
+                body = e.key if isinstance(e, Top) else e.body
+                where = None if e.where is None else self.visit(e.where, conditions)
+                new = self.visit(body, _added(conditions, e.where))
+                if new is body and where is e.where:
+                    return e
+                return replace(e, key=new, where=where) if isinstance(e, Top) else replace(e, body=new, where=where)
+            case Access():
+                indices = tuple(self.index(i, self.visit(i, conditions), conditions) for i in e.indices)
+                return e if all(map(_same, indices, e.indices)) else replace(e, indices=indices)
+        return map_children(e, lambda c: self.visit(c, conditions))
+
+    def index(self, before: Expr, e: Expr, conditions: Conditions) -> Expr:
+        """The index ``e``, which was ``before``, where the conditions hold."""
+        if not conditions or not must_lie_inside(before):
+            return e
+        names = depends_on(before)
+        inline = [c for c in conditions if self.is_simple(c) and depends_on(c) <= names]
+        rest = [c for c in conditions if c not in inline]
+        asked = conjunction([*inline, *([self.admits(before, names, rest)] if rest else [])])
+        assert asked is not None
+        return Map("select", (asked, e, Literal(-1, I64, fill=True)), I64)
+
+    def is_simple(self, c: Expr) -> bool:
+        """Whether it can be asked wherever its variables are known."""
+        if reduces(c) or any(isinstance(n, Scan | Softmax | Top | Stored) for n in walk(c)):
+            return False
+        reads = [n for n in walk(c) if isinstance(n, Access)]
+        return not any(map(is_indirect, (i for a in reads for i in a.indices))) and self.are_dense(reads)
+
+    def are_dense(self, reads: list[Access]) -> bool:
+        formats = [self.program.tensor(a.tensor).format for a in reads]
+        return all(f is not None and f.is_dense for f in formats)
+
+    def admits(self, e: Expr, names: set[str], conditions: list[Expr]) -> Access:
+        """A local that says for each point of an index over ``names`` whether ``conditions`` admit one there."""
+        condition = conjunction(self.visit(c, ()) for c in conditions)
+        assert condition is not None
+        used = depends_on(condition)
+        free = tuple(v for v in self.extents if v in names & used)
+        key = free, condition
+        if key not in self.made:
+            others = tuple(v for v in self.extents if v in used - names)
+            name, n = "admits", 1
+            while name in self.taken:
+                n += 1
+                name = f"admits{n}"
+            self.taken.add(name)
+            fmt = dense(len(free)) if self.are_dense([n for n in walk(e) if isinstance(n, Access)]) else None
+            self.locals.append(TensorDecl(name, BOOL, tuple(self.extents[v].extent for v in free), fmt, False, "local"))
+            access = Access(name, tuple(Index(v) for v in free), BOOL)
+            value = Reduce("or", others, condition, BOOL) if others else condition
+            bound = {v for n in walk(condition) if isinstance(n, Reduce) for v in n.indices} - used
+            decls = tuple(self.extents[v] for v in (*free, *others, *(v for v in self.extents if v in bound)))
+            self.body.append(Assign(access, "=", value, decls))
+            self.made[key] = access
+        return self.made[key]
+
+
+def _added(conditions: Conditions, where: Expr | None) -> Conditions:
+    return conditions if where is None else tuple(dict.fromkeys((*conditions, *conjuncts(where))))
+
+
+def _same(a: object, b: object) -> bool:
+    return a is b
+
+
+__all__ = ["guard_reads"]

@@ -1,0 +1,120 @@
+"""Reads at places from data are checked, and made, where the conditions around them admit the point: against NumPy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import sparsec as sp
+from sparsec.errors import ShapeError
+from sparsec.ir.tensor_interp import interpret
+from sparsec.knobs import scope
+
+WILD = [-1, -(2**40), 2**40, 2**62, 99]
+"""Indices that would fault where they were read."""
+
+TEXTS = [
+    # conditions on the index, on other operands, on both
+    "y[i] = x[at[i]] where at[i] >= 0 and at[i] < 7",
+    "y[i] = x[at[i]] + 1 where m[i]",
+    "y[i] += 2 * x[at[i]] where m[i] and i > 1",
+    "y[i] max= x[at[i]] * w[i] where m[i]",
+    # conditions of reductions
+    "y[i] = sum[j](A[j, i] * x[at[j]] where m[j])",
+    "y[i] = sum[j](A[j, i] * x[at[j]] where at[j] in 0:7) + w[i]",
+    "y[i] = max[j](x[at[j]] + A[i, j] where m[j] and j <= i)",
+    "s = sum[i](x[at[i]] where m[i]) * count[i](m[i])",
+    "s = mean[i](x[at[i]] where m[i])",
+    "y[i] = argmax[j](x[at[j]] where m[j] and j != i)",
+    "y[i] = scan[i](x[at[i]] where m[i])",
+    "y[i] = softmax[i](x[at[i]] where m[i])",
+    # conditions that use more than the index does, or that take a loop
+    "y[i] = sum[j](A[i, j] * x[at[j]] where M[i, j] != 0)",
+    "y[i] = A[i, j] * x[at[j]] where M[i, j] != 0",
+    "C[i, j] = A[i, j] * x[at[j]] * w[i] where M[i, j] != 0",
+    "y[i] = x[at[i]] where any[j](M[j, i] != 0)",
+    "y[i] = x[at[i]] where stored(M[i, i])",
+    # one condition inside another, an index of an index, several indices, sums that are multiplied out
+    "y[i] = sum[j](x[at[j]] * sum[k](A[k, j] * x[at[k]] where m[k])) where m[j]",
+    "y[i] = sum[j](x[at[j]] * sum[k](A[k, j] * x[at[k]] where m[k]) where m[j] and i < j)",
+    "y[i] = x[i64(x[at[i]]) % 7] where m[i]",
+    "y[i] = B[at[i], at[i]] where m[i]",
+    "y[i] = sum[j]((B[at[i], j] + D[i, j]) * v[j]) where m[i]",
+    "y[i] = B[at[i], j] * v[j] where m[i]",
+    # a step that leaves 64 bits
+    "y[i] = x[at[i] * 4 - at[i] * 3] where m[i]",
+    # what is written at places, too
+    "z[at[i]] += x[at[i]] where m[i]",
+    "z[to[at[i]]] += w[i] where m[i]",
+]
+
+RESULTS = {"y": "y: f64[n]", "z": "z: f64[p]", "C": "C: f64[n, n] csr", "s": "s: f64"}
+FORMATS = [("dense", "dense", "dense", "dense"), ("csf", "dense", "csf", "csr"), ("rle", "csf", "dense", "coo"),
+           ("(i) -> (i: hashed)", "dense", "csf", "csc"), ("dense", "csf", "csf", "dcsr")]  # fmt: skip
+
+
+def operands(rng: np.random.Generator, wild: float) -> dict[str, Any]:
+    m = rng.random(7) < 0.6
+    at = rng.integers(0, 7, 7)
+    at = np.where(m | (rng.random(7) < 1 - wild), at, rng.choice(WILD, 7))
+    grid = lambda: rng.integers(-3, 4, (7, 7)) * (rng.random((7, 7)) < 0.5) * 1.0  # noqa: E731
+    mask = grid() * m  # columns where m does not hold are empty
+    return {"x": rng.integers(1, 9, 7) * 1.0, "at": at, "m": m, "M": mask * m[:, None], "A": grid(), "B": grid(),
+            "D": grid(), "v": np.ones(7), "w": rng.integers(1, 5, 7) * 1.0, "to": rng.integers(0, 9, 7)}  # fmt: skip
+
+
+def declared(text: str, formats: tuple[str, ...]) -> tuple[str, list[str]]:
+    x, at, m, mat = formats
+    what = {"x": f"f64[n] {x}", "at": f"i64[n] {at}", "m": f"bool[n] {m}", "M": f"f64[n, n] {mat}", "v": "f64[n] dense",
+            "w": "f64[n] dense", "to": "i64[n] dense"} | dict.fromkeys("ABD", f"f64[n, n] {mat}")  # fmt: skip
+    names = [n for n in what if f"{n}[" in text]
+    head = ", ".join(f"{n}: {what[n]}" for n in names)
+    target = "C" if text[0] == "C" else text[0]
+    return f"kernel f({head}) -> {RESULTS[target]} {{ {text} }}", names
+
+
+@pytest.mark.parametrize("formats", FORMATS, ids="-".join)
+@pytest.mark.parametrize("text", TEXTS)
+def test_only_admitted_points_are_read(text: str, formats: tuple[str, ...]) -> None:
+    kernel_text, names = declared(text, formats)
+    kernel = sp.compile(kernel_text)
+    rng = np.random.default_rng(len(text))
+    sizes = {"p": 9} if "p]" in kernel_text else {}
+    stops = 0
+    for n in range(6):
+        given = operands(rng, wild=0.8 if n else 0.0)
+        if n == 5:  # an index that counts
+            given["m"][3], given["at"][3], given["M"][:, 3] = True, 77, 1.0
+        arrays = {k: given[k] for k in names}
+        passed = {k: a if f == "dense" else sp.tensor(a, format=f) for k, a in arrays.items()
+                  for f in [dict(zip(["x", "at", "m", "M"], formats, strict=True)).get(k, "dense")]}  # fmt: skip
+        passed |= {k: sp.tensor(arrays[k], format=formats[3]) for k in "ABD" if k in arrays and formats[3] != "dense"}
+        with scope(check={"bounds"}):
+            try:
+                (want,) = interpret(kernel.program, arrays, sizes).values()
+            except ShapeError:
+                stops += 1
+                with pytest.raises(ShapeError, match="outside"):
+                    kernel(**passed, sizes=sizes) if sizes else kernel(**passed)
+                continue
+            got = kernel(**passed, sizes=sizes) if sizes else kernel(**passed)
+        got = got.numpy() if isinstance(got, sp.Tensor) else got
+        np.testing.assert_allclose(got, want, rtol=1e-12, err_msg=kernel_text)
+    assert stops < 5 or "stored" in text, "no data was fine"
+
+
+def test_what_is_said_of_an_index_that_counts() -> None:
+    head = "kernel f(A: f64[m, n], M: bool[m, n] csr, x: f64[p], at: i64[n]) -> y: f64[m]"
+    text = f"{head} {{ y[i] = sum[j](A[i, j] * x[at[j]]) where M[i, j] }}"
+    mask = sp.tensor(np.array([[0, 0, 1], [0, 0, 1]], bool), format="csr")
+    kernel, at = sp.compile(text), np.array([-1, 50, 2])
+    assert kernel(np.ones((2, 3)), mask, np.arange(3.0), at).tolist() == [2, 2]
+    with pytest.raises(ShapeError, match=r"at\[2\] is 2, and lies outside of dimension 1 of 'x', which is 0 .. 1"):
+        kernel(np.ones((2, 3)), mask, np.arange(2.0), at)
+
+
+def test_nothing_is_read_of_an_empty_tensor() -> None:
+    y = sp.evaluate("y[i] = x[at[i]] where at[i] < 0", x=np.zeros(0), at=np.array([0, 2**50, 1]))
+    assert y.tolist() == [0, 0, 0]
