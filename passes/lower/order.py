@@ -84,14 +84,7 @@ class Query:
     whole: tuple[str, ...] = ()  # variables that take one loop, not split and not computed
     lets: tuple[Computed, ...] = ()  # the indices of the target that are no variables
     gone: Known = field(default_factory=dict, init=False)  # what ``absent`` found
-    sparse: tuple[Access, ...] = field(default=(), init=False)  # the accesses of what is not dense, once each
-    fills: dict[Expr, Expr] = field(default_factory=dict, init=False)  # theirs
-
-    def __post_init__(self) -> None:
-        reads = (n for e in (self.value, *(c.value for c in self.lets)) for n in walk(e) if isinstance(n, Access))
-        sparse = tuple(dict.fromkeys(a for a in reads if is_sparse(self.program.tensor(a.tensor))))
-        object.__setattr__(self, "sparse", sparse)
-        self.fills.update((a, Literal(self.program.tensor(a.tensor).fill, a.dtype, fill=True)) for a in sparse)
+    known: list[dict[Expr, Expr]] = field(default_factory=list, init=False)  # ``fills``, once somebody asked
 
     @property
     def variables(self) -> tuple[str, ...]:
@@ -121,6 +114,20 @@ class Query:
     def absent(self, e: Expr) -> Expr:
         """What ``e`` is where no sparse access has an entry."""
         return absent_value(e, self.fills, self.program.monoids, self.gone)
+
+    @property
+    def sparse(self) -> tuple[Access, ...]:
+        """The accesses of what is not dense, once each."""
+        return tuple(a for a in self.fills if isinstance(a, Access))
+
+    @property
+    def fills(self) -> dict[Expr, Expr]:
+        """The value of each sparse access where it has no entry."""
+        if not self.known:
+            reads = (n for e in (self.value, *(c.value for c in self.lets)) for n in walk(e) if isinstance(n, Access))
+            decls = {a: self.program.tensor(a.tensor) for a in reads}
+            self.known.append({a: Literal(t.fill, a.dtype, fill=True) for a, t in decls.items() if is_sparse(t)})
+        return self.known[0]
 
 
 def choose_order(query: Query) -> Choice:
