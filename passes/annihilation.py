@@ -44,9 +44,11 @@ from sparsec.ir.tensor import (
     TensorDecl,
     Top,
     assigns,
+    joined,
 )
 from sparsec.ir.tensor_values import scalar
 from sparsec.passes.lower.variables import names_in
+from sparsec.passes.names import unused
 
 Absence = tuple[object, Expr]
 """What an expression is where it is made of unstored entries, and the condition under which it is."""
@@ -147,7 +149,7 @@ class _Finder:
             (value, f[1]) for n, f in enumerate(found) if f is not None and (value := e.forced(n, f[0])) is not None
         ]
         if decided:
-            return decided[0][0], _joined("or", [c for value, c in decided if value == decided[0][0]])
+            return decided[0][0], joined("or", [c for value, c in decided if value == decided[0][0]], BOOL)
         gone = [f[1] for f in found if f is not None]
         values = [f[0] if f is not None else a.value if isinstance(a, Literal) else None
                   for f, a in zip(found, e.args, strict=True)]  # fmt: skip
@@ -155,14 +157,7 @@ class _Finder:
             return None
         with np.errstate(all="ignore"):
             given = tuple(scalar(v, a.dtype) for v, a in zip(values, e.args, strict=True))
-            return ops.evaluate(e.op, given, e.dtype).item(), _joined("and", gone)
-
-
-def _joined(op: str, conditions: Sequence[Expr]) -> Expr:
-    out = conditions[0]
-    for c in conditions[1:]:
-        out = Map(op, (out, c), BOOL)
-    return out
+            return ops.evaluate(e.op, given, e.dtype).item(), joined("and", gone, BOOL)
 
 
 def _finite(e: Expr) -> bool:
@@ -183,8 +178,7 @@ def reporting(program: Program, found: Sequence[Place]) -> Program:
         name: str, value: Expr, free: tuple[IndexDecl, ...], reduced: tuple[IndexDecl, ...], where: Expr | None = None
     ) -> Access:
         """A result, or a sparse local over ``free`` of what holds."""
-        while name in taken:
-            name += "_"
+        name = unused(name, taken, "_")
         taken.add(name)
         role = "local" if value.dtype is BOOL else "out"
         fmt = named_format("csf", len(free)).concrete() if free else dense(0)
@@ -199,7 +193,7 @@ def reporting(program: Program, found: Sequence[Place]) -> Program:
         differs = p.differs
         if free:
             differs = assign(f"differs{n}", Literal(True, BOOL), free, p.inner, p.differs)
-        where = _joined("and", [differs, p.absent, *p.conditions])
+        where = joined("and", [differs, p.absent, *p.conditions], BOOL)
         names = tuple(i.name for i in p.indices)
         at: Expr = Literal(0, I64)
         for i in p.indices:

@@ -66,7 +66,8 @@ from sparsec.ir.buffer import (
 from sparsec.ir.build import op, sub
 from sparsec.ir.dtypes import BOOL, I64
 from sparsec.ir.rewrite import map_children
-from sparsec.passes.vectorize import fresh_names, names_of
+from sparsec.passes.names import fresh_names
+from sparsec.passes.vectorize import names_of
 
 FAULT = 3
 """Elements of the fault buffer."""

@@ -62,7 +62,8 @@ from sparsec.ir.build import add, cast, lt, mul, op
 from sparsec.ir.dtypes import BOOL, I64, DType
 from sparsec.ir.rewrite import map_children, walk
 from sparsec.passes.complex_math import ComplexMath, Pair
-from sparsec.passes.vectorize import fresh_names, names_of
+from sparsec.passes.names import fresh_names
+from sparsec.passes.vectorize import names_of
 
 _ARITHMETIC = ("add", "radd", "sub", "neg", "conj", "mul", "fma", "div", "sign")
 

@@ -25,8 +25,8 @@ from __future__ import annotations
 from sparsec.errors import ScheduleError
 from sparsec.ir.buffer import Block, For, Module, Store, Tile, Var, Vec, i64
 from sparsec.ir.rewrite import postwalk, walk
+from sparsec.passes.names import fresh_names
 from sparsec.passes.vector_body import VectorBody
-from sparsec.passes.vectorize import fresh_names
 
 BYTES = 64
 

@@ -51,6 +51,7 @@ from sparsec.ir.buffer import (
 )
 from sparsec.ir.dtypes import I64
 from sparsec.ir.rewrite import map_children, postwalk, walk
+from sparsec.passes.names import fresh_names
 from sparsec.passes.vector_body import VectorBody
 
 UNROLL = 8
@@ -91,20 +92,6 @@ def lanes_of(loop: For) -> int | None:
 def names_of(function: Function) -> set[str]:
     """Every name that a function uses."""
     return {n.name for n in walk(function) if isinstance(n, Var | Buffer)}
-
-
-def fresh_names(taken: set[str]) -> Fresh:
-    """Names not yet taken, near to a hint."""
-
-    def fresh(hint: str) -> str:
-        name, n = hint, 1
-        while name in taken:
-            n += 1
-            name = f"{hint}_{n}"
-        taken.add(name)
-        return name
-
-    return fresh
 
 
 def _function(f: Function) -> Function:
@@ -191,4 +178,4 @@ def _renamed(block: Block, replace: dict[str, Expr], fresh: Fresh | None) -> Blo
     return postwalk(block, visit)
 
 
-__all__ = ["UNROLL", "fresh_names", "lanes_of", "names_of", "vectorize", "vectorize_loop"]
+__all__ = ["UNROLL", "lanes_of", "names_of", "vectorize", "vectorize_loop"]

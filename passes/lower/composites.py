@@ -14,7 +14,6 @@ Values of two bytes are computed in f32, and not rounded before the reduction th
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from functools import reduce
 
 from sparsec.errors import TypeError_
 from sparsec.ir.dtypes import BF16, BOOL, F16, F32, DType
@@ -32,7 +31,9 @@ from sparsec.ir.tensor import (
     ScanLoop,
     Stored,
     TensorDecl,
+    joined,
 )
+from sparsec.passes.names import fresh_names
 
 LINEAR = ("add", "sub", "mul", "neg")
 
@@ -88,12 +89,7 @@ class _Decomposition:
         return Decomposed(replace(self.program, tensors=tuple(tensors), body=body), parts)
 
     def fresh(self, hint: str) -> str:
-        name, n = hint, 1
-        while name in self.taken:
-            n += 1
-            name = f"{hint}_{n}"
-        self.taken.add(name)
-        return name
+        return fresh_names(self.taken)(hint)
 
     def declare(self, t: TensorDecl) -> list[TensorDecl]:
         """The parts of ``t`` as operands; between the factors of a chain stand dimensions of their own."""
@@ -154,7 +150,7 @@ class _Decomposition:
         """The sum of the terms of what ``e`` reads, in type ``t``."""
         indices = tuple(map(self.read, e.indices))
         terms = [self.product(chain, indices, t) for chain in self.chains[e.tensor]]
-        return reduce(lambda a, b: Map("or" if t is BOOL else "add", (a, b), t), terms)
+        return joined("or" if t is BOOL else "add", terms, t)
 
     def product(self, chain: list[TensorDecl], indices: tuple[Expr, ...], t: DType) -> Expr:
         """A term: its factors multiplied, summed over what stands between them."""
@@ -166,7 +162,7 @@ class _Decomposition:
             own = (*indices[:-2], edges[n], edges[n + 1]) if names else indices
             access = Access(f.name, own, f.dtype)
             factors.append(access if f.dtype is t else Map("cast", (access,), t))
-        body = reduce(lambda a, b: Map("and" if t is BOOL else "mul", (a, b), t), factors)
+        body = joined("and" if t is BOOL else "mul", factors, t)
         return Reduce("or" if t is BOOL else "add", tuple(names), body, t) if names else body
 
     def stored(self, e: Stored) -> Expr:
@@ -180,7 +176,7 @@ class _Decomposition:
             )
         indices = tuple(map(self.read, e.access.indices))
         parts: list[Expr] = [Stored(Access(t.name, indices, t.dtype)) for (t,) in chains]
-        return reduce(lambda a, b: Map("or", (a, b), BOOL), parts)
+        return joined("or", parts, BOOL)
 
 
 __all__ = ["Decomposed", "decompose", "is_composite"]

@@ -15,18 +15,18 @@ their own); a vector or a sparse result takes them in one expression.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from functools import reduce
 
 from sparsec.formats.format import Format
 from sparsec.formats.named import dense
 from sparsec.ir.dtypes import BOOL, DType
 from sparsec.ir.rewrite import map_children, walk
-from sparsec.ir.tensor import Access, Assign, Expr, Index, IndexDecl, Map, Program, Reduce, Stmt, TensorDecl
+from sparsec.ir.tensor import Access, Assign, Expr, Index, IndexDecl, Map, Program, Reduce, Stmt, TensorDecl, joined
 from sparsec.passes.lower.guards import conjunction, guard
 from sparsec.passes.lower.index_names import rename_indices
 from sparsec.passes.lower.order import is_sparse
 from sparsec.passes.lower.sums import MAX_TERMS, RINGS, Costs, Step, Term, pointwise, terms_of
 from sparsec.passes.lower.variables import mentioned, names_in
+from sparsec.passes.names import unused
 
 GAIN = 0.5
 """What part of the cost must be left, for a sum to be taken apart."""
@@ -163,10 +163,7 @@ class _Contraction:
 
     def local(self, names: tuple[str, ...], e: Expr, format: Format | None) -> Access:
         taken = {t.name for t in (*self.program.tensors, *self.locals)}.union(self.costs.extents)
-        name, n = f"{self.target}_t", 1
-        while name in taken:
-            n += 1
-            name = f"{self.target}_t{n}"
+        name = unused(f"{self.target}_t", taken)
         dims = tuple(self.costs.extents[v] for v in names)
         decl = TensorDecl(name, e.dtype, dims, format, e.dtype.np.type(0).item(), "local")
         self.locals.append(decl)
@@ -183,7 +180,7 @@ class _Contraction:
 
 def _sum(factors: list[Expr], summed: tuple[str, ...], conditions: list[Expr], e: Reduce) -> Expr:
     times = RINGS[e.monoid]
-    body = reduce(lambda a, b: Map(times, (a, b), e.dtype), factors)
+    body = joined(times, factors, e.dtype)
     where = conjunction(conditions)
     if summed:
         return Reduce(e.monoid, summed, body, e.dtype, where)
@@ -191,7 +188,7 @@ def _sum(factors: list[Expr], summed: tuple[str, ...], conditions: list[Expr], e
 
 
 def _added(parts: list[Expr], t: DType) -> Expr:
-    return reduce(lambda a, b: Map("or" if t is BOOL else "add", (a, b), t), parts)
+    return joined("or" if t is BOOL else "add", parts, t)
 
 
 def _negated(e: Expr) -> Expr:

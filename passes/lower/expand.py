@@ -34,6 +34,7 @@ from sparsec.ir.tensor import (
     Top,
 )
 from sparsec.passes.lower.guards import guard
+from sparsec.passes.names import unused
 
 
 def expand(program: Program) -> Program:
@@ -98,12 +99,7 @@ class _Expansion:
         return target
 
     def fresh(self, hint: str) -> str:
-        taken = {t.name for t in (*self.program.tensors, *self.locals)}
-        name, n = hint, 1
-        while name in taken:
-            n += 1
-            name = f"{hint}{n}"
-        return name
+        return unused(hint, {t.name for t in (*self.program.tensors, *self.locals)})
 
 
 def needs_loops(e: Expr) -> bool:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import reduce
 
 from sparsec.ir import ops
 from sparsec.ir.dtypes import BOOL
 from sparsec.ir.rewrite import map_children
-from sparsec.ir.tensor import Expr, Literal, Map, Reduce
+from sparsec.ir.tensor import Expr, Literal, Map, Reduce, joined
 from sparsec.ir.tensor_values import scalar
 from sparsec.passes.lower.guards import guard, push, strip
 from sparsec.passes.lower.variables import names_in
@@ -72,7 +71,7 @@ def _factors(e: Expr) -> list[Expr]:
 def _product(factors: list[Expr], one: Literal) -> Expr:
     """The product of the numbers among ``factors``, where the bools among them hold."""
     numbers = [f for f in factors if f.dtype is not BOOL] or [one]
-    out = reduce(lambda a, b: Map("mul", (a, b), a.dtype), numbers)
+    out = joined("mul", numbers, numbers[0].dtype)
     for c in reversed([f for f in factors if f.dtype is BOOL]):
         out = guard(c, out, 0)
     return out

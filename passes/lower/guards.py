@@ -19,12 +19,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from functools import reduce
 
 from sparsec.ir import ops
 from sparsec.ir.dtypes import BOOL
 from sparsec.ir.rewrite import map_children, walk
-from sparsec.ir.tensor import Assign, Expr, Literal, Map, Program, Reduce, Scan, Stored
+from sparsec.ir.tensor import Assign, Expr, Literal, Map, Program, Reduce, Scan, Stored, joined
 from sparsec.ir.tensor_values import same_value, scalar
 from sparsec.passes.lower.variables import is_plain, mentioned
 
@@ -84,7 +83,7 @@ def conjuncts(c: Expr) -> Iterator[Expr]:
 def conjunction(parts: Iterable[Expr]) -> Expr | None:
     """What holds where all ``parts`` do; None of none."""
     found = list(parts)
-    return reduce(lambda a, b: Map("and", (a, b), BOOL), found) if found else None
+    return joined("and", found, BOOL) if found else None
 
 
 def reduces(e: Expr) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from sparsec.ir.rewrite import map_children
 from sparsec.ir.tensor import Assign, Expr, Extent, Index, IndexDecl, Reduce, Scan, Top
+from sparsec.passes.names import unused
 
 
 def rename_indices(s: Assign, tensors: Collection[str]) -> Assign:
@@ -19,10 +20,7 @@ def rename_indices(s: Assign, tensors: Collection[str]) -> Assign:
     extents: dict[str, Extent] = {}
 
     def fresh(v: str) -> str:
-        new, n = v, 1
-        while new in taken or (n > 1 and new in declared):
-            n += 1
-            new = f"{v}_{n}"
+        new = unused(v, taken.union(declared), "_") if v in taken else v
         taken.add(new)
         extents[new] = declared[v]
         return new

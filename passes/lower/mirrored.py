@@ -50,9 +50,9 @@ from sparsec.ir.tensor import (
 from sparsec.passes.lower.fills import check_fill
 from sparsec.passes.lower.guards import guard, split
 from sparsec.passes.lower.implied import contradict, under
-from sparsec.passes.lower.names import unused
 from sparsec.passes.lower.simplify import absent_value, simplify_expr
 from sparsec.passes.lower.variables import is_plain, mentioned
+from sparsec.passes.names import unused
 
 _COMMUTE = frozenset({"add", "mul", "min", "max", "and", "or", "bitand", "bitor", "eq", "ne"})
 

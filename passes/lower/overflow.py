@@ -7,10 +7,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from functools import reduce
 
 from sparsec.ir.dtypes import BOOL, F64, I64, U64
-from sparsec.ir.tensor import Expr, Extent, Index, Literal, Map
+from sparsec.ir.tensor import Expr, Extent, Index, Literal, Map, joined
 
 LEAST, GREATEST = -(2**63), 2**63 - 1
 Range = tuple[int, int]
@@ -20,7 +19,7 @@ def loses(e: Expr, extents: Mapping[str, Extent]) -> Expr | None:
     """The condition under which a step of the i64 expression ``e`` leaves 64 bits; None if none ever does."""
     found: list[Expr] = []
     _range(e, extents, found)
-    return reduce(lambda a, b: Map("or", (a, b), BOOL), dict.fromkeys(found)) if found else None
+    return joined("or", dict.fromkeys(found), BOOL) if found else None
 
 
 def _range(e: Expr, extents: Mapping[str, Extent], found: list[Expr]) -> Range:

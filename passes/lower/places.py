@@ -18,6 +18,7 @@ from sparsec.ir.tensor import Access, Extent, Index, Program
 from sparsec.passes.lower.coordinates import Linear, Relations, linear
 from sparsec.passes.lower.spaces import Computed
 from sparsec.passes.lower.variables import is_plain, mentioned
+from sparsec.passes.names import unused
 
 
 def named(program: Program, target: Access, variables: Collection[str]) -> tuple[Access, tuple[Computed, ...]]:
@@ -33,9 +34,7 @@ def named(program: Program, target: Access, variables: Collection[str]) -> tuple
             seen.add(e.name)
             indices.append(e)
             continue
-        name = f"{target.tensor}_at{d}"
-        while name in taken:
-            name += "_"
+        name = unused(f"{target.tensor}_at{d}", taken, "_")
         taken.add(name)
         indices.append(Index(name))
         lets.append(Computed(name, e, Full(extent), frozenset()))

@@ -52,6 +52,7 @@ from sparsec.passes.lower.simplify import simplify_expr
 from sparsec.passes.lower.supported import check_supported
 from sparsec.passes.lower.updates import unfold_updates
 from sparsec.passes.lower.variables import is_plain, mentioned, names_in
+from sparsec.passes.names import unused
 
 MAX_CASES = 40.0
 """Bodies that one merge may emit before the planner splits the expression with a temporary."""
@@ -130,11 +131,7 @@ class Planner:
 
     def local(self, hint: str, like: TensorDecl) -> TensorDecl:
         """Declare a local tensor under a new name."""
-        taken = {t.name for t in self.program.tensors}
-        name, n = hint, 1
-        while name in taken:
-            n += 1
-            name = f"{hint}{n}"
+        name = unused(hint, {t.name for t in self.program.tensors})
         decl = replace(like, name=name, role="local", span=None)
         self.program = replace(self.program, tensors=(*self.program.tensors, decl))
         return decl
@@ -195,10 +192,7 @@ class Planner:
 
     def fresh_index(self, hint: str, extents: Collection[str]) -> str:
         """A name for a loop that no tensor and no index variable has."""
-        taken = {t.name for t in self.program.tensors}.union(extents)
-        while hint in taken:
-            hint += "o"
-        return hint
+        return unused(hint, {t.name for t in self.program.tensors}.union(extents))
 
     def query(self, target: Access, value: Expr, extents: dict[str, Extent], free_first: bool) -> Query:
         reduced = tuple(v for n in walk(value) if isinstance(n, Reduce) for v in n.indices)

@@ -22,6 +22,7 @@ from sparsec.ir.tensor import Access, Expr, Extent, Index, Program
 from sparsec.passes.lower.coordinates import combine, digit_domain, greatest
 from sparsec.passes.lower.guarded import guarded, part
 from sparsec.passes.lower.variables import mentioned
+from sparsec.passes.names import fresh_names
 
 Place = tuple[str, int]
 """An index variable and a divisor: the variable's coordinate without the digits below."""
@@ -186,14 +187,7 @@ def _build(
 ) -> Space:
     taken |= {*extents, *(t.name for t in program.tensors)}
 
-    def fresh(hint: str) -> str:
-        name, n = hint, 1
-        while name in taken:
-            n += 1
-            name = f"{hint}_{n}"
-        taken.add(name)
-        return name
-
+    fresh = fresh_names(taken)
     domains: dict[str, Domain] = {}
     places: dict[Place, str] = {}
     names = {key: fresh(_sum_name(key)) for key in sorted(wishes.sums, key=_sum_name)}

@@ -12,12 +12,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import reduce
 from itertools import permutations, product
 from math import prod
 
 from sparsec.ir.rewrite import children, walk
-from sparsec.ir.tensor import Access, Expr, Extent, Literal, Map, Program, Reduce, Scan, Softmax, Stored, Top
+from sparsec.ir.tensor import Access, Expr, Extent, Literal, Map, Program, Reduce, Scan, Softmax, Stored, Top, joined
 from sparsec.passes.lower.order import assumed_entries, is_sparse, size_of_extent
 from sparsec.passes.lower.simplify import absent_value
 from sparsec.passes.lower.variables import names_in
@@ -103,7 +102,7 @@ def _sum_of(e: Expr, addends: list[tuple[Expr, bool]], monoid: str, program: Pro
     if len(values) == 1:
         return [*terms, values[0][1]]
     if values:
-        whole = reduce(lambda a, b: Map("add", (a, b), e.dtype), (v for v, _ in values)) if terms else e
+        whole = joined("add", [v for v, _ in values], e.dtype) if terms else e
         terms.append(Term((whole,)))
     return terms
 

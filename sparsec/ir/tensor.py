@@ -43,8 +43,9 @@ Example::
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import field
+from functools import reduce
 
 from sparsec.errors import Span
 from sparsec.formats.format import Format
@@ -190,6 +191,11 @@ class Stored:
 
 
 Expr = Literal | Index | Dim | Access | Map | Reduce | Scan | Softmax | Top | Stored
+
+
+def joined(op: str, parts: Iterable[Expr], dtype: DType) -> Expr:
+    """``parts``, of which there is one at least, joined by ``op`` from the left."""
+    return reduce(lambda a, b: Map(op, (a, b), dtype), parts)
 
 
 @node
