@@ -9,7 +9,8 @@ from sparsec.errors import ScheduleError
 from sparsec.formats.level import CanSpan
 from sparsec.ir import loops
 from sparsec.ir.buffer import Comment, Expr, i64
-from sparsec.ir.loops import Accumulate, Assemble, Forall, Guard
+from sparsec.ir.loops import Accumulate, Assemble, Forall
+from sparsec.ir.loops_exact import conditions
 from sparsec.ir.rewrite import walk
 from sparsec.ir.tensor import Access, Index
 from sparsec.passes.lower.context import Env
@@ -76,7 +77,9 @@ def assemble(low: Lowerer, s: Assemble, env: Env) -> None:
 def _write(low: Lowerer, w: SparseWriter, body: loops.Stmt, env: Env) -> None:
     with ExitStack() as stack:
         low.descend(w, stack)
-        low.stmt(body, env)
+        rest = prune(body, low.start, low.ctx.kernel.monoids)  # a constant that is the fill is no entry
+        if rest is not None:
+            low.stmt(rest, env)
 
 
 def _entries(low: Lowerer, body: loops.Stmt) -> Expr | None:
@@ -108,12 +111,10 @@ def _entries(low: Lowerer, body: loops.Stmt) -> Expr | None:
 def _asked(body: loops.Stmt) -> frozenset[str]:
     """The workspaces on whose values conditions hang, so that these are needed also where entries are only counted."""
     flows: dict[str, set[str]] = {}
-    names: set[str] = set()
+    names = {a.tensor for c in conditions(body) for a in walk(c) if isinstance(a, Access)}
     for n in walk(body):
         if isinstance(n, Accumulate):
             flows.setdefault(n.target.tensor, set()).update(a.tensor for a in walk(n.value) if isinstance(a, Access))
-        elif isinstance(n, Guard):
-            names |= {a.tensor for a in walk(n.condition) if isinstance(a, Access)}
     while more := set().union(*(flows.get(name, set()) for name in names)) - names:
         names |= more
     return frozenset(names)

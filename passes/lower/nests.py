@@ -23,10 +23,8 @@ from sparsec.ir.loops import (
     Kernel,
     Workspace,
 )
-from sparsec.ir.loops_exact import exact
 from sparsec.ir.rewrite import walk
 from sparsec.ir.tensor import Access, Index, Literal
-from sparsec.ir.tensor import Expr as TExpr
 from sparsec.passes.lower import lockstep, padding, parallel
 from sparsec.passes.lower.assembly import assemble
 from sparsec.passes.lower.bounds import Bounds, cut, solved
@@ -45,7 +43,7 @@ from sparsec.passes.lower.tuples import TupleWork
 from sparsec.passes.lower.windows import Part, assumed, bounded
 from sparsec.passes.lower.working import workspace
 from sparsec.passes.lower.workspaces import BitmapWork
-from sparsec.passes.lower.writers import CountWriter, InsertWriter, SparseWriter, UpdateWriter
+from sparsec.passes.lower.writers import InsertWriter, SparseWriter, UpdateWriter
 
 
 def emit(kernel: Kernel) -> Module:
@@ -219,20 +217,11 @@ class Lowerer:
             self.mark_incomplete(s)
         elif isinstance(target, TupleWork):
             target.fold(self.ctx, s, env)
-        elif target.sparse and (found := entry(s, self.start)) is not None and self._decides_alike(found.condition):
+        elif target.sparse and (found := entry(s, self.start)) is not None:
             # An operand that is absent here has made a guard of the value: where that does not hold is no entry.
             self.guard(Guard(found.condition, replace(s, value=found.value)), env)
         else:
             target.update(self.ctx, s.target, s.op, s.value, env)
-
-    def _decides_alike(self, condition: TExpr) -> bool:
-        """Whether a condition has the same value where entries are counted and where they are filled."""
-        ctx = self.ctx
-        for n in walk(condition):
-            # A workspace may have no values while entries are counted.
-            if isinstance(n, Access) and (n.tensor in ctx.works or ctx.storages[n.tensor].decl.format is None):
-                return False
-        return not isinstance(self.writer, CountWriter) or exact(condition)
 
     def guard(self, s: Guard, env: Env) -> None:
         condition = self.ctx.expr(s.condition, env)

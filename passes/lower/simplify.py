@@ -6,7 +6,8 @@ Rules by name (``Z`` is a literal marked ``fill``: the value of an unstored entr
     annihilate    mul(Z0, e)          => Z0             (what ``Map.forced`` says, even against inf and NaN)
     identity      add(0, e)           => e                        (floats: only from a fill, 0 + -0.0 is 0)
     select        select(literal,...) => the branch chosen
-    select_same   select(c, v, v)     => v
+    select_same   select(c, v, v)     => v                        (marked fill if one of them is)
+    choice        select(c, v, Z)     => select(c, v, z)          (no mark: which is chosen is not known)
     accumulate    t add= identity     => nothing                  (tuple states: what they skip)
     define        r = fill of r       => nothing                  (r begins as its fill)
     check         check of a number inside => nothing
@@ -76,7 +77,19 @@ def simplified(node: Any, run: Callable[[Any], Any]) -> Any:
         indices = tuple(_index(e, run(e), run) for e in node.indices)
         return node if indices == node.indices else replace(node, indices=indices)
     new = map_children(node, run)
-    return simplify_map(new) if isinstance(new, Map) else new
+    if not isinstance(new, Map):
+        return new
+    simple = simplify_map(new)
+    return _chooses(node, new) if simple is new and new.op == "select" else simple
+
+
+def _chooses(before: Map, after: Map) -> Map:
+    """A choice of the program between values: what is not stored among them makes no condition of it."""
+    args = tuple(
+        replace(a, fill=False) if isinstance(a, Literal) and a.fill and not _absent(b) else a
+        for a, b in zip(after.args, before.args, strict=True)
+    )
+    return after if args == after.args else replace(after, args=args)
 
 
 def _index(before: Expr, after: Expr, run: Callable[[Any], Any]) -> Expr:

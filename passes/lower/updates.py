@@ -4,7 +4,7 @@
 
     fresh,  r op= e           => r = e reduced by op             a result begins as the operator's identity
     sparse, C op= e           => C' = C op e                     a new version: the union of patterns is the algebra's
-    sparse, C = e where c     => C' = select(c, e, C)
+    sparse, C = e where c     => C' = select(stored(C), select(c, e, C), e where c)
     dense,  C op= e           stays: it runs in place
     dense,  x[i] = .. x[j] .. => x_before = x, then x[i] = .. x_before[j] ..     unless only its own place is read
 
@@ -44,6 +44,7 @@ from sparsec.ir.tensor import (
     ScanLoop,
     Softmax,
     Stmt,
+    Stored,
     TensorDecl,
     Top,
     assigns,
@@ -133,7 +134,7 @@ class _Unfolding:
         elif _is_sparse(t) and not plain:
             self.through_places(t, self.reading(reduced(s)))
         elif _is_sparse(t):
-            self.body.append(self.version(t, self.reading(_next_version(s))))
+            self.body.append(self.version(t, self.reading(_next_version(s, t))))
         else:
             self.in_place(t, self.reading(reduced(s)))
         self.exists.add(name)
@@ -224,8 +225,11 @@ def _from_identity(s: Assign, t: TensorDecl) -> Assign:
     return replace(s, value=_without(s.value, t.name, start), where=where)
 
 
-def _next_version(s: Assign) -> Assign:
-    """A later statement of a sparse tensor as the definition of its next version."""
+def _next_version(s: Assign, t: TensorDecl) -> Assign:
+    """A later statement of a sparse tensor as the definition of its next version.
+
+    What has an entry keeps it; elsewhere the condition says whether there is one.
+    """
     s = reduced(s)
     old = s.target
     if s.op == "=":
@@ -235,7 +239,8 @@ def _next_version(s: Assign) -> Assign:
         assert operator is not None
         value = Map(operator, (old, s.value), old.dtype)
     if s.where is not None:
-        value = Map("select", (s.where, value, old), old.dtype)
+        kept = Map("select", (s.where, value, old), old.dtype)
+        value = Map("select", (Stored(old), kept, guard(s.where, value, t.fill)), old.dtype)
     return replace(s, op="=", value=value, where=None)
 
 

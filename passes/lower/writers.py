@@ -18,6 +18,7 @@ from sparsec.ir.dtypes import DType
 from sparsec.ir.rewrite import walk
 from sparsec.ir.tensor import Access, TensorDecl
 from sparsec.ir.tensor import Expr as TExpr
+from sparsec.passes.lower.blocks import Written, watched
 from sparsec.passes.lower.context import Context, Env, Storage, combine
 from sparsec.passes.lower.windows import surely_within
 
@@ -198,6 +199,7 @@ class AppendWriter(SparseWriter):
         self.made: list[Expr] = []
         self.values = self.b.alloc(f"{decl.name}_vals", decl.dtype, i64(0), origin=(decl.name, -1, "vals"))
         self.values_room = self.b.var(f"{decl.name}_vals_cap", i64(0))
+        self.written: Written | None = None
         self.begins: list[Expr] = []
         self.placed: list[LevelView] = []
         self.limits: dict[int, Expr] = {}
@@ -326,7 +328,7 @@ class AppendWriter(SparseWriter):
     def coordinate(self, coord: Expr) -> Iterator[None]:
         n = self.depth
         level, view = self.levels[n], self.views[n]
-        opened: tuple[Expr, Expr] | None = None
+        opened: tuple[Expr, Expr | None] | None = None
         last = n + 1 == len(self.levels)
         if level.spread:
             assert isinstance(level, CanInsert)
@@ -345,7 +347,13 @@ class AppendWriter(SparseWriter):
             opened = (p, self._before(n + 1))
         self.path.append(coord)
         self.depth += 1
-        yield
+        if opened is not None and opened[1] is None:
+            with watched(self.b, [v.extent for v in self.views[n + 1 :]]) as self.written:
+                yield
+            got, self.written = self.written.answer, None
+        else:
+            yield
+            got = TRUE
         self.depth -= 1
         self.path.pop()
         self.positions.pop()
@@ -353,7 +361,7 @@ class AppendWriter(SparseWriter):
             self.placed.pop()
         if opened is not None:
             p, before = opened
-            with self.b.if_(self._more_than(before, n + 1)):
+            with self.b.if_(got if before is None else self._more_than(before, n + 1)):
                 if level.spread:
                     self._mark(n, p, coord)
                 else:
@@ -370,15 +378,16 @@ class AppendWriter(SparseWriter):
             self._skip_to(n, at)
         return at
 
-    def _before(self, n: int) -> Expr:
-        """The entries so far of the first level from ``n`` on that is not full."""
+    def _before(self, n: int) -> Expr | None:
+        """The entries so far of the first level from ``n`` on that is not full; None if all of them are."""
         below = self._first_sparse(n)
-        return i64(0) if below is None else self.b.let("before", self.made[below])
+        return None if below is None else self.b.let("before", self.made[below])
 
     def _more_than(self, before: Expr, n: int) -> Expr:
-        """Whether there are more now; full levels always have what they have."""
+        """Whether there are more now."""
         below = self._first_sparse(n)
-        return TRUE if below is None else lt(before, self.made[below])
+        assert below is not None
+        return lt(before, self.made[below])
 
     def _first_sparse(self, n: int) -> int | None:
         return next((m for m in range(n, len(self.levels)) if not self.levels[m].full), None)
@@ -405,6 +414,8 @@ class AppendWriter(SparseWriter):
             with self.held(outside, v):
                 self._mark(last, self.positions[-1], self.path[-1])
                 ctx.b.store(self.values, self.positions[-1], v)
+                if self.written is not None:
+                    ctx.b.set(self.written.flag, TRUE)
             return
         if self.reach is not None:
             with ctx.b.if_(lt(self.reach, self.path[-1])):

@@ -8,9 +8,11 @@ integers and bools, but not with floats.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from sparsec.ir.loops import Accumulate, Guard, Stmt, Workspace
 from sparsec.ir.rewrite import walk
-from sparsec.ir.tensor import Access, Expr, Map
+from sparsec.ir.tensor import Access, Expr, Literal, Map
 
 _EXACT = frozenset({"neg", "abs", "min", "max", "select", "cast", "sign", "floor", "ceil", "round", "relu"})
 """Operators whose float result is one of few candidates, none of them rounded in an order."""
@@ -23,7 +25,7 @@ def repeatable(body: Stmt) -> bool:
     for n in walk(body):
         if isinstance(n, Accumulate):
             folded.setdefault(n.target.tensor, []).append(n)
-    left = {n.condition for n in walk(body) if isinstance(n, Guard)}
+    left = set(conditions(body))
     seen: set[str] = set()
     while left:
         e = left.pop()
@@ -40,9 +42,19 @@ def repeatable(body: Stmt) -> bool:
     return True
 
 
+def conditions(body: Stmt) -> Iterator[Expr]:
+    """Whatever says whether something is written in ``body``: of guards, and of values marked as no entry elsewhere."""
+    for n in walk(body):
+        match n:
+            case Guard(condition, _):
+                yield condition
+            case Map("select", (condition, _, Literal(fill=True))):
+                yield condition
+
+
 def exact(e: Expr) -> bool:
     """Whether ``e`` computes nothing that is rounded."""
     return all(n.dtype.kind not in "fc" or n.op in _EXACT for n in walk(e) if isinstance(n, Map))
 
 
-__all__ = ["exact", "repeatable"]
+__all__ = ["conditions", "exact", "repeatable"]

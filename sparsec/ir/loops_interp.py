@@ -3,20 +3,27 @@
 Every forall runs over its whole domain in pure Python, workspaces are dense arrays.  Beside the values the
 interpreter keeps which entries are *stored*, because the meaning asks for it in three places: a ``ForallStored``, a
 ``stored(...)`` and the rule that an unstored entry annihilates even infinities and NaN.  So an expression evaluates
-to a pair: its value, and whether the algebra proves that it is the fill.
+to a pair, its value and what is known of it before any value of an operand is (``Known``), for which entries are
+stored never hangs on values, but on those of conditions.
 
-    access of an unstored entry            => (fill, absent)
-    op(..., absent annihilator, ...)       => (annihilator, absent)
-    select(c, a, b)                        => the branch that c chooses, with its own pattern
-    op of absent arguments and constants   => (value, absent)
-    target op= absent identity             => nothing happens (so with what a monoid's definition skips)
-    target = absent                        => written, and not stored
+    literal                                => (value, CONSTANT)                                (marked fill: ABSENT)
+    access of an unstored entry            => (fill, ABSENT)
+    op(..., ABSENT annihilator, ...)       => (annihilator, ABSENT)                            (even of inf and NaN)
+    op of ABSENT and CONSTANT arguments    => (value, ABSENT)                                  (CONSTANT of CONSTANTs)
+    op(..., CONSTANT annihilator, ...)     => (annihilator, CONSTANT)                          (integers and bools)
+    select(known c, a, b)                  => the branch that c chooses
+    select(c, a, a known alike)            => (a, ABSENT)                                      (of CONSTANTs a CONSTANT)
+    select(c, a, literal marked fill)      => the branch that c chooses: a condition of the program
+    anything else                          => (value, DATA)
+    target op= known identity              => nothing happens (so with what a monoid's definition skips)
+    target = known fill                    => written, and not stored
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import IntEnum
 from typing import Any
 
 import numpy as np
@@ -49,8 +56,18 @@ from sparsec.ir.tensor import RESULTS, Access, Dim, Expr, Extent, Index, Literal
 from sparsec.ir.tensor_values import from_storage, held, scalar, to_storage
 
 Array = np.ndarray[Any, np.dtype[Any]]
-Outcome = tuple[Any, bool]
-"""A NumPy scalar, and whether it is provably the fill."""
+
+
+class Known(IntEnum):
+    """What is known of a value without those of operands: nothing, what it is, or that nothing is stored there."""
+
+    DATA = 0
+    CONSTANT = 1
+    ABSENT = 2
+
+
+Outcome = tuple[Any, Known]
+"""A NumPy scalar, and what is known of it."""
 
 
 def run(
@@ -75,9 +92,14 @@ def execute(
     arrays: Mapping[str, Any],
     dims: Mapping[str, int] | None = None,
     stored: Mapping[str, Any] | None = None,
+    folds: bool = False,
 ) -> tuple[dict[str, Array], dict[str, Array]]:
-    """As ``run``, and also the patterns of the results."""
-    machine = _Machine(kernel, arrays, dict(dims or {}), stored or {})
+    """As ``run``, and also the patterns of the results.
+
+    A scalar that nothing was folded into is absent.  With ``folds`` it never is: these are the most entries that code
+    may store which asks no scalar whether anything came.
+    """
+    machine = _Machine(kernel, arrays, dict(dims or {}), stored or {}, folds)
     machine.run(kernel.body)
     results = [t.name for t in kernel.tensors if t.role in RESULTS]
     slots = {n: machine.slots[n] for n in results}
@@ -100,9 +122,10 @@ class _Slot:
 
 class _Machine:
     def __init__(
-        self, kernel: Kernel, arrays: Mapping[str, Any], dims: dict[str, int], stored: Mapping[str, Any]
+        self, kernel: Kernel, arrays: Mapping[str, Any], dims: dict[str, int], stored: Mapping[str, Any], folds: bool
     ) -> None:
         self.dims = dims
+        self.folds = folds
         self.indices: dict[str, int] = {}
         self.slots: dict[str, _Slot] = {}
         self.decls = {t.name: t for t in kernel.tensors}
@@ -236,7 +259,7 @@ class _Machine:
                 shape.append(len(self.domain(w.domain)))
                 offsets.append(0)
         values = np.full(shape, scalar(s.init, s.dtype), held(s.dtype))
-        tracks = s.kind in ("scalar", "bitmap", "list")
+        tracks = s.kind in ("bitmap", "list") or (s.kind == "scalar" and not self.folds)
         pattern = np.full(shape, not tracks)
         self.slots[s.name] = _Slot(values, pattern, scalar(s.init, s.dtype), s.dtype, tracks, tuple(offsets), False)
         self.slots[s.name].keep = s.keep
@@ -251,17 +274,17 @@ class _Machine:
     def _accumulate(self, s: Accumulate) -> None:
         slot = self.slots[s.target.tensor]
         at = self._address(s.target, slot)
-        value, absent = self.evaluate(s.value)
+        value, known = self.evaluate(s.value)
         if at is None:
             return
         if s.op == "=":
             slot.values[at] = value
-            stored = slot.keep is not None or not (absent and _same(value, slot.fill))
+            stored = slot.keep is not None or not (known and _same(value, slot.fill))
         elif s.op in self.monoids:
-            stored = self._fold(s, self.monoids[s.op], slot, value, absent)
+            stored = self._fold(s, self.monoids[s.op], slot, value, known)
         else:
             monoid = ops.MONOIDS[s.op]
-            if absent and _same(value, monoid.identity(slot.dtype)):
+            if known and _same(value, monoid.identity(slot.dtype)):
                 return
             if monoid.op is None:
                 raise UnsupportedError(f"a reduction with '{s.op}' has a tuple state and cannot update in place")
@@ -270,15 +293,15 @@ class _Machine:
         if slot.tracks:
             slot.stored[at] |= stored
 
-    def _fold(self, s: Accumulate, m: MonoidDef, slot: _Slot, value: Any, absent: bool) -> bool:
+    def _fold(self, s: Accumulate, m: MonoidDef, slot: _Slot, value: Any, known: Known) -> bool:
         """One more point of a monoid with a tuple state; whether it counts as one."""
-        if absent and m.skip is not None and _same(value, m.skip.value):
+        if known and m.skip is not None and _same(value, m.skip.value):
             return False
         before = self.states[s.target.tensor]
         after = monoids.step(m, before, value, None if s.place is None else self.evaluate(s.place)[0])
         self.states[s.target.tensor] = after
         slot.values[()] = monoids.result(m, after)
-        return not (absent and all(map(_same, before, after)))
+        return not (known and all(map(_same, before, after)))
 
     # expressions
 
@@ -297,37 +320,57 @@ class _Machine:
     def evaluate(self, e: Expr) -> Outcome:
         match e:
             case Literal(value, dtype, fill):
-                return scalar(value, dtype), fill
+                return scalar(value, dtype), Known.ABSENT if fill else Known.CONSTANT
             case Index(name):
-                return np.int64(self.indices[name]), False
+                return np.int64(self.indices[name]), Known.DATA
             case Dim(name):
-                return np.int64(self.extent(name)), False
+                return np.int64(self.extent(name)), Known.DATA
             case Access():
                 slot = self.slots[e.tensor]
                 at = self._address(e, slot)
-                return (slot.fill, True) if at is None else (slot.values[at], not slot.stored[at])
+                if at is None:
+                    return slot.fill, Known.ABSENT
+                return slot.values[at], Known.DATA if slot.stored[at] else Known.ABSENT
             case Stored(access):
                 slot = self.slots[access.tensor]
                 at = self._address(access, slot)
                 there = at is not None and bool(slot.stored[at])
-                return np.bool_(there), not there
-            case Map("select", (condition, then, otherwise), _):
-                return self.evaluate(then if self.evaluate(condition)[0] else otherwise)
+                return np.bool_(there), Known.DATA if there else Known.ABSENT
+            case Map("select"):
+                return self._select(e)
             case Map():
                 return self._apply(e)
         raise UnsupportedError(f"loop nest IR has no '{type(e).__name__}'")
 
+    def _select(self, e: Map) -> Outcome:
+        condition, known = self.evaluate(e.args[0])
+        chosen, other = e.args[1:] if condition else e.args[:0:-1]
+        value, of = self.evaluate(chosen)
+        if known or _marked(e.args[2]):
+            return value, of
+        beside, of_other = self.evaluate(other)
+        if not (of and of_other and _same(value, beside)):
+            return value, Known.DATA
+        alike = repr(value) == repr(beside)
+        both = max(of, of_other)
+        return value, both if both is Known.ABSENT or alike else Known.DATA
+
     def _apply(self, e: Map) -> Outcome:
-        name, args, dtype = e.op, e.args, e.dtype
-        outcomes = [self.evaluate(a) for a in args]
-        for n, (value, absent) in enumerate(outcomes):
-            decided = e.forced(n, value) if absent else None
+        outcomes = [self.evaluate(a) for a in e.args]
+        for n, (value, known) in enumerate(outcomes):
+            decided = e.forced(n, value) if known is Known.ABSENT else None
             if decided is not None:
-                return scalar(decided, dtype), True
-        result = ops.evaluate(name, tuple(v for v, _ in outcomes), dtype)
-        gone = [absent for _, absent in outcomes]
-        constant = [isinstance(a, Literal | Dim) for a in args]
-        return result, any(gone) and all(g or c for g, c in zip(gone, constant, strict=True))
+                return scalar(decided, e.dtype), Known.ABSENT
+        result = ops.evaluate(e.op, tuple(v for v, _ in outcomes), e.dtype)
+        if all(known for _, known in outcomes):
+            return result, max(known for _, known in outcomes)
+        zero = ops.OPS[e.op].annihilator
+        exact = zero is not None and e.dtype.kind not in "fc"
+        return result, Known.CONSTANT if exact and any(k and v == zero for v, k in outcomes) else Known.DATA
+
+
+def _marked(e: Expr) -> bool:
+    return isinstance(e, Literal) and e.fill
 
 
 def _keep_greatest(slot: _Slot, keep: int) -> None:

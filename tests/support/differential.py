@@ -16,7 +16,7 @@ from sparsec.ir.tensor_bounds import Magnitude, evaluate
 from sparsec.passes.lower import emit, plan
 from tests.support.dtypes import element
 from tests.support.packing import arguments, pack, results_of, unpack
-from tests.support.strategies import Data
+from tests.support.strategies import Data, expand
 from tests.support.updates import passed_name
 from tests.support.windows import lower as lower_half
 
@@ -84,13 +84,29 @@ def stored_part(program: Program, name: str, data: Data) -> tuple[Array, Array]:
     return np.where(half, array, element(t.fill, t.dtype)), stored & half
 
 
-def walk_loops(low: Lowered, data: Data) -> dict[str, tuple[Array, Array]]:
-    """Values and patterns by the loop nest interpreter."""
+def walk_loops(low: Lowered, data: Data, folds: bool = False) -> dict[str, tuple[Array, Array]]:
+    """Values and patterns by the loop nest interpreter; ``folds`` is its."""
     given = {t.name: passed_name(t.name, data.arrays) for t in low.kernel.tensors if t.role in ("in", "inout")}
     parts = {n: stored_part(low.program, m, data) for n, m in given.items()}
     arrays, stored = {n: a for n, (a, _) in parts.items()}, {n: s for n, (_, s) in parts.items()}
-    values, patterns = loops_interp.execute(low.kernel, arrays, data.dims, stored)
+    values, patterns = loops_interp.execute(low.kernel, arrays, data.dims, stored, folds)
     return {n: (v, patterns[n]) for n, v in values.items()}
+
+
+def check_patterns(low: Lowered, data: Data, got: dict[str, tuple[Array, Array]]) -> None:
+    """Raise ``AssertionError`` if a sparse result of ``got`` stores other entries than its loops do.
+
+    That is the rule of docs/language.md ("Absent entries"), whose two liberties are the only ones: beneath a sparse
+    level whole blocks are stored, and a reduction that is folded in a scalar may be an entry though nothing came.
+    """
+    least, most = walk_loops(low, data), walk_loops(low, data, folds=True)
+    for t in low.program.results:
+        assert t.format is not None
+        if t.format.is_dense:
+            continue
+        must, may, stored = expand(t.format, least[t.name][1]), expand(t.format, most[t.name][1]), got[t.name][1]
+        assert not (must & ~stored).any(), f"'{t.name}' lacks entries at {np.argwhere(must & ~stored).tolist()}"
+        assert not (stored & ~may).any(), f"'{t.name}' stores more: {np.argwhere(stored & ~may).tolist()}"
 
 
 def expected(program: Program, data: Data) -> tuple[dict[str, Array], dict[str, Magnitude]]:
