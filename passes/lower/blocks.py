@@ -51,7 +51,7 @@ def _sets(s: Stmt, flag: Var, extents: Collection[Expr]) -> bool:
     if isinstance(s, If):
         return _surely(s.then.stmts, flag, extents) and _surely(s.orelse.stmts, flag, extents)
     if isinstance(s, For):
-        runs = s.lo == i64(0) and (s.hi in extents or (isinstance(s.hi, Const) and s.hi.value > 0))
+        runs = s.lo == i64(0) and (s.hi in extents or (isinstance(s.hi, Const) and s.hi != i64(0)))
         return runs and _surely(s.body.stmts, flag, extents)
     return isinstance(s, Block) and _surely(s.stmts, flag, extents)
 

@@ -55,9 +55,10 @@ DIMS = ("p", "q", "r")
 FREE, REDUCED = "ijkl", "abcd"
 EXTENTS = (0, 1, 2, 3, 5)
 LEVELS = (
-    Compressed(), Dense(), Compressed(), Dense(), Fixed(max(EXTENTS)), Bitmap(), Compressed(is_ordered=False), Delta8(),
+    Compressed(), Dense(), Compressed(), Dense(), Fixed(2 * max(EXTENTS) - 1), Bitmap(), Compressed(is_ordered=False),
+    Delta8(),
 )  # fmt: skip
-"""What a map is drawn from; a singleton needs a level of its own above it."""
+"""What a map is drawn from; a singleton needs a level of its own above it.  ``fixed`` has room for all diagonals."""
 
 
 # formats
