@@ -8,7 +8,7 @@ import scipy.special
 
 import sparsec as sp
 from sparsec.backends.c.run import compiler
-from sparsec.frontends.dsl import reductions
+from sparsec.frontends.dsl import typing
 from sparsec.ir import ops
 from sparsec.ir.definitions import Apply, parse, unfold
 from sparsec.ir.dtypes import F64
@@ -61,7 +61,7 @@ C = pytest.param("c", marks=pytest.mark.skipif(compiler() is None, reason="no C 
 def test_a_new_operator_is_one_line(backend: str, monkeypatch: pytest.MonkeyPatch) -> None:
     softsign = ops._defined("softsign", 1, "float", "x / (1 + abs(x))")
     monkeypatch.setitem(ops.OPS, "softsign", softsign)
-    monkeypatch.setattr(reductions, "FUNCTIONS", (*reductions.FUNCTIONS, "softsign"))  # made of OPS at import
+    monkeypatch.setattr(typing, "FUNCTIONS", (*typing.FUNCTIONS, "softsign"))  # made of OPS at import
     text = "kernel f(A: f64[m] sparse, B: f64[m]) -> C: f64[m] { C[i] = softsign(A[i]) - softsign(B[i]) }"
     a, b = np.array([0.0, 2.0, -3.0, 0.0]), np.array([1.0, -1.0, 0.5, 0.0])
     found = sp.compile(text, backend=backend)(a, b)
