@@ -12,13 +12,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from sparsec.errors import FileError, FormatError, SparsecError, TypeError_, UnsupportedError
+from sparsec.errors import FileError, FormatError, ScheduleError, SparsecError, TypeError_, UnsupportedError
 from sparsec.ir.tensor import Program
 from sparsec.kernel import Kernel
 from sparsec.runtime.threads import check_threads
 
 _NEST = re.compile(r"\s*(?:#[^\n]*\n\s*)*kernel\s+\w+\s*\{")
 """A loop nest's text: its kernels have no parameter list."""
+_SCHEDULED = re.compile(r"\s*schedule\s+for\s+(\w+)")
+"""The beginning of a schedule that says whose it is."""
 
 
 def compile(
@@ -36,6 +38,8 @@ def compile(
     Gives the kernel, or, where the text has several, a dict of kernels by name.  The text of a loop nest
     (``Kernel.ir``) compiles as it stands.
 
+    ``schedule`` says how the loops run (``"order i, k, j; parallel i by 64"``), in the place of what the text says.
+
     ``formats`` replaces the formats of tensors by name (``{"A": "csc"}``); ``example`` has operands from which those
     that say ``auto`` are chosen; ``threads`` bounds the threads of parallel loops; ``calls`` tells how often the kernel
     will be called (nothing weighs it yet).
@@ -49,10 +53,6 @@ def compile(
     """
     from sparsec.backends import backend as find_backend
 
-    if schedule is not None:
-        raise UnsupportedError(
-            "schedules cannot run yet", hint="write a loop nest (Kernel.ir('loops')) and compile that"
-        )
     if passes is not None:
         raise UnsupportedError("pipelines of passes cannot be chosen yet")
     if calls is not None and (isinstance(calls, bool) or not isinstance(calls, int) or calls < 1):
@@ -61,7 +61,7 @@ def compile(
     find_backend(backend)
     text, filename = _read(source)
     try:
-        kernels = _kernels(text, filename, formats or {}, backend, threads)
+        kernels = _kernels(text, filename, formats or {}, schedule, backend, threads)
     except SparsecError as e:
         raise e.locate(text, filename) from None
     for kernel in kernels.values():
@@ -88,7 +88,12 @@ def _read(source: str | os.PathLike[str]) -> tuple[str, str | None]:
 
 
 def _kernels(
-    text: str, filename: str | None, formats: Mapping[str, str], backend: str, threads: int | None
+    text: str,
+    filename: str | None,
+    formats: Mapping[str, str],
+    schedule: str | None,
+    backend: str,
+    threads: int | None,
 ) -> dict[str, Kernel]:
     if _NEST.match(text):
         from sparsec.ir.loops_text import parse_kernel
@@ -96,13 +101,15 @@ def _kernels(
 
         if formats:
             raise FormatError("a loop nest's formats are those of its text", hint="change them there")
+        if schedule is not None:
+            raise ScheduleError("a loop nest's schedule is its text", hint="change the loops there")
         nest = parse_kernel(text, filename)
         verify(nest)
         program = Program(nest.name, nest.tensors, ())
         return {nest.name: Kernel(program, nest=nest, backend=backend, threads=threads)}
     unused = set(formats)
     out = {}
-    for name, program in _programs(text, filename).items():
+    for name, program in with_schedule(_programs(text, filename), schedule).items():
         unused -= {t.name for t in program.tensors}
         out[name] = Kernel(with_formats(program, formats), backend=backend, threads=threads)
     if unused:
@@ -123,10 +130,32 @@ def _programs(text: str, filename: str | None) -> dict[str, Program]:
     unit = parse_source(text, filename)
     if not unit.kernels:
         raise TypeError_("the text defines no kernel", hint="kernel f(x: f64[n]) -> y: f64[n] { y[i] = 2 * x[i] }")
-    if unit.schedules:
-        raise UnsupportedError(f"the schedule for '{next(iter(unit.schedules))}' cannot run yet")
-    cache.put(key, pickle.dumps(unit.kernels), {})
-    return unit.kernels
+    from sparsec.frontends.dsl import directives
+
+    kernels = {
+        name: replace(p, schedule=directives(unit.schedules[name], p)) if name in unit.schedules else p
+        for name, p in unit.kernels.items()
+    }
+    cache.put(key, pickle.dumps(kernels), {})
+    return kernels
+
+
+def with_schedule(programs: Mapping[str, Program], schedule: str | None) -> dict[str, Program]:
+    """The programs, the one that a schedule is for with it in the place of its own."""
+    if schedule is None:
+        return dict(programs)
+    from sparsec.frontends.dsl import directives, parse_schedule
+
+    name = _SCHEDULED.match(schedule)
+    if name is None and len(programs) > 1:
+        hint = f"schedule for {next(iter(programs))} {{ ... }}"
+        raise ScheduleError("the text has several kernels, and the schedule does not say which it is for", hint=hint)
+    key = name[1] if name is not None and name[1] in programs else next(iter(programs))
+    try:
+        asked = directives(parse_schedule(schedule, programs[key]), programs[key])
+    except SparsecError as e:
+        raise e.locate(schedule, None) from None
+    return {**programs, key: replace(programs[key], schedule=asked)}
 
 
 def with_formats(program: Program, formats: Mapping[str, str]) -> Program:

@@ -2,5 +2,6 @@
 
 from sparsec.frontends.dsl.analysis import Unit, parse_format, parse_schedule, parse_source, parse_statements
 from sparsec.frontends.dsl.kernels import OperandType
+from sparsec.frontends.dsl.schedules import directives
 
-__all__ = ["OperandType", "Unit", "parse_format", "parse_schedule", "parse_source", "parse_statements"]
+__all__ = ["OperandType", "Unit", "directives", "parse_format", "parse_schedule", "parse_source", "parse_statements"]

@@ -291,7 +291,7 @@ class Command(NamedTuple):
 
     def __str__(self) -> str:
         text = " ".join(w.id for w in self.words)
-        for symbol in ("/", ".", "%", "=", "*"):
+        for symbol in ("/", ".", "%", "=", "*", "+", "-"):
             text = text.replace(f" {symbol} ", symbol)
         text = text.replace(" ,", ",")
         return f"{f'{self.statement.id}: ' if self.statement else ''}{self.name.id} {text}".rstrip()

@@ -1,4 +1,4 @@
-"""Schedules, checked for names: the kernel, its statements, its index variables and tensors, the commands."""
+"""Schedules: checked for names (kernel, statements, index variables, tensors, commands), then read."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from sparsec.errors import ScheduleError, nearest
 from sparsec.frontends.dsl import ast
 from sparsec.ir.rewrite import walk
+from sparsec.ir.schedule import NONE, Directive, directive
 from sparsec.ir.tensor import Access, Assign, Program, ScanLoop
 
 LOOPS = ("order", "split", "tile", "panel", "unroll", "vector", "parallel", "merge")
@@ -41,6 +42,26 @@ def check_schedule(commands: Iterable[ast.Command], program: Program) -> tuple[a
     return found
 
 
+def directives(commands: Iterable[ast.Command], program: Program) -> tuple[Directive, ...]:
+    """What checked commands ask of a program.
+
+    Raises ``ScheduleError`` where a command has another form or does not say which of several statements it is for,
+    ``UnsupportedError`` for commands that cannot run yet.
+    """
+    targets = list(dict.fromkeys(a.target.tensor for a in statements(program)))
+    out = []
+    for c in commands:
+        if c.statement is None and len(targets) > 1:
+            raise ScheduleError(
+                f"'{program.name}' has several statements, and '{c}' does not say which it is for",
+                span=c.name.span,
+                hint=f"name the result: {targets[0]}: {c}",
+            )
+        words = [w.id for w in c.words]
+        out.append(directive(c.name.id, words, None if c.statement is None else c.statement.id, c.name.span))
+    return tuple(out)
+
+
 def statements(program: Program) -> list[Assign]:
     return [a for s in program.body for a in (s.body if isinstance(s, ScanLoop) else (s,))]
 
@@ -54,6 +75,8 @@ def check_command(c: ast.Command, assigns: list[Assign], program: Program) -> No
     indices = list(dict.fromkeys([*scans, *(i.name for a in assigns for i in a.indices)]))
     tensors = [t.name for t in program.tensors]
     words, at, seen = c.words, 0, set[str]()
+    if [w.id for w in words] == [NONE] and NONE not in indices:
+        return
     while at < len(words):
         word = words[at]
         follows = words[at + 1].id if at + 1 < len(words) else ""
@@ -69,12 +92,14 @@ def check_command(c: ast.Command, assigns: list[Assign], program: Program) -> No
                     span=word.span,
                     hint=nearest(word.id, known) or f"it has {', '.join(known)}",
                 )
-            divided = follows in ("/", "%")
-            if c.name.id == "order" and not divided and word.id in seen:
-                raise ScheduleError(f"'order' names '{word.id}' twice", span=word.span, hint="each loop once")
-            if not divided:
-                seen.add(word.id)
-            at += 3 if divided else 1
+            start = at
+            at += 1
+            while at + 1 < len(words) and words[at].id in ("/", "%", "+", "-"):
+                at += 2
+            loop = "".join(w.id for w in words[start:at])
+            if c.name.id == "order" and loop in seen:
+                raise ScheduleError(f"'order' names '{loop}' twice", span=word.span, hint="each loop once")
+            seen.add(loop)
         if at < len(words) and words[at].id == ",":
             at += 1
             continue

@@ -24,6 +24,7 @@ from sparsec.ir.tensor import Access, Assign, Expr, Index, IndexDecl, Map, Progr
 from sparsec.passes.lower.guards import conjunction, guard
 from sparsec.passes.lower.index_names import rename_indices
 from sparsec.passes.lower.order import is_sparse
+from sparsec.passes.lower.schedule import asked
 from sparsec.passes.lower.sums import MAX_TERMS, RINGS, Costs, Step, Term, pointwise, terms_of
 from sparsec.passes.lower.variables import mentioned, names_in
 from sparsec.passes.names import unused
@@ -39,7 +40,8 @@ def contract(program: Program, notes: list[str]) -> Program:
     """
     work = _Contraction(program, notes)
     for s in program.body:
-        if isinstance(s, Assign) and s.where is None and pointwise(s.value):
+        ordered = isinstance(s, Assign) and asked(program.schedule, s.target.tensor).order is not None
+        if isinstance(s, Assign) and s.where is None and not ordered and pointwise(s.value):
             work.statement(s)
         else:
             work.body.append(s)

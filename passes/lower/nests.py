@@ -339,6 +339,8 @@ class Lowerer:
 
     def walk(self, f: Forall, env: Env, walkers: list[Access], bounds: Bounds, part: Part | None = None) -> None:
         """A forall whose operands are walked, go by runs, or can only be asked; a ``part`` of it alone."""
+        if walkers or f.vector or f.unroll or f.parallel:
+            self.check_marks(f, bool(walkers))
         if walkers:
             coiterate(self, f, env, walkers, bounds, part)
         elif spans := self._spans(f, env):
@@ -347,6 +349,17 @@ class Lowerer:
             lockstep.emit(self, f, env, rows)
         else:
             self.plain(f, env, bounds, part)
+
+    def check_marks(self, f: Forall, walked: bool) -> None:
+        """Loops that follow entries cannot have what was asked of them; that they run on one thread is said."""
+        if walked and (f.vector or f.unroll or f.parallel):
+            what = "in vectors" if f.vector else "unrolled" if f.unroll else "in parallel"
+            raise ScheduleError(
+                f"the loop over '{f.index}' cannot run {what}: it follows the entries of its operands",
+                hint="loops over all coordinates can",
+            )
+        if walked and f.parallel is not None:
+            self.ctx.notes[f"the loop over {f.index} follows entries, so it runs on one thread"] = None
 
     def _spans(self, f: Forall, env: Env) -> list[Access]:
         """The accesses whose next level stores runs along ``f``, if the loop can go from run to run."""

@@ -23,10 +23,12 @@ from sparsec.formats.level import CanIterate, CanLocate, CanWindow, Level
 from sparsec.ir.loops import Chunk, Chunks, Domain, Full
 from sparsec.ir.monoids import definition
 from sparsec.ir.rewrite import walk
+from sparsec.ir.schedule import Directive
 from sparsec.ir.tensor import Access, Expr, Extent, Index, Literal, Map, Program, Reduce, Scan, Stored, TensorDecl
 from sparsec.ir.tensor_values import same_value
 from sparsec.passes.lower.coordinates import digit_domain
 from sparsec.passes.lower.scatter import can_scatter, takes_any_order
+from sparsec.passes.lower.schedule import asked_pairs, why_no_order
 from sparsec.passes.lower.simplify import Known, absent_value
 from sparsec.passes.lower.spaces import Computed, Space, make_space
 from sparsec.passes.lower.variables import mentioned, names_in
@@ -83,6 +85,7 @@ class Query:
     outermost: tuple[str, ...] = ()  # variables whose loops stand around all others
     whole: tuple[str, ...] = ()  # variables that take one loop, not split and not computed
     lets: tuple[Computed, ...] = ()  # the indices of the target that are no variables
+    asked: Directive | None = None  # the order that a schedule asks for
     gone: Known = field(default_factory=dict, init=False)  # what ``absent`` found
     known: list[dict[Expr, Expr]] = field(default_factory=list, init=False)  # ``fills``, once somebody asked
 
@@ -137,8 +140,16 @@ def choose_order(query: Query) -> Choice:
     """
     sparse = query.sparse
     found = _cheapest(query, sparse, [a for a in sparse if _at_variables(a)]) or _cheapest(query, sparse, sparse)
-    assert found is not None
+    if found is None:
+        assert query.asked is not None
+        spaces = [*query.spaces(sparse), *query.spaces([])]
+        kept = [] if query.may_convert else sparse
+        raise why_no_order(query.asked, spaces, lambda space, d: _has_any(replace(query, asked=d), space, kept))
     return found
+
+
+def _has_any(query: Query, space: Space, kept: Sequence[Access]) -> bool:
+    return next(_orders(query, space, kept), None) is not None
 
 
 def _cheapest(query: Query, sparse: Sequence[Access], candidates: Sequence[Access]) -> Choice | None:
@@ -215,6 +226,10 @@ def _orders(query: Query, space: Space, kept: Sequence[Access]) -> Iterator[tupl
             above |= space.level_needs(coord, access)
     graph.add_edges_from(space.nesting)
     graph.add_edges_from(_nesting(query, space))
+    pairs = asked_pairs(space, query.asked)
+    if pairs is None:
+        return
+    graph.add_edges_from(pairs)
     if not nx.is_directed_acyclic_graph(graph):
         return
     # Many loops have more orders than are tried: those that follow a tensor's levels come first.
@@ -232,7 +247,7 @@ def _orders(query: Query, space: Space, kept: Sequence[Access]) -> Iterator[tupl
 def has_order(query: Query) -> bool:
     """Whether any order is left once every operand may be converted: scans may contradict one another."""
     space = make_space(query.program, (), {v: query.extents[v] for v in query.variables}, query.lets)
-    return next(_orders(query, space, ()), None) is not None
+    return _has_any(query, space, ())
 
 
 def _nesting(query: Query, space: Space) -> Iterator[tuple[str, str]]:

@@ -27,6 +27,7 @@ from dataclasses import dataclass
 from sparsec.ir.dtypes import DType
 from sparsec.ir.ops import primitives
 from sparsec.ir.rewrite import walk
+from sparsec.ir.schedule import Directive
 from sparsec.ir.tensor import Access, Dim, Expr, Extent, Index, Literal, Map, Program
 
 BYTES = 128
@@ -58,12 +59,15 @@ def find_panel(
     body: Expr,
     monoid: str | None,
     extent: Extent,
+    asked: Directive | None,
 ) -> Panel | None:
-    """The panel for ``target monoid= body`` in this loop order, if there is one.
+    """The panel for ``target monoid= body`` in this loop order, if there is one; what a schedule ``asked`` for.
 
     The innermost loop must run along the last level of the dense target, over dense operands only; then reductions;
     and all other free variables around them.
     """
+    if asked is not None and (not asked.loops or asked.loops[0] != order[-1]):
+        return None
     if monoid not in _MONOIDS or len(order) < 2 or not in_vectors(body, target.dtype):
         return None
     *head, last = order
@@ -81,11 +85,18 @@ def find_panel(
         if fmt is None or not fmt.is_dense or fmt.values is not None:
             return None
     lanes, size = VECTOR // target.dtype.nbytes, BYTES // target.dtype.nbytes
+    if asked is not None and asked.number is not None:
+        return Panel(last, asked.number, _lanes(asked.number, lanes), tuple(outer), tuple(inner))
     if isinstance(extent, int) and extent < size:
         size = extent
         if size % lanes:
             return None
     return Panel(last, size, lanes, tuple(outer), tuple(inner))
+
+
+def _lanes(size: int, most: int) -> int:
+    """The widest vectors that a panel is a whole number of."""
+    return next(n for n in range(min(size, most), 0, -1) if size % n == 0 and n & (n - 1) == 0)
 
 
 def in_vectors(body: Expr, t: DType) -> bool:

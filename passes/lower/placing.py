@@ -17,7 +17,6 @@ from sparsec.ir.loops import (
     Chunks,
     Forall,
     Full,
-    Guard,
     Span,
     WorkIndex,
     Workspace,
@@ -77,24 +76,33 @@ def make_nest(
     order = tuple(v for v in choice.order if v in free or v in summed)
     parts = Parts(target, op, bodies.riding(body), monoid, order, free, summed)
     if is_sparse(decl):
-        return _sparse(bodies, parts, decl, value)
-    return _dense(bodies, parts, value)
+        return _sparse(bodies, parts, decl, value, choice)
+    return _dense(bodies, parts, value, choice)
 
 
 # dense results
 
 
-def _dense(bodies: Bodies, p: Parts, value: Expr) -> loops.Stmt:
+def _dense(bodies: Bodies, p: Parts, value: Expr, choice: Choice) -> loops.Stmt:
     name = p.target.tensor
     space = bodies.nesting.space
     reads = any(isinstance(n, Access) and n.tensor == name for n in walk(value))
     keeps = p.op != "=" or bool(space.lets) or reads
     method = "update" if bodies.planner.exists(name) and keeps else "insert"
     stmt = _into_dense(bodies, p)
-    # What loops over diagonals write is apart, but not by an index that says so.
-    diagonal = any(p.order[0] in c.needs for c in space.computed) if p.order else False
-    parallel = bool(p.order) and p.order[0] in p.free - p.summed and not diagonal and _are_apart(space, p)
-    return Assemble(name, method, bodies.nesting.placed("", _mark_parallel(stmt) if parallel else stmt))
+    stmt = bodies.planner.scheduled(name, stmt, choice, _why_not_parallel(space, p))
+    return Assemble(name, method, bodies.nesting.placed("", stmt))
+
+
+def _why_not_parallel(space: Space, p: Parts) -> str | None:
+    """The reason against a parallel outermost loop of a nest that writes a dense result."""
+    if not p.order:
+        return "there is none"
+    if p.order[0] not in p.free - p.summed:
+        return "its iterations write to the same places, since it is summed over"
+    if any(p.order[0] in c.needs for c in space.computed):
+        return "what a loop over diagonals writes is apart, but not by an index that says so"
+    return None if _are_apart(space, p) else "its iterations may write to the same places"
 
 
 def _are_apart(space: Space, p: Parts) -> bool:
@@ -112,7 +120,8 @@ def _into_dense(bodies: Bodies, p: Parts) -> loops.Stmt:
     places = any(p.order[-1] in c.needs for c in space.lets) if p.order else False
     if isinstance(last, Full) and p.monoid is not None and not bodies.carries and not places:
         conditions, core = strip(p.body, lambda g: p.order[-1] not in bodies.needs(g) and not reduces(g.condition))
-        panel = find_panel(bodies.planner.program, p.target, list(p.order), p.free, core, p.monoid, last.extent)
+        asked = bodies.planner.asked(p.target.tensor).panel
+        panel = find_panel(bodies.planner.program, p.target, list(p.order), p.free, core, p.monoid, last.extent, asked)
         if panel is not None:
             return _in_panels(bodies, replace(p, body=core), p.monoid, panel, conditions)
     head, tail = p.parted()
@@ -143,8 +152,10 @@ def _in_panels(bodies: Bodies, p: Parts, monoid: str, panel: Panel, conditions: 
 
 # sparse results
 
+_ONE_BY_ONE = "the entries of the result are made one after the other"
 
-def _sparse(bodies: Bodies, p: Parts, decl: TensorDecl, value: Expr) -> loops.Stmt:
+
+def _sparse(bodies: Bodies, p: Parts, decl: TensorDecl, value: Expr, choice: Choice) -> loops.Stmt:
     planner, space = bodies.planner, bodies.nesting.space
     if p.op != "=":
         p = replace(p, monoid=p.op)
@@ -161,10 +172,10 @@ def _sparse(bodies: Bodies, p: Parts, decl: TensorDecl, value: Expr) -> loops.St
         stmt = bodies.foralls(head, bodies.fold_tail(p.target, "=", tail, p.body, p.monoid))
         if known:
             planner.notes.append(f"{decl.name}: filled, each entry where its pattern has it")
-            return Assemble(decl.name, "fill", stmt)
+            return Assemble(decl.name, "fill", planner.scheduled(decl.name, stmt, choice, _ONE_BY_ONE))
         if _may_repeat(decl, stmt):
             planner.notes.append(f"{decl.name}: assembled by scatter: the loops bring each parent's entries in order")
-            return Assemble(decl.name, "scatter", stmt)
+            return Assemble(decl.name, "scatter", planner.scheduled(decl.name, stmt, choice, _ONE_BY_ONE))
     stmt, how = _into_sparse(bodies, p, decl, prefix, matched)
     assert decl.format is not None
     rows = matched >= len(levels) - 1
@@ -180,8 +191,8 @@ def _sparse(bodies: Bodies, p: Parts, decl: TensorDecl, value: Expr) -> loops.St
         )
     done = "filled, its pattern being there" if known else f"assembled by {method}"
     planner.notes.append(f"{decl.name}: {done}{how}")
-    parallel = countable and rows and len(levels) > 1
-    return Assemble(decl.name, method, _mark_parallel(stmt) if parallel else stmt)
+    why_not = None if countable and rows and len(levels) > 1 else _ONE_BY_ONE
+    return Assemble(decl.name, method, planner.scheduled(decl.name, stmt, choice, why_not))
 
 
 def _into_sparse(bodies: Bodies, p: Parts, decl: TensorDecl, prefix: list[str], matched: int) -> tuple[loops.Stmt, str]:
@@ -253,12 +264,6 @@ def _level_domain(coord: Coord, decl: TensorDecl) -> loops.Domain:
     """What the coordinate of a level runs over."""
     parts = tuple(digit_domain(d, decl.dims[d.dim]) for _, d in coord.terms)
     return parts[0] if len(parts) == 1 else Span(parts)
-
-
-def _mark_parallel(stmt: loops.Stmt) -> loops.Stmt:
-    if isinstance(stmt, Guard):
-        return replace(stmt, body=_mark_parallel(stmt.body))
-    return replace(stmt, parallel=0) if isinstance(stmt, Forall) and not stmt.ordered else stmt
 
 
 __all__ = ["make_nest"]

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 
-from sparsec.errors import FormatError
+from sparsec.errors import FormatError, ScheduleError
 from sparsec.formats.named import dense, dim_names
 from sparsec.ir import loops, ops
 from sparsec.ir.loops import Kernel, Sequence
 from sparsec.ir.monoids import definition, nothing, typed
 from sparsec.ir.rewrite import replaced, walk
+from sparsec.ir.schedule import Directive
 from sparsec.ir.tensor import (
     Access,
     Assign,
@@ -26,6 +27,7 @@ from sparsec.ir.tensor import (
     Scan,
     ScanLoop,
     TensorDecl,
+    assigns,
 )
 from sparsec.ir.tensor_values import same_value, scalar
 from sparsec.passes.formats import choose_formats
@@ -47,6 +49,7 @@ from sparsec.passes.lower.places import named
 from sparsec.passes.lower.placing import make_nest
 from sparsec.passes.lower.recurrences import plan_recurrence
 from sparsec.passes.lower.scans import cannot_ride, split_scan
+from sparsec.passes.lower.schedule import Asked, asked, loops_in, said, scheduled, spelled
 from sparsec.passes.lower.selections import plan_selections
 from sparsec.passes.lower.simplify import simplify_expr
 from sparsec.passes.lower.supported import check_supported
@@ -70,7 +73,7 @@ def plan(program: Program) -> Kernel:
     notes: list[str] = []
     program = with_locals(contract(expand(guard_reads(program)), notes))
     program = unfold_updates(with_locals(write_out_symmetric(program, notes)))
-    planner = Planner(program, notes)
+    planner = Planner(program, notes, statements=tuple(assigns(program.body)))
     ahead: list[loops.Stmt] = []
     nests: list[loops.Stmt] = []
     for s in program.body:
@@ -83,6 +86,7 @@ def plan(program: Program) -> Kernel:
             plan_statement(planner, count, ahead, nests)
             nests.append(check)
         plan_statement(planner, s, ahead, nests)
+    planner.check_schedule()
     nests = list(dict.fromkeys(ahead)) + nests
     body = nests[0] if len(nests) == 1 else Sequence(tuple(nests))
     monoids = tuple(planner.monoids.values())
@@ -117,6 +121,9 @@ class Planner:
 
     program: Program
     notes: list[str] = field(default_factory=list)
+    statements: tuple[Assign, ...] = ()  # of the program, before nests are made of them
+    used: set[Directive] = field(default_factory=set)  # of the schedule
+    said: dict[str, list[tuple[Directive, ...]]] = field(default_factory=dict)  # the schedules of nests, by target
     works: set[str] = field(default_factory=set)
     made: set[str] = field(default_factory=set)  # results and locals that some nest has made already
     monoids: dict[str, MonoidDef] = field(default_factory=dict)  # those with a tuple state, over concrete types
@@ -178,7 +185,7 @@ class Planner:
         if isinstance(value, Access) and not query.lets:
             query = replace(query, may_convert=False)
         choice = choose_order(query)
-        if inner:
+        if inner and query.asked is None:
             split = self.split_cost(s, value, inner, extents)
             if split < choice.cost:
                 return self.split(s, value, inner, extents)
@@ -190,6 +197,18 @@ class Planner:
         self.made.add(s.target.tensor)
         return [*nests, nest]
 
+    def scheduled(self, target: str, stmt: loops.Stmt, choice: Choice, why_not: str | None) -> loops.Stmt:
+        """The nest of ``target`` with what the schedule asks of it; ``why_not`` speaks against a parallel loop."""
+        a, variables = self.asked(target), {*choice.space.own}
+        if not all(loops_in(d) <= variables for d in a.all):
+            a = Asked()
+        stmt = scheduled(stmt, a, spelled(choice.space), why_not)
+        self.used.update(a.all)
+        mine = (s for s in self.statements if s.target.tensor == target)
+        if any({i.name for i in s.indices} == variables for s in mine):
+            self.said.setdefault(target, []).append(said(stmt, choice.order, spelled(choice.space), target))
+        return stmt
+
     def fresh_index(self, hint: str, extents: Collection[str]) -> str:
         """A name for a loop that no tensor and no index variable has."""
         return unused(hint, {t.name for t in self.program.tensors}.union(extents))
@@ -197,7 +216,31 @@ class Planner:
     def query(self, target: Access, value: Expr, extents: dict[str, Extent], free_first: bool) -> Query:
         reduced = tuple(v for n in walk(value) if isinstance(n, Reduce) for v in n.indices)
         target, lets = named(self.program, target, extents)
-        return Query(self.program, value, target, reduced, extents, free_first, lets=lets)
+        found = Query(self.program, value, target, reduced, extents, free_first, lets=lets)
+        order = self.asked(target.tensor).order
+        return found if order is None or not loops_in(order) <= {*found.variables} else replace(found, asked=order)
+
+    # schedules
+
+    def asked(self, target: str) -> Asked:
+        """What the schedule asks of the nests that write ``target``."""
+        return asked(self.program.schedule, target)
+
+    def check_schedule(self) -> None:
+        """Raise ``ScheduleError`` for a directive that no nest took; say in the notes which schedule was made."""
+        for d in self.program.schedule:
+            if d not in self.used:
+                what = f"the statement of '{d.statement}'" if d.statement else "the statement"
+                raise ScheduleError(
+                    f"'{d}' fits no nest: {what} is computed in steps that have other loops",
+                    span=d.span,
+                    hint="explain() without a schedule says which",
+                )
+        several = len({s.target.tensor for s in self.statements}) > 1
+        made = [d for target, found in self.said.items() if len(found) == 1 for d in found[0]]
+        shown = "; ".join(str(d if several else replace(d, statement=None)) for d in made)
+        if shown:
+            self.notes.append(f"schedule for {self.program.name} {{ {shown} }}")
 
     # reductions inside larger expressions
 

@@ -2,7 +2,7 @@
 
 Grammar of the textual form (``tensor_text.py`` prints and parses it)::
 
-    program  := "program" NAME "{" monoid* decl* stmt* "}"
+    program  := "program" NAME "{" monoid* decl* stmt* ("schedule" directive)* "}"      those of ``schedule.py``
     decl     := role NAME ":" DTYPE ["[" extent ("," extent)* "]"] [format] ["fill" "(" literal ")"]
     role     := "in" | "out" | "inout" | "local" | "pattern" | "values"
     extent   := INT | NAME                              a number, or a dimension's name
@@ -52,6 +52,7 @@ from sparsec.formats.format import Format
 from sparsec.ir import ops
 from sparsec.ir.dtypes import BOOL, I64, DType
 from sparsec.ir.node import node
+from sparsec.ir.schedule import Directive
 
 Extent = int | str
 """A number, or the name of a dimension whose extent is known when the kernel is called."""
@@ -315,6 +316,7 @@ class Program:
     tensors: tuple[TensorDecl, ...]
     body: tuple[Stmt, ...]
     monoids: tuple[MonoidDef, ...] = ()
+    schedule: tuple[Directive, ...] = ()
     span: Span | None = _span()
 
     def tensor(self, name: str) -> TensorDecl:

@@ -20,6 +20,7 @@ from sparsec.ir.expr_text import (
     print_expr,
 )
 from sparsec.ir.monoid_text import monoid_lines, parse_monoid_def
+from sparsec.ir.schedule import COMMANDS, Directive, directive
 from sparsec.ir.tensor import Assign, Expr, IndexDecl, MonoidDef, Program, ScanLoop, Stmt
 from sparsec.ir.text import Cursor
 
@@ -34,6 +35,7 @@ def print_program(p: Program) -> str:
     lines += [f"  {print_decl(t)}" for t in p.tensors]
     for s in p.body:
         lines += [f"  {line}" for line in _stmt(s)]
+    lines += [f"  schedule {d}" for d in p.schedule]
     return "\n".join([*lines, "}"]) + "\n"
 
 
@@ -69,10 +71,26 @@ def parse_program(text: str, filename: str | None = None) -> Program:
         tensors.append(parse_decl(c))
     parser = _Parser(c, {t.name: t.dtype for t in tensors}, tuple(m.name for m in monoids))
     body = []
+    schedule: tuple[Directive, ...] = ()
     while not c.accept("}"):
-        body.append(parser.stmt())
+        if c.at("schedule") and c.peek() != "[":
+            schedule = (*schedule, _directive(c))
+        else:
+            body.append(parser.stmt())
     c.finish()
-    return Program(name, tuple(tensors), tuple(body), tuple(monoids), span=span)
+    return Program(name, tuple(tensors), tuple(body), tuple(monoids), schedule, span=span)
+
+
+def _directive(c: Cursor) -> Directive:
+    span = c.advance().span
+    words: list[str] = []
+    while not c.at("schedule", "}") and c.token.kind != "end":
+        words.append(c.advance().text)
+    statement = words[0] if words[1:2] == [":"] else None
+    command, *rest = words[2:] if statement else words or [""]
+    if command not in COMMANDS:
+        raise c.error(f"'{command}' is no command; commands are {', '.join(COMMANDS)}")
+    return directive(command, rest, statement, span)
 
 
 class _Parser:

@@ -1,0 +1,196 @@
+"""What a schedule asks of one nest, and what the nest that was made says in the same words.
+
+A directive is for the nests that write its result and have all of its loops; one that fits none is an error, as is one
+whose nest cannot be so.  ``said`` gives the choices of the compiler as directives, which ask for the same nest.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from sparsec.errors import ScheduleError
+from sparsec.ir.loops import Chunk, Forall, Guard, Stmt, Workspace
+from sparsec.ir.rewrite import postwalk, walk
+from sparsec.ir.schedule import Directive
+from sparsec.passes.lower.spaces import Space
+
+
+@dataclass(slots=True)
+class Asked:
+    """The directives for one statement, by command; the loops of ``unroll`` may be several."""
+
+    order: Directive | None = None
+    parallel: Directive | None = None
+    panel: Directive | None = None
+    vector: Directive | None = None
+    unroll: tuple[Directive, ...] = ()
+
+    @property
+    def all(self) -> tuple[Directive, ...]:
+        alone = (self.order, self.parallel, self.panel, self.vector)
+        return (*(d for d in alone if d is not None), *self.unroll)
+
+
+def asked(directives: Iterable[Directive], target: str) -> Asked:
+    """What is asked of the statements that write ``target``; raises ``ScheduleError`` for what is asked twice."""
+    found = Asked()
+    for d in directives:
+        if d.statement not in (None, target):
+            continue
+        if d.command == "unroll":
+            found.unroll += (d,)
+        elif getattr(found, d.command) is not None:
+            raise ScheduleError(f"'{d.command}' is asked twice of '{target}'", span=d.span, hint="keep one")
+        else:
+            setattr(found, d.command, d)
+    return found
+
+
+def loops_in(d: Directive) -> set[str]:
+    """The index variables that the loops of a directive are of."""
+    return {v for text in d.loops for v in re.findall(r"[^\W\d]\w*", text)}
+
+
+def spelled(space: Space) -> dict[str, str]:
+    """What each loop of a space is called in schedules, as in maps: ``i``, ``i/4``, ``i%4``, ``j-i``."""
+    out: dict[str, str] = {}
+    for (v, divisor), loop in space.places.items():
+        larger = [d for w, d in space.places if w == v and d > divisor]
+        out[loop] = _place(v, divisor) if not larger else f"{v}%{min(larger)}" + (f"/{divisor}" if divisor > 1 else "")
+    for key, loop in space.sums.items():
+        first, *rest = sorted(key, key=lambda t: (-t[0], t[1], t[2]))
+        out[loop] = _place(*first[1:]) + "".join(("-" if s < 0 else "+") + _place(v, d) for s, v, d in rest)
+    return {loop: text for loop, text in out.items() if loop in space.domains}
+
+
+def _place(v: str, divisor: int) -> str:
+    return v if divisor == 1 else f"{v}/{divisor}"
+
+
+def asked_pairs(space: Space, order: Directive | None) -> list[tuple[str, str]] | None:
+    """Pairs of loops, outer and inner, that an ``order`` asks for; None if the space lacks a loop."""
+    if order is None:
+        return []
+    names = {text: loop for loop, text in spelled(space).items()}
+    if not set(order.loops) <= names.keys():
+        return None
+    found = [names[text] for text in order.loops]
+    return list(zip(found, found[1:], strict=False))
+
+
+def why_no_order(
+    order: Directive, spaces: Collection[Space], nests: Callable[[Space, Directive], bool]
+) -> ScheduleError:
+    """The error for an order that no nest has; ``nests`` tells whether a space has one for another order."""
+    known = list(dict.fromkeys(text for space in spaces for text in spelled(space).values()))
+    for text in order.loops:
+        if text not in known:
+            hint = f"the loops are {', '.join(known)}"
+            return ScheduleError(f"there is no loop '{text}'", span=order.span, hint=hint)
+    for a, b in zip(order.loops, order.loops[1:], strict=False):
+        if not any(nests(space, replace(order, loops=(a, b))) for space in spaces):
+            return ScheduleError(
+                f"'{a}' cannot run outside of '{b}': a reduction, a scan or a format wants it inside",
+                span=order.span,
+                hint="explain() without a schedule says which orders there are",
+            )
+    return ScheduleError(f"no nest has the loops '{', '.join(order.loops)}' in this order", span=order.span)
+
+
+def scheduled(stmt: Stmt, a: Asked, names: Mapping[str, str], why_not: str | None) -> Stmt:
+    """The nest with what is asked of it, whose order and panels it has; ``names`` are what its loops are called.
+
+    ``why_not`` is the reason against a parallel outermost loop.  Raises ``ScheduleError`` for what cannot be.
+    """
+    panel = _panel(stmt)
+    if a.panel is not None and a.panel.loops and panel is None:
+        raise ScheduleError(
+            f"no panel along '{a.panel.loops[0]}' can stay in registers",
+            span=a.panel.span,
+            hint="it needs a dense result, its last dimension innermost, inside of a sum, over dense operands",
+        )
+    stmt = _in_parallel(stmt, why_not, a.parallel, _with_panels(names, panel))
+    for d in (a.vector, *a.unroll):
+        if d is not None:
+            stmt = _marked(stmt, d, names)
+    return stmt
+
+
+def _panel(stmt: Stmt) -> Workspace | None:
+    """The panel of a nest."""
+    return next((n for n in walk(stmt) if isinstance(n, Workspace) and n.kind == "registers"), None)
+
+
+def _with_panels(names: Mapping[str, str], panel: Workspace | None) -> dict[str, str]:
+    """The loop over the panels of k is a loop over k, too."""
+    domain = panel.indices[0].domain if panel is not None else None
+    return {**names, domain.outer: names[panel.indices[0].name]} if isinstance(domain, Chunk) and panel else {**names}
+
+
+def _marked(stmt: Stmt, d: Directive, names: Mapping[str, str]) -> Stmt:
+    """The nest with the lanes or the unrolling of a loop that ``d`` asks for."""
+    (text,) = d.loops
+    here = [n for n in walk(stmt) if isinstance(n, Forall) and names.get(n.index) == text]
+    if not here:
+        hint = f"the loops are {', '.join(names.values())}"
+        raise ScheduleError(f"there is no loop '{text}' to {d.command}", span=d.span, hint=hint)
+    if d.number is not None and any(isinstance(n.domain, Chunk) and n.domain.size % d.number for n in here):
+        raise ScheduleError(f"a panel along '{text}' is no whole number of {d.number} lanes", span=d.span)
+
+    def mark(n: object) -> object:
+        if not isinstance(n, Forall) or names.get(n.index) != text:
+            return None
+        return replace(n, vector=d.number) if d.command == "vector" else replace(n, unroll=True)
+
+    return postwalk(stmt, mark)
+
+
+def _in_parallel(stmt: Stmt, why_not: str | None, d: Directive | None, names: Mapping[str, str]) -> Stmt:
+    """The nest with its outermost loop on the team, if that may be."""
+    if isinstance(stmt, Guard):
+        return replace(stmt, body=_in_parallel(stmt.body, why_not, d, names))
+    if d is not None and not d.loops:
+        return stmt
+    if isinstance(stmt, Forall) and stmt.ordered:
+        why_not = why_not or "its iterations depend on earlier ones"
+    if d is not None:
+        (wanted,) = d.loops
+        first = names.get(stmt.index, stmt.index) if isinstance(stmt, Forall) else None
+        if first != wanted:
+            why_not = "there is no loop" if first is None else f"the outermost loop is '{first}'"
+        if why_not is not None:
+            hint = f"order {wanted} first, if that may be, or write parallel none"
+            raise ScheduleError(f"'{wanted}' cannot run in parallel: {why_not}", span=d.span, hint=hint)
+    if not isinstance(stmt, Forall) or why_not is not None:
+        return stmt
+    return replace(stmt, parallel=(d.number if d is not None else None) or 0)
+
+
+def said(stmt: Stmt, order: Iterable[str], names: Mapping[str, str], statement: str | None) -> tuple[Directive, ...]:
+    """The directives that ask for a nest as it is."""
+    loops = tuple(names[v] for v in order)
+    if not loops:
+        return ()
+    foralls = list({n.index: n for n in walk(stmt) if isinstance(n, Forall)}.values())
+    panel = _panel(stmt)
+    every = _with_panels(names, panel)
+    shared = next((n for n in foralls if n.parallel is not None), None)
+    out = [Directive("order", loops, None, statement)]
+    if shared is None:
+        out.append(Directive("parallel", (), None, statement))
+    else:
+        out.append(Directive("parallel", (every[shared.index],), shared.parallel or None, statement))
+    if panel is None:
+        out.append(Directive("panel", (), None, statement))
+    else:
+        domain = panel.indices[0].domain
+        assert isinstance(domain, Chunk)
+        out.append(Directive("panel", (names[panel.indices[0].name],), domain.size, statement))
+    out += [Directive("vector", (names[n.index],), n.vector, statement) for n in foralls if n.vector]
+    out += [Directive("unroll", (names[n.index],), None, statement) for n in foralls if n.unroll]
+    return tuple(out)
+
+
+__all__ = ["Asked", "asked", "asked_pairs", "loops_in", "said", "scheduled", "spelled", "why_no_order"]

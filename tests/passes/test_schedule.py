@@ -1,0 +1,129 @@
+"""Schedules: what is asked is done or refused with the reason, and what was done can be asked for."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+
+import sparsec as sp
+from sparsec.ir.tensor_text import parse_program, print_program
+
+SPMV = "kernel f(A: f64[m, n] csr, x: f64[n]) -> y: f64[m] { y[i] = A[i, j] * x[j] }"
+SPMM = "kernel f(A: f64[m, n] csr, B: f64[n, d]) -> C: f64[m, d] { C[i, k] = A[i, j] * B[j, k] }"
+GEMM = "kernel f(A: f64[m, n] csr, B: f64[n, d] csr) -> C: f64[m, d] csr { C[i, k] = A[i, j] * B[j, k] }"
+DENSE = "kernel f(A: f64[m, n], B: f64[n, d]) -> C: f64[m, d] { C[i, k] = A[i, j] * B[j, k] }"
+BLOCKS = "kernel f(A: f64[m, n] bsr[2, 2], x: f64[n]) -> y: f64[m] { y[i] = A[i, j] * x[j] }"
+DIAGONALS = "kernel f(A: f64[m, n] dia, x: f64[n]) -> y: f64[m] { y[i] = A[i, j] * x[j] }"
+TWO = "kernel f(A: f64[m, n] csr, x: f64[n]) -> y: f64[m], s: f64 { y[i] = A[i, j] * x[j]; s = y[i] * y[i] }"
+INSIDE = "kernel f(A: f64[m, n]) -> y: f64[m] { y[i] = exp(sum[j](A[i, j])) }"
+FILES = "{spmm}\nschedule for f {{ {schedule} }}"
+A = np.arange(24.0).reshape(4, 6) * (np.arange(24).reshape(4, 6) % 3 == 0)
+B = np.cos(np.arange(30.0)).reshape(6, 5)
+
+
+def made(k: sp.Kernel) -> str:
+    """The schedule that ``explain`` prints, or nothing."""
+    return "".join(re.findall(r"schedule for .*", k.explain()))
+
+
+@pytest.mark.parametrize("text", [SPMV, SPMM, GEMM, DENSE, BLOCKS, DIAGONALS, TWO])
+def test_what_the_compiler_chose_asks_for_the_same(text: str) -> None:
+    first = sp.compile(text)
+    again = sp.compile(text, schedule=made(first))
+    assert made(first) and again.ir("loops") == first.ir("loops")
+
+
+@pytest.mark.parametrize(
+    "schedule",
+    [
+        "order i, j, k", "order i, k, j", "order j, i, k", "order k, j, i", "order k, i", "parallel i by 2",
+        "parallel none", "order k, i, j; parallel k by 1 dynamic", "panel none", "panel k 32", "panel k 3",
+        "panel k 4; vector k 2", "panel k 12; unroll k", "panel none; vector k 4", 
+        "panel none; order i, j, k; unroll k",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("text", [SPMM, GEMM, DENSE])
+def test_no_schedule_changes_a_result(text: str, schedule: str) -> None:
+    try:
+        k = sp.compile(text, schedule=schedule)
+        found = k(A, B)
+    except (sp.ScheduleError, sp.FormatError) as e:
+        assert text == GEMM or "cannot run" in str(e)
+        return
+    np.testing.assert_allclose(found if isinstance(found, np.ndarray) else found.numpy(), A @ B, rtol=1e-13, atol=1e-13)
+
+
+def test_what_is_asked_is_done() -> None:
+    assert made(sp.compile(SPMM, schedule="panel k 32; parallel i by 64")) == (
+        "schedule for f { order i, j, k; parallel i by 64; panel k 32; vector k 8 }"
+    )
+    assert "parallel(64)" in sp.compile(SPMV, schedule="parallel i by 64").ir("loops")
+    assert "parallel" not in sp.compile(SPMV, schedule="parallel none").ir("loops")
+    assert "unroll" in sp.compile(DENSE, schedule="panel none; unroll k").ir("loops")
+    loops = sp.compile(DENSE, schedule="order k, i, j").ir("loops")
+    assert [loops.index(f"forall {v} ") for v in "kij"] == sorted(loops.index(f"forall {v} ") for v in "kij")
+
+
+def test_blocks_and_diagonals_are_called_as_in_maps() -> None:
+    k = sp.compile(BLOCKS, schedule="order i/2, j/2, i%2, j%2; parallel i/2")
+    assert made(k).startswith("schedule for f { order i/2, j/2, i%2, j%2; parallel i/2")
+    np.testing.assert_allclose(k(A, B[:, 0]), A @ B[:, 0])
+    k = sp.compile(DIAGONALS, schedule="order j-i, i")
+    assert made(k).startswith("schedule for f { order j-i, i; parallel none")
+    np.testing.assert_allclose(k(A, B[:, 0]), A @ B[:, 0])
+
+
+def test_a_schedule_stands_in_the_file_or_beside_it() -> None:
+    text = FILES.format(spmm=SPMM, schedule="order i, k, j")
+    assert made(sp.compile(text)).startswith("schedule for f { order i, k, j;")
+    assert made(sp.compile(text, schedule="order k, i, j")).startswith("schedule for f { order k, i, j;")
+    both = SPMM + "\n" + SPMV.replace("kernel f", "kernel g")
+    found = sp.compile(both, schedule="schedule for g { parallel none }")
+    assert "parallel" not in found["g"].ir("loops") and "parallel" in found["f"].ir("loops")
+
+
+def test_of_several_statements_one_is_named() -> None:
+    k = sp.compile(TWO, schedule="y: parallel none")
+    assert "parallel" not in k.ir("loops") and made(k).startswith("schedule for f { y: order i, j; y: parallel none;")
+
+
+def test_the_text_of_a_program_has_its_schedule() -> None:
+    program = sp.compile(TWO, schedule="y: order i, j; y: parallel i by 4").program
+    assert "schedule y: parallel i by 4" in print_program(program)
+    assert parse_program(print_program(program)) == program
+
+
+@pytest.mark.parametrize(
+    ("text", "schedule", "said"),
+    [
+        (SPMM, "parallel j", "'j' cannot run in parallel: the outermost loop is 'i'"),
+        (SPMM, "order j, i, k; parallel j", "its iterations write to the same places, since it is summed over"),
+        (SPMM, "panel i 4", "no panel along 'i'"),
+        (GEMM, "panel k 16", "no panel along 'k'"),
+        (SPMM, "vector j 8", "it follows the entries of its operands"),
+        (SPMM, "panel k 12; vector k 8", "no whole number of 8 lanes"),
+        (SPMM, "order i, i", "twice"),
+        (SPMM, "order i/4, i%4, j", "there is no loop 'i/4'"),
+        (SPMM, "parallel i by 0", "a number from 1 on"),
+        (SPMM, "panel k", "a number from 1 on"),
+        (SPMM, "panel k 8; panel k 16", "asked twice"),
+        (SPMM, "parallel i, j", "is no command"),
+        (SPMM, "parallel i static", "is no command"),
+        (SPMM, "order i, q", "'q' is not an index variable"),
+        (TWO, "parallel none", "does not say which it is for"),
+        (TWO, "z: parallel none", "no statement of 'f' writes 'z'"),
+        ("kernel f(x: f64[n]) -> y: f64[n] { scan i { y[i] = x[i] + y[i - 1] } }", "order i", "fits no nest"),
+        (INSIDE, "order j, i", "'j' cannot run outside of 'i'"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_is_refused(text: str, schedule: str, said: str) -> None:
+    with pytest.raises(sp.ScheduleError) as e:
+        sp.compile(text, schedule=schedule).code("llvm")
+    assert said in str(e.value)
+
+
+def test_commands_to_come() -> None:
+    with pytest.raises(sp.UnsupportedError, match="the command 'tile' cannot run yet"):
+        sp.compile(SPMM, schedule="tile i 8")
