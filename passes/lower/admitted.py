@@ -11,6 +11,7 @@ A condition that uses more variables than the index, or takes a loop to compute,
         => admits[j] = any[i](M[i, j]),  y[i] = sum[j](A[i, j] * x[guard(admits[j], idx[j], -1)]) where M[i, j]
 
 Only conditions of statements and reductions count: both arms of a ``select``, both sides of an ``and`` are computed.
+A scan, a softmax, a selection reads along its index whatever the conditions around it say of that index.
 """
 
 from __future__ import annotations
@@ -37,10 +38,11 @@ from sparsec.ir.tensor import (
     Stored,
     TensorDecl,
     Top,
+    elsewhere,
 )
-from sparsec.passes.lower.expand import depends_on
-from sparsec.passes.lower.guards import conjunction, conjuncts, reduces
-from sparsec.passes.lower.variables import is_indirect
+from sparsec.passes.lower.guards import conjunction, conjuncts
+from sparsec.passes.lower.variables import has_indirect, names_in, takes_loops
+from sparsec.passes.names import unused
 
 Conditions = tuple[Expr, ...]
 
@@ -84,6 +86,8 @@ class _Guarding:
                 return e
             case Reduce() | Scan() | Softmax() | Top():
                 body = e.key if isinstance(e, Top) else e.body
+                others = {*elsewhere(e)}  # points that the conditions around a scan leave out count for it, too
+                conditions = tuple(c for c in conditions if not names_in(c) & others)
                 where = None if e.where is None else self.visit(e.where, conditions)
                 new = self.visit(body, _added(conditions, e.where))
                 if new is body and where is e.where:
@@ -98,8 +102,8 @@ class _Guarding:
         """The index ``e``, which was ``before``, where the conditions hold."""
         if not conditions or not must_lie_inside(before):
             return e
-        names = depends_on(before)
-        inline = [c for c in conditions if self.is_simple(c) and depends_on(c) <= names]
+        names = names_in(before)
+        inline = [c for c in conditions if self.is_simple(c) and names_in(c) <= names]
         rest = [c for c in conditions if c not in inline]
         asked = conjunction([*inline, *([self.admits(before, names, rest)] if rest else [])])
         assert asked is not None
@@ -107,10 +111,9 @@ class _Guarding:
 
     def is_simple(self, c: Expr) -> bool:
         """Whether it can be asked wherever its variables are known."""
-        if reduces(c) or any(isinstance(n, Scan | Softmax | Top | Stored) for n in walk(c)):
+        if takes_loops(c) or has_indirect(c) or any(isinstance(n, Stored) for n in walk(c)):
             return False
-        reads = [n for n in walk(c) if isinstance(n, Access)]
-        return not any(map(is_indirect, (i for a in reads for i in a.indices))) and self.are_dense(reads)
+        return self.are_dense([n for n in walk(c) if isinstance(n, Access)])
 
     def are_dense(self, reads: list[Access]) -> bool:
         formats = [self.program.tensor(a.tensor).format for a in reads]
@@ -120,15 +123,12 @@ class _Guarding:
         """A local that says for each point of an index over ``names`` whether ``conditions`` admit one there."""
         condition = conjunction(self.visit(c, ()) for c in conditions)
         assert condition is not None
-        used = depends_on(condition)
+        used = names_in(condition)
         free = tuple(v for v in self.extents if v in names & used)
         key = free, condition
         if key not in self.made:
             others = tuple(v for v in self.extents if v in used - names)
-            name, n = "admits", 1
-            while name in self.taken:
-                n += 1
-                name = f"admits{n}"
+            name = unused("admits", self.taken)
             self.taken.add(name)
             fmt = dense(len(free)) if self.are_dense([n for n in walk(e) if isinstance(n, Access)]) else None
             self.locals.append(TensorDecl(name, BOOL, tuple(self.extents[v].extent for v in free), fmt, False, "local"))

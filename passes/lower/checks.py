@@ -24,17 +24,14 @@ from sparsec.ir.tensor import (
     Map,
     Program,
     Reduce,
-    Scan,
-    Softmax,
     TensorDecl,
-    Top,
 )
 from sparsec.passes.lower.coordinates import surely_inside
 from sparsec.passes.lower.guards import conjunction, conjuncts, split
 from sparsec.passes.lower.order import choose_order
 from sparsec.passes.lower.overflow import loses
 from sparsec.passes.lower.spaces import Nesting
-from sparsec.passes.lower.variables import is_indirect, mentioned
+from sparsec.passes.lower.variables import has_indirect, is_indirect, mentioned, takes_loops
 
 if TYPE_CHECKING:
     from sparsec.passes.lower.planning import Planner
@@ -74,13 +71,7 @@ def writing(s: Assign, *indices: Expr) -> Expr | None:
     """The part of the statement's condition that can be asked where ``indices`` of its target are checked."""
     names = set(mentioned(*indices))
     parts = [] if s.where is None else [c for c in conjuncts(s.where) if set(mentioned(c)) <= names]
-    return conjunction(c for c in parts if not any(map(_is_made, walk(c))))
-
-
-def _is_made(n: object) -> bool:
-    """Whether it takes more than the point to say what it is, or is itself to be checked."""
-    indirect = isinstance(n, Access) and any(map(is_indirect, n.indices))
-    return indirect or isinstance(n, Reduce | Scan | Softmax | Top)
+    return conjunction(c for c in parts if not takes_loops(c) and not has_indirect(c))
 
 
 def checks(planner: Planner, s: Assign) -> Iterator[tuple[loops.Stmt, bool]]:

@@ -17,7 +17,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from sparsec.ir.dtypes import BOOL
-from sparsec.ir.rewrite import children, map_children, walk
+from sparsec.ir.rewrite import map_children, walk
 from sparsec.ir.tensor import (
     Access,
     Assign,
@@ -27,13 +27,12 @@ from sparsec.ir.tensor import (
     Map,
     Program,
     Reduce,
-    Scan,
     Softmax,
     Stmt,
     TensorDecl,
-    Top,
 )
 from sparsec.passes.lower.guards import guard
+from sparsec.passes.lower.variables import names_in, takes_loops
 from sparsec.passes.names import unused
 
 
@@ -70,7 +69,7 @@ class _Expansion:
         """The quotient; what it needs is computed before ``s``."""
         low, zero = Literal(-float("inf"), e.dtype), Literal(0.0, e.dtype)
         where, body = None if e.where is None else self.once(e.where, s, "c"), e.body
-        if needs_loops(body):
+        if takes_loops(body):
             # Where the condition fails nothing is computed, and nothing stored.
             body = self.local(body if where is None else guard(where, body, low.value), s, "x")
         greatest = self.local(Reduce("max", e.indices, body, e.dtype, where), s, "max")
@@ -82,12 +81,12 @@ class _Expansion:
 
     def once(self, e: Expr, s: Assign, hint: str) -> Expr:
         """``e``, by way of a local if it needs loops of its own."""
-        return self.local(e, s, hint) if needs_loops(e) else e
+        return self.local(e, s, hint) if takes_loops(e) else e
 
     def local(self, e: Expr, s: Assign, hint: str) -> Access:
         """A local over the index variables that ``e`` depends on, defined as ``e``."""
         extents = {i.name: i.extent for i in s.indices}
-        used = depends_on(e)
+        used = names_in(e)
         free = tuple(v for v in extents if v in used)
         reduced = {v for n in walk(e) if isinstance(n, Reduce) for v in n.indices}
         name = self.fresh(f"{s.target.tensor}_{hint}")
@@ -102,28 +101,4 @@ class _Expansion:
         return unused(hint, {t.name for t in (*self.program.tensors, *self.locals)})
 
 
-def needs_loops(e: Expr) -> bool:
-    """Whether computing ``e`` at a point takes a loop."""
-    return any(isinstance(n, Reduce | Scan | Top) for n in walk(e))
-
-
-def depends_on(e: Expr) -> set[str]:
-    """The index variables whose value the value of ``e`` depends on: scans and their kin keep theirs."""
-    match e:
-        case Index():
-            return {e.name}
-        case Reduce():
-            inner = depends_on(e.body) | (depends_on(e.where) if e.where is not None else set())
-            return inner - set(e.indices)
-        case Scan():
-            names = {e.index}
-        case Top():
-            names = {g for g, _ in e.groups}
-        case Softmax():
-            names = set(e.indices)
-        case _:
-            names = set()
-    return names.union(*(depends_on(part) for part in children(e)))
-
-
-__all__ = ["depends_on", "expand"]
+__all__ = ["expand"]

@@ -23,7 +23,7 @@ from dataclasses import dataclass, replace
 from sparsec.ir import ops
 from sparsec.ir.dtypes import BOOL
 from sparsec.ir.rewrite import map_children, walk
-from sparsec.ir.tensor import Assign, Expr, Literal, Map, Program, Reduce, Scan, Stored, joined
+from sparsec.ir.tensor import Assign, Expr, Literal, Map, Program, Reduce, Scan, Stored, elsewhere, joined
 from sparsec.ir.tensor_values import same_value, scalar
 from sparsec.passes.lower.variables import is_plain, mentioned
 
@@ -166,7 +166,7 @@ def around(value: Expr, r: Reduce) -> Expr:
     Those count that use no variable but what ``r`` uses: a temporary for it has no others.  A scan around ``r`` asks
     for it at points that they leave out.
     """
-    scanned = {n.index for n in walk(value) if isinstance(n, Scan) and r in walk(n.body)}
+    scanned = {v for n in walk(value) for v in elsewhere(n) if r in walk(n)}
     found = split(value)
     while found is not None:
         names = variables(found.condition)

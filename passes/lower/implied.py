@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 
 from sparsec.ir.dtypes import BOOL
 from sparsec.ir.rewrite import map_children
-from sparsec.ir.tensor import Expr, Literal, Map, Reduce, Scan, Softmax, Top
+from sparsec.ir.tensor import Expr, Literal, Map, Reduce, elsewhere
 from sparsec.passes.lower.guards import conjuncts, replace_value, split
 from sparsec.passes.lower.variables import mentioned
 
@@ -108,8 +108,9 @@ def _decided(e: Expr, known: Order) -> Expr:
         if condition is found.condition and value is found.value:
             return e
         return replace_value(e, replace(found, condition=condition), value)
-    if isinstance(e, Scan | Softmax | Top):
-        return e  # computed at other points, too
+    others = elsewhere(e)
+    if others:
+        known = known.without(others)
     if isinstance(e, Reduce):
         inner = known.without(e.indices)
         where = None if e.where is None else _decided(e.where, inner)

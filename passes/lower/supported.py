@@ -12,15 +12,12 @@ from sparsec.ir.tensor import (
     Assign,
     Expr,
     Program,
-    Reduce,
-    Scan,
     ScanLoop,
     Softmax,
     Stmt,
     TensorDecl,
-    Top,
 )
-from sparsec.passes.lower.variables import is_indirect, is_plain
+from sparsec.passes.lower.variables import is_indirect, is_plain, takes_loops
 
 
 def check_supported(program: Program) -> None:
@@ -93,7 +90,7 @@ def _scan_block(s: ScanLoop, program: Program) -> None:
 
 def _statement(s: Assign) -> None:
     for e in s.target.indices:
-        if any(isinstance(n, Reduce | Scan | Softmax | Top) for n in walk(e)):
+        if takes_loops(e):
             _no("a left side with a reduction in an index", s.target)
 
 

@@ -40,17 +40,16 @@ from sparsec.ir.tensor import (
     Map,
     Program,
     Reduce,
-    Scan,
     ScanLoop,
-    Softmax,
     Stmt,
     Stored,
     TensorDecl,
-    Top,
     assigns,
+    elsewhere,
 )
 from sparsec.passes.lower.guards import guard, restricted
 from sparsec.passes.lower.variables import is_plain, mentioned
+from sparsec.passes.names import unused
 
 
 def unfold_updates(program: Program) -> Program:
@@ -117,10 +116,7 @@ class _Unfolding:
         return replace(self.program, tensors=tuple(self.tensors), body=tuple(self.body))
 
     def fresh(self, hint: str) -> str:
-        name, n = hint, 1
-        while name in self.taken:
-            n += 1
-            name = f"{hint}{n}"
+        name = unused(hint, self.taken)
         self.taken.add(name)
         return name
 
@@ -283,7 +279,7 @@ def _reads_only_own_place(s: Assign) -> bool:
     def safe(e: Expr, outside: bool) -> bool:
         if isinstance(e, Access) and e.tensor == s.target.tensor:
             return plain and outside and e.indices == s.target.indices
-        outside = outside and not isinstance(e, Reduce | Scan | Softmax | Top)
+        outside = outside and not isinstance(e, Reduce) and not elsewhere(e)
         parts: list[Expr] = []
         map_children(e, lambda c: parts.append(c) or c)  # type: ignore[func-returns-value]
         return all(safe(p, outside) for p in parts)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sparsec.ir.rewrite import children, walk
-from sparsec.ir.tensor import Access, Expr, Index, Reduce, Scan, Softmax, Top
+from sparsec.ir.tensor import Access, Expr, Index, Reduce, elsewhere
 
 
 def mentioned(*exprs: Expr) -> tuple[str, ...]:
@@ -13,18 +13,15 @@ def mentioned(*exprs: Expr) -> tuple[str, ...]:
 
 def names_in(e: Expr) -> set[str]:
     """The index variables that ``e`` uses and does not reduce itself; scans, softmax and selections keep their own."""
-    out: set[str] = set()
-    match e:
-        case Index():
-            return {e.name}
-        case Scan():
-            out = {e.index}
-        case Softmax():
-            out = set(e.indices)
-        case Top():
-            out = {g for g, _ in e.groups}
-    out = out.union(*(names_in(c) for c in children(e)))
+    if isinstance(e, Index):
+        return {e.name}
+    out = {*elsewhere(e)}.union(*(names_in(c) for c in children(e)))
     return out - set(e.indices) if isinstance(e, Reduce) else out
+
+
+def takes_loops(e: Expr) -> bool:
+    """Whether computing ``e`` at a point takes a loop: something in it reads other points."""
+    return any(isinstance(n, Reduce) or elsewhere(n) for n in walk(e))
 
 
 def is_plain(target: Access) -> bool:
@@ -38,4 +35,9 @@ def is_indirect(e: Expr) -> bool:
     return any(isinstance(n, Access) for n in walk(e))
 
 
-__all__ = ["is_indirect", "is_plain", "mentioned", "names_in"]
+def has_indirect(e: Expr) -> bool:
+    """Does an index of what ``e`` reads have to be checked?"""
+    return any(isinstance(n, Access) and any(map(is_indirect, n.indices)) for n in walk(e))
+
+
+__all__ = ["has_indirect", "is_indirect", "is_plain", "mentioned", "names_in", "takes_loops"]

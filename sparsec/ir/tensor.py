@@ -194,6 +194,18 @@ class Stored:
 Expr = Literal | Index | Dim | Access | Map | Reduce | Scan | Softmax | Top | Stored
 
 
+def elsewhere(e: object) -> tuple[str, ...]:
+    """The indices along which a scan, a softmax or a selection reads other points than the one that it is asked for."""
+    match e:
+        case Scan():
+            return (e.index,)
+        case Softmax():
+            return e.indices
+        case Top():
+            return tuple(g for g, _ in e.groups)
+    return ()
+
+
 def joined(op: str, parts: Iterable[Expr], dtype: DType) -> Expr:
     """``parts``, of which there is one at least, joined by ``op`` from the left."""
     return reduce(lambda a, b: Map(op, (a, b), dtype), parts)

@@ -207,11 +207,11 @@ class Bounder(Machine):
         values = tuple(self.eval(a) for a in e.args)
         return map_bound(e.op, values, self.eval(e), parts, e.dtype)
 
-    def _spread(self, e: Expr, where: Expr | None, names: tuple[str, ...]) -> tuple[Magnitude, Array]:
-        """The bound of a body over the whole extent of ``names``, and the mask; what it drops has no terms."""
-        part = self.bound(e)
-        value, mask = self._body(e, where, names)
-        loose = np.zeros((), bool) if where is None else self.bound(where).loose
+    def _spread(self, e: Reduce | Scan | Softmax | Top) -> tuple[Magnitude, Array]:
+        """The bound of a body over the whole extent of its indices, and the mask; what it drops has no terms."""
+        part = self.bound(e.key if isinstance(e, Top) else e.body)
+        value, mask = self._body(e)
+        loose = np.zeros((), bool) if e.where is None else self.bound(e.where).loose
         mask = np.ones(value.shape, bool) if mask is None else mask
         shape = value.shape
         wide = Magnitude(
@@ -225,7 +225,7 @@ class Bounder(Machine):
 
     def _of_reduce(self, e: Reduce) -> Magnitude:
         axes = tuple(self.scope.axes[n] for n in e.indices)
-        part, mask = self._spread(e.body, e.where, e.indices)
+        part, mask = self._spread(e)
 
         def along(function: Any, a: Array, begin: Any) -> Array:
             return np.asarray(function.reduce(a, axis=axes, keepdims=True, initial=begin))
@@ -248,7 +248,7 @@ class Bounder(Machine):
 
     def _of_scan(self, e: Scan) -> Magnitude:
         axis = self.scope.axes[e.index]
-        part, mask = self._spread(e.body, e.where, (e.index,))
+        part, mask = self._spread(e)
         value = _size(self.eval(e))
 
         def along(function: Any, a: Array) -> Array:
@@ -274,7 +274,7 @@ class Bounder(Machine):
 
     def _of_softmax(self, e: Softmax) -> Magnitude:
         axes = tuple(self.scope.axes[n] for n in e.indices)
-        part, _ = self._spread(e.body, e.where, e.indices)
+        part, _ = self._spread(e)
         worst = np.maximum.reduce(_finite(part.total), axis=axes, keepdims=True, initial=0.0)
         terms = np.add.reduce(part.terms, axis=axes, keepdims=True)
         total = self.eval(e) * (4 + 2 * worst)
@@ -286,7 +286,7 @@ class Bounder(Machine):
 
     def _of_top(self, e: Top) -> Magnitude:
         axes = tuple(self.scope.axes[g] for g, _ in e.groups)
-        part, _ = self._spread(e.key, e.where, tuple(g for g, _ in e.groups))
+        part, _ = self._spread(e)
         unsure = np.logical_or.reduce(part.loose | ~part.exact, axis=axes, keepdims=True)
         known = _known(self.eval(e), BOOL)
         return replace(known, loose=np.broadcast_to(unsure, known.loose.shape))

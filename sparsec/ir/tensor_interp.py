@@ -30,6 +30,7 @@ from sparsec.errors import BackendError, ShapeError, TypeError_
 from sparsec.ir import ops
 from sparsec.ir.dtypes import BOOL, F64, DType
 from sparsec.ir.index_values import must_lie_inside, within
+from sparsec.ir.rewrite import children
 from sparsec.ir.tensor import (
     Access,
     Assign,
@@ -50,6 +51,7 @@ from sparsec.ir.tensor import (
     TensorDecl,
     Top,
     assigns,
+    elsewhere,
 )
 from sparsec.ir.tensor_values import (
     Array,
@@ -69,6 +71,9 @@ from sparsec.ir.tensor_values import (
 
 if TYPE_CHECKING:
     from sparsec.ir.tensor_bounds import Magnitude
+
+Conditions = tuple[tuple[Expr, Array], ...]
+"""Conditions that hold together, each with where it does."""
 
 LIMIT = 1 << 28
 """Greatest number of points an expression may have here."""
@@ -111,30 +116,8 @@ def free_indices(e: Expr | None) -> set[str]:
         return set()
     if isinstance(e, Index):
         return {e.name}
-    if isinstance(e, Reduce):
-        return (free_indices(e.body) | free_indices(e.where)) - set(e.indices)
-    parts: tuple[Expr | None, ...]
-    match e:
-        case Access():
-            parts = e.indices
-        case Map():
-            parts = e.args
-        case Scan() | Softmax():
-            parts = (e.body, e.where)
-        case Top():
-            parts = (e.key, e.where)
-        case Stored():
-            parts = (e.access,)
-        case _:
-            parts = ()
-    bound: set[str] = set()
-    if isinstance(e, Scan):
-        bound = {e.index}
-    elif isinstance(e, Softmax):
-        bound = set(e.indices)
-    elif isinstance(e, Top):
-        bound = {g for g, _ in e.groups}
-    return bound.union(*(free_indices(p) for p in parts)) if parts else bound
+    out = {*elsewhere(e)}.union(*(free_indices(c) for c in children(e)))
+    return out - set(e.indices) if isinstance(e, Reduce) else out
 
 
 def bind_sizes(program: Program, arrays: Mapping[str, Any], sizes: Mapping[str, int] | None) -> dict[str, int]:
@@ -218,11 +201,11 @@ class Machine:
         self.given = {t.name for t in program.operands if t.name in arrays}
         self.scope = Scope({}, {}, {})
         # Values and absences of a statement's expressions, by identity; the node is kept so that none takes its place.
-        self.known: dict[tuple[int, int | None], tuple[Expr, Array]] = {}
+        self.known: dict[tuple[int, int], tuple[Expr, Array]] = {}
         self.gone: dict[int, tuple[Expr, Array]] = {}
-        # The points at which what is evaluated now counts: the last of the conditions around it that were met so far.
-        self.admitted: list[Array] = []
-        self.around: int | None = None
+        # Where what is evaluated now counts: the number of the conditions around it among those that were met so far.
+        self.admitted: list[Conditions] = [()]
+        self.around = 0
         self.strict = True
 
     def run(self) -> None:
@@ -268,7 +251,7 @@ class Machine:
         self.scope = Scope({n: a for a, n in enumerate(names)}, extents, fixed)
         self.known.clear()
         self.gone.clear()
-        self.admitted, self.around = [], None
+        self.admitted, self.around = [()], 0
         value, where, write = self.right_side(s)
         self.store(s, write, value)
 
@@ -277,7 +260,7 @@ class Machine:
         value, where = s.value, None
         if s.where is not None:
             where = self.eval(s.where)
-            self.admitted, self.around = [where], 0
+            self._under(self._asked(s.where))
             if isinstance(value, Reduce) and free_indices(s.where) & set(value.indices):
                 both = s.where if value.where is None else Map("and", (value.where, s.where), BOOL)
                 value = Reduce(value.monoid, value.indices, value.body, value.dtype, both)
@@ -351,16 +334,16 @@ class Machine:
             case Map():
                 return self._map(e)
             case Reduce():
-                body, mask = self._body(e.body, e.where, e.indices)
+                body, mask = self._body(e)
                 return self.reduce(e, body, mask)
             case Scan():
-                body, mask = self._body(e.body, e.where, (e.index,))
+                body, mask = self._body(e)
                 return self.scan(e, body, mask)
             case Softmax():
-                body, mask = self._body(e.body, e.where, e.indices)
+                body, mask = self._body(e)
                 return self.softmax(e, body, mask)
             case Top():
-                key, mask = self._body(e.key, e.where, tuple(g for g, _ in e.groups))
+                key, mask = self._body(e)
                 return self.top(e, key, mask)
         raise TypeError_(f"tensor IR has no expression '{type(e).__name__}'")
 
@@ -393,8 +376,8 @@ class Machine:
             good = (a >= 0) & (a < n) & kept
             constant = isinstance(e, Literal) and not e.fill
             bad = ~good
-            if self.around is not None and not constant:
-                bad = bad & self.admitted[self.around]
+            for _, holds in () if constant else self.admitted[self.around]:
+                bad = bad & holds
             if self.strict and (constant or must_lie_inside(e)) and bad.any():
                 wrong = np.broadcast_to(a, bad.shape)[bad].flat[0]
                 raise ShapeError(f"an index of '{access.tensor}' is {wrong}, outside 0 .. {n - 1}", span=access.span)
@@ -467,15 +450,28 @@ class Machine:
 
     # folds
 
-    def _body(self, body: Expr, where: Expr | None, names: tuple[str, ...]) -> tuple[Array, Array | None]:
-        """A body over the whole extent of ``names``, and its condition likewise."""
-        mask = None if where is None else self.eval(where)
-        around = self.around
-        if mask is not None:
-            self.admitted.append(mask if around is None else mask & self.admitted[around])
-            self.around = len(self.admitted) - 1
-        value = self.eval(body)
-        self.around = around
+    def _asked(self, where: Expr) -> Conditions:
+        """The conditions that hold together where ``where`` does, with where they do."""
+        if isinstance(where, Map) and where.op in ("and", "bitand"):
+            return tuple(c for a in where.args for c in self._asked(a))
+        return ((where, self.eval(where)),)
+
+    def _under(self, conditions: Conditions) -> None:
+        """What is evaluated from now on counts where ``conditions`` hold."""
+        self.admitted.append(conditions)
+        self.around = len(self.admitted) - 1
+
+    def _body(self, e: Reduce | Scan | Softmax | Top) -> tuple[Array, Array | None]:
+        """What ``e`` is of over the whole extent of its indices, and its condition likewise."""
+        outside, others = self.around, {*elsewhere(e)}
+        if any(free_indices(c) & others for c, _ in self.admitted[outside]):
+            self._under(tuple(c for c in self.admitted[outside] if not free_indices(c[0]) & others))
+        mask = None if e.where is None else self.eval(e.where)
+        if e.where is not None:
+            self._under((*self.admitted[self.around], *self._asked(e.where)))
+        value = self.eval(e.key if isinstance(e, Top) else e.body)
+        self.around = outside
+        names = e.indices if isinstance(e, Reduce) else elsewhere(e)
         shape = self.scope.shaped(names, value.shape if mask is None else np.broadcast_shapes(value.shape, mask.shape))
         self._bound(shape)
         return np.broadcast_to(value, shape), None if mask is None else np.broadcast_to(mask, shape)

@@ -30,6 +30,12 @@ TEXTS = [
     "y[i] = argmax[j](x[at[j]] where m[j] and j != i)",
     "y[i] = scan[i](x[at[i]] where m[i])",
     "y[i] = softmax[i](x[at[i]] where m[i])",
+    # a scan and its kin read along their index whatever the conditions around them say of it
+    "y[i] = scan[i](x[at[i] % 7]) where m[i]",
+    "y[i] = scan[i](x[at[i] % 7] where m[i]) + w[i] where i >= 2",
+    "y[i] = softmax[i](x[at[i] % 7]) where m[i]",
+    "y[i] = select(top[i: 2](x[at[i] % 7]), w[i], 2) where m[i]",
+    "C[i, j] = scan[j](A[i, at[j] % 7] * w[at[i]]) where m[i] and M[i, j] != 0",
     # conditions that use more than the index does, or that take a loop
     "y[i] = sum[j](A[i, j] * x[at[j]] where M[i, j] != 0)",
     "y[i] = A[i, j] * x[at[j]] where M[i, j] != 0",
@@ -103,6 +109,37 @@ def test_only_admitted_points_are_read(text: str, formats: tuple[str, ...]) -> N
         got = got.numpy() if isinstance(got, sp.Tensor) else got
         np.testing.assert_allclose(got, want, rtol=1e-12, err_msg=kernel_text)
     assert stops < 5 or "stored" in text, "no data was fine"
+
+
+@pytest.mark.parametrize(("value", "want"), [
+    ("scan[i](x[p[i]])", [5, 9, 12, 14, 15]),
+    ("scan[i, reverse](x[p[i]])", [15, 10, 6, 3, 1]),
+    ("softmax[i](x[p[i]])", np.exp([5, 4, 3, 2, 1]) / np.exp([5, 4, 3, 2, 1]).sum()),
+    ("select(top[i: 2](x[p[i]]), 1.0, 2.0)", [1, 1, 2, 2, 2]),
+])  # fmt: skip
+@pytest.mark.parametrize("condition", ["m[i]", "i >= 2", "m[i] and p[i] < 3"])
+def test_conditions_stay_outside_of_scans(value: str, want: list[float], condition: str) -> None:
+    x, p, m = np.arange(1.0, 6), np.arange(5)[::-1].copy(), np.array([0, 1, 0, 1, 1], bool)
+    given = {"x": x, "p": p} | ({"m": m} if "m" in condition else {})
+    admitted = {"m[i]": m, "i >= 2": np.arange(5) >= 2}.get(condition, m & (p < 3))
+    got = sp.evaluate(f"y[i] = {value} where {condition}", **given)
+    np.testing.assert_allclose(got, np.where(admitted, want, 0))
+
+
+def test_a_scan_reads_where_a_condition_of_its_index_fails() -> None:
+    x, at = np.arange(3.0), np.array([0, 9, 1])
+    for fails, m in ((True, [True, False, True]), (False, [False, False, False])):
+        r = np.array([fails])
+        text = "y[j, i] = scan[i](x[at[i]]) where m[i] and r[j]"
+        kernel = sp.compile(f"kernel f(x: f64[n], at: i64[n], m: bool[n], r: bool[1]) -> y: f64[1, n] {{ {text} }}")
+        arrays = {"x": x, "at": at, "m": np.array(m), "r": r}
+        if not fails:
+            assert kernel(**arrays).tolist() == [[0, 0, 0]] == interpret(kernel.program, arrays, {})["y"].tolist()
+            continue
+        with pytest.raises(ShapeError, match=r"at\[1\] is 9"):
+            kernel(**arrays)
+        with pytest.raises(ShapeError, match="is 9"):
+            interpret(kernel.program, arrays, {})
 
 
 def test_what_is_said_of_an_index_that_counts() -> None:

@@ -55,6 +55,19 @@ def test_scans(expression: str, fmt: str) -> None:
         agree(text, operands(6, 6, 1), {"n": 6}, compiled=n == ("csr", "coo", fmt).index(fmt))
 
 
+@pytest.mark.parametrize("expression", [
+    "scan[i](scan[j](A[i, j]))", "scan[j](scan[i](A[i, j]))", "scan[i](scan.max[j](A[i, j]))",
+    "exp(scan[i](scan[j](A[i, j])))", "sum[i](scan[i](scan[j](A[i, j])))", "max[i](scan[i](scan[j](A[i, j])))",
+])  # fmt: skip
+def test_scans_of_scans_of_a_dense_matrix(expression: str) -> None:
+    a = np.arange(12.0).reshape(3, 4) / 8
+    rows = np.maximum.accumulate(a, 1) if "max[j]" in expression else a.cumsum(1)
+    want = rows.cumsum(0)
+    want = {"exp": np.exp(want), "sum": want.sum(0), "max": want.max(0)}.get(expression[:3], want)
+    got = sp.evaluate(f"y[{'i, j' if want.ndim == 2 else 'j'}] = {expression}", A=a)
+    np.testing.assert_allclose(got, want)
+
+
 @pytest.mark.parametrize("statement", [
     "y[i] = sum[j](scan[j](A[i, j]))",
     "y[j] = sum[i](scan[j](A[i, j]))",
