@@ -5,17 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sparsec.formats.level import CanIterate
-from sparsec.ir import loops, ops
+from sparsec.ir import loops
 from sparsec.ir.buffer import Expr, i64
 from sparsec.ir.build import add, lt, sub
 from sparsec.ir.loops import Accumulate, Chunk, Forall
 from sparsec.ir.rewrite import walk
-from sparsec.ir.tensor import Access, Index, Literal
-from sparsec.ir.tensor_values import scalar
+from sparsec.ir.tensor import Access, Literal
 from sparsec.passes.lower import padding
 from sparsec.passes.lower.bounds import Bounds
 from sparsec.passes.lower.coiterate import Cases, Coiteration, OnlyAbsent, Subset, Walker, make_walker
 from sparsec.passes.lower.context import Env
+from sparsec.passes.lower.repeated import done_once
 from sparsec.passes.lower.selection import SelectWork
 from sparsec.passes.lower.windows import Part
 from sparsec.passes.lower.working import counts_one
@@ -59,7 +59,7 @@ def coiterate(
     co = Coiteration(low.ctx, f, env, cases, lambda body, inner: low.leaf(f.index, body, inner), ends)
     complete = len(live) == 2 ** len(accesses)
     low.mark_cases(f.body, cases)
-    if complete and once_is_enough(low, f, env, cases[frozenset()]):
+    if complete and done_once(low, f, env, cases[frozenset()]):
         _absent_once(low, f, env, co, walkers, live, sub(hi, lo))
     elif complete and all(w.unique for w in walkers) and _kept_of_equals(low, f, cases[frozenset()]) is not None:
         keep = _kept_of_equals(low, f, cases[frozenset()])
@@ -136,41 +136,6 @@ def _needs_order(low: Lowerer, f: Forall, env: Env) -> bool:
     return False
 
 
-def once_is_enough(low: Lowerer, f: Forall, env: Env, body: loops.Stmt | None) -> bool:
-    """Whether ``body``, which stands for the coordinates without entries, does the same however often it runs.
-
-    So does folding one value into one place by a monoid in which it is idempotent: ``max`` over a sparse row takes
-    in the zeros between its entries once, and so does ``max`` over all the rows without any.  Not where the iterations
-    are ordered: what is folded is read in between.
-    """
-    if f.parallel is not None or f.ordered:
-        return False
-    names = {f.index}
-    while isinstance(body, Forall) and isinstance(body.domain, loops.Full) and not body.ordered:
-        names.add(body.index)
-        body = body.body
-    if not isinstance(body, Accumulate) or body.op == "=":
-        return False
-    if body.op not in ops.MONOIDS:
-        return False  # a tuple state may count its points
-    monoid = ops.MONOIDS[body.op]
-    nodes = [*walk(body.value), *(n for e in body.target.indices for n in walk(e))]
-    if any(isinstance(n, Index) and n.name in names for n in nodes):
-        return False
-    storages = low.ctx.storages
-    for n in nodes:
-        if not isinstance(n, Access) or n.tensor not in storages or storages[n.tensor].is_dense:
-            continue
-        if n not in env.cursors or env.cursors[n].done < len(storages[n.tensor].levels):
-            return False
-    if monoid.idempotent:
-        return True
-    if monoid.op is None or not isinstance(body.value, Literal):
-        return False
-    value = scalar(body.value.value, body.value.dtype)
-    return bool(ops.evaluate(monoid.op, (value, value), body.value.dtype) == value)
-
-
 def _kept_of_equals(low: Lowerer, f: Forall, body: loops.Stmt | None) -> int | None:
     """How often ``body``, which stands for the coordinates without entries, need run from the first on.
 
@@ -224,4 +189,4 @@ def _absent_once(
         low.stmt(body, env)
 
 
-__all__ = ["coiterate", "once_is_enough"]
+__all__ = ["coiterate"]

@@ -30,13 +30,15 @@ from sparsec.passes.lower.assembly import assemble
 from sparsec.passes.lower.bounds import Bounds, cut, solved
 from sparsec.passes.lower.coiterate import (
     Cases,
+    Subset,
     probe,
 )
 from sparsec.passes.lower.context import Context, Cursor, Env, Work
 from sparsec.passes.lower.coordinates import Linear, merge, relations
 from sparsec.passes.lower.guarded import entry
-from sparsec.passes.lower.merging import coiterate, once_is_enough
+from sparsec.passes.lower.merging import coiterate
 from sparsec.passes.lower.parting import deciding, parted
+from sparsec.passes.lower.repeated import done_once, folded
 from sparsec.passes.lower.simplify import prune, substitute
 from sparsec.passes.lower.stretches import MOST, over_stretches
 from sparsec.passes.lower.tuples import TupleWork
@@ -377,9 +379,17 @@ class Lowerer:
         if not cases.live():
             return
         lo, hi, env = self.clipped(f, env, bounds) if part is None else (part.lo, part.hi, env)
-        over_stretches(
-            self.ctx, f.index, (lo, hi), env, accesses, cases, lambda body, inner: self.leaf(f.index, body, inner)
-        )
+
+        def run(present: Subset, body: loops.Stmt, env: Env, lo: Expr, hi: Expr) -> None:
+            once = folded(self, f, env, body, present)
+            if once is not None:
+                length = self.b.let("length", sub(hi, lo))
+                self.leaf(f.index, once, env.bind(f.index, lo).bind(f"{f.index}@length", length))
+                return
+            with self.b.loop(f.index, self.b.let("from", lo), self.b.let("to", hi)) as var:
+                self.leaf(f.index, body, env.bind(f.index, var))
+
+        over_stretches(self.ctx, f.index, (lo, hi), env, accesses, cases, run)
 
     @contextmanager
     def _following(self, f: Forall, env: Env) -> Iterator[None]:
@@ -449,7 +459,7 @@ class Lowerer:
                 inner = env.bind(f.index, self.b.let(f.index, add(lo, local))).bind(f"{f.index}@local", local)
                 self.leaf(f.index, f.body, inner)
             return
-        if part is None and once_is_enough(self, f, env, f.body):
+        if part is None and done_once(self, f, env, f.body):
             with self.b.if_(lt(lo, hi)):
                 self.stmt(f.body, env)
             return

@@ -30,7 +30,7 @@ from sparsec.passes.lower.bounds import Bounds
 from sparsec.passes.lower.coiterate import Cases, Seams, Subset
 from sparsec.passes.lower.context import Context, Env
 from sparsec.passes.lower.coordinates import Linear
-from sparsec.passes.lower.stretches import folded
+from sparsec.passes.lower.repeated import folded
 from sparsec.passes.lower.windows import Part, Window, enter, find_windows, offset, place
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def parted(low: Lowerer, f: Forall, env: Env, windows: list[Window], walkers: li
 
     def emit(body: LStmt, env: Env, lo: Expr, hi: Expr) -> None:
         left = [a for a in walkers if a in low.reads(body)]
-        once = folded(body, f.index, frozenset()) if not left and f.parallel is None else None
+        once = folded(low, f, env, body) if not left else None
         if once is None:
             low.walk(replace(f, body=body), env, left, Bounds(), Part(lo, hi, seams))
             return

@@ -20,24 +20,21 @@ CGO 2023).
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from sparsec.formats.level import CanSpan, LevelView
-from sparsec.ir import ops
 from sparsec.ir.buffer import Expr, Stmt, Var, i64
-from sparsec.ir.build import add, lt, op, sub
-from sparsec.ir.loops import Accumulate
+from sparsec.ir.build import add, lt, op
 from sparsec.ir.loops import Stmt as LStmt
-from sparsec.ir.rewrite import map_children
-from sparsec.ir.tensor import Access, Index, Map
-from sparsec.ir.tensor import Expr as TExpr
+from sparsec.ir.tensor import Access
 from sparsec.passes.lower.coiterate import Cases, Subset
 from sparsec.passes.lower.context import Context, Cursor, Env
 
 MOST = 4
 """Operands with runs that are taken together; each may have come to its end, so the cases double with each."""
 
-Leaf = Callable[[LStmt, Env], None]
+Run = Callable[[Subset, LStmt, Env, Expr, Expr], None]
+"""Emits a body for the coordinates ``lo..hi``, along which the operands given do not change."""
 
 
 @dataclass(slots=True)
@@ -73,9 +70,9 @@ def over_stretches(
     env: Env,
     accesses: Sequence[Access],
     cases: Cases,
-    leaf: Leaf,
+    run: Run,
 ) -> None:
-    """The body of ``cases`` at every coordinate of the half-open ``range_``; ``leaf`` emits it at one."""
+    """The body of ``cases`` at every coordinate of the half-open ``range_``; ``run`` emits that of a run."""
     b = ctx.b
     lo, hi = range_
     stretches = [open_stretch(ctx, a, env, lo) for a in accesses]
@@ -98,7 +95,7 @@ def over_stretches(
                 if n == len(stretches):
                     body = cases[present]
                     if body is not None:
-                        _run(ctx, index, at, stop, present, body, env, leaf)
+                        run(present, body, env, at, stop)
                 else:
                     s = stretches[n]
                     have = decide(n + 1, present | {s.access}, env.move(s.access, Cursor(s.done + 1, s.pos)))
@@ -113,47 +110,4 @@ def over_stretches(
                 b.set(s.pos, add(s.pos, 1))
 
 
-def _run(ctx: Context, index: str, at: Var, stop: Var, present: Subset, body: LStmt, env: Env, leaf: Leaf) -> None:
-    """``body`` for the coordinates ``at..stop``, in which the operands ``present`` do not change."""
-    once = folded(body, index, present)
-    if once is not None:
-        leaf(once, env.bind(index, at).bind(f"{index}@length", ctx.b.let("length", sub(stop, at))))
-        return
-    with ctx.b.loop(index, ctx.b.let("from", at), ctx.b.let("to", stop)) as var:
-        leaf(body, env.bind(index, var))
-
-
-def folded(body: LStmt, index: str, present: Subset) -> LStmt | None:
-    """What ``body`` comes to over a run, if it is the same at each of its coordinates; ``index@length`` is theirs."""
-    if not isinstance(body, Accumulate) or body.op not in ops.MONOIDS or body.place is not None:
-        return None
-    if any(_depends(e, index, present) for e in (body.value, *body.target.indices)):
-        return None
-    if ops.MONOIDS[body.op].idempotent:
-        return body
-    if body.op != "add" or body.value.dtype.kind not in "iufc":
-        return None
-    t = body.value.dtype
-    length: TExpr = Index(f"{index}@length")
-    factor = length if length.dtype == t else Map("cast", (length,), t)
-    return replace(body, value=Map("mul", (body.value, factor), t))
-
-
-def _depends(e: TExpr, index: str, present: Subset) -> bool:
-    """Does ``e`` vary with ``index``, other than through operands whose run is known?"""
-    if isinstance(e, Access) and e in present:
-        return False
-    if isinstance(e, Index):
-        return e.name == index
-    found = False
-
-    def look(child: TExpr) -> TExpr:
-        nonlocal found
-        found = found or _depends(child, index, present)
-        return child
-
-    map_children(e, look)
-    return found
-
-
-__all__ = ["MOST", "folded", "over_stretches"]
+__all__ = ["MOST", "over_stretches"]

@@ -128,6 +128,12 @@ def test_another_fill() -> None:
     assert sp.evaluate("y[i] = A[i, j] * x[j]", A=A, x=np.arange(5.0)).tolist() == (a @ np.arange(5.0)).tolist()
 
 
+def test_a_sum_over_runs_keeps_the_parts_of_complex_numbers_apart() -> None:
+    x = np.array([np.inf + 1j, np.inf + 1j, np.inf + 1j, 1j, 1j])
+    got = complex(sp.evaluate("s = sum[i](r[i])", r=sp.tensor(x, format="rle")))
+    assert (got.real, got.imag) == (np.inf, 5.0)
+
+
 def test_nothing_stands_beneath_runs() -> None:
     with pytest.raises(sp.FormatError, match="can only be the last level"):
         Cursor("(i, j) -> (i: runs, j: compressed)").format(2)

@@ -149,6 +149,20 @@ def test_recurrences(statement: str, fmt: str) -> None:
         agree(text, given, {"n": n}, compiled=n == 6 and fmt in ("csr", "csc"))
 
 
+@pytest.mark.parametrize("block", [
+    "scan i { s += (s + 1) * r[i] }",
+    "scan i { s += s + r[i] + 1 }",
+    "scan i reverse { s += s * r[i] + 1 }",
+    "scan i { s min= s - r[i] }",
+    "scan i { s max= s * 2 + r[i] + 1 }",
+    "scan i { s += r[i] }",
+])  # fmt: skip
+@pytest.mark.parametrize("fmt", ["", "csf", "rle", "(i) -> (i: range[2, 5])"])
+def test_recurrences_along_runs_and_windows_take_every_step(block: str, fmt: str) -> None:
+    r = np.array([0.0, 0, 1, 1, 1, 0, 0, 0])
+    agree(f"kernel f(r: f64[n] {fmt}) -> s: f64 {{ {block} }}", {"r": r}, {"n": 8})
+
+
 @pytest.mark.parametrize("fmt", MATRIX)
 @pytest.mark.parametrize("reverse", ["", "reverse"])
 def test_triangular_solves(fmt: str, reverse: str) -> None:
