@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import replace
 
 from sparsec.ir.rewrite import map_children
-from sparsec.ir.tensor import Assign, Expr, Extent, Index, IndexDecl, Reduce, Scan, Top
+from sparsec.ir.tensor import Assign, Expr, Extent, IndexDecl, Reduce, with_names
 from sparsec.passes.names import unused
 
 
@@ -33,22 +33,16 @@ def rename_indices(s: Assign, tensors: Collection[str]) -> Assign:
         return names.get(v) or free[v]
 
     def run(e: Expr, names: dict[str, str]) -> Expr:
-        if isinstance(e, Index):
-            return Index(renamed(e.name, names))
         if isinstance(e, Reduce):
             inner = names | {v: fresh(v) for v in e.indices}
             where = None if e.where is None else run(e.where, inner)
             return replace(e, indices=tuple(inner[v] for v in e.indices), body=run(e.body, inner), where=where)
-        new = map_children(e, lambda c: run(c, names))
-        if isinstance(new, Scan):
-            return replace(new, index=renamed(new.index, names))
-        if isinstance(new, Top):
-            return replace(new, groups=tuple((renamed(g, names), n) for g, n in new.groups))
-        return new
+        return with_names(map_children(e, lambda c: run(c, names)), lambda v: renamed(v, names))
 
     target = map_children(s.target, lambda e: run(e, {}))
-    value = run(s.value, {})
-    return replace(s, target=target, value=value, indices=tuple(IndexDecl(v, e) for v, e in extents.items()))
+    value, where = run(s.value, {}), None if s.where is None else run(s.where, {})
+    indices = tuple(IndexDecl(v, e) for v, e in extents.items())
+    return replace(s, target=target, value=value, where=where, indices=indices)
 
 
 __all__ = ["rename_indices"]

@@ -31,7 +31,8 @@ from itertools import islice, permutations, product
 from sparsec.errors import FormatError, UnsupportedError
 from sparsec.formats.named import dim_names
 from sparsec.ir.dtypes import BOOL
-from sparsec.ir.rewrite import map_children
+from sparsec.ir.monoids import definition
+from sparsec.ir.rewrite import map_children, postwalk
 from sparsec.ir.tensor import (
     Access,
     Assign,
@@ -46,10 +47,12 @@ from sparsec.ir.tensor import (
     Stored,
     TensorDecl,
     assigns,
+    with_names,
 )  # fmt: skip
 from sparsec.passes.lower.fills import check_fill
 from sparsec.passes.lower.guards import guard, split
 from sparsec.passes.lower.implied import contradict, under
+from sparsec.passes.lower.index_names import rename_indices
 from sparsec.passes.lower.simplify import absent_value, simplify_expr
 from sparsec.passes.lower.variables import is_plain, mentioned
 from sparsec.passes.names import unused
@@ -273,6 +276,7 @@ def _lower_half(program: Program, s: Assign, written: Assign, mirrored: dict[str
     Points are exchanged whose places mirror one another: those of ``C[p[i], p[j]]`` are, and the half is of places.
     """
     t = mirrored[s.target.tensor]
+    s = rename_indices(s, ())  # no reduction binds what another does
     *batch, row, column = s.target.indices
     if len(mentioned(row)) != 1 or len(mentioned(column)) != 1 or mentioned(row) == mentioned(column):
         raise UnsupportedError(
@@ -282,7 +286,7 @@ def _lower_half(program: Program, s: Assign, written: Assign, mirrored: dict[str
     turn = {i: j, j: i}
     extents = {d.extent for d in s.indices if d.name in turn}
     square = len(extents) == 1 or extents in [{*m.dims[-2:]} for m in mirrored.values()]
-    like = _Alike(frozenset(mirrored))
+    like = _Alike(program, frozenset(mirrored))
     places = square and _renamed(row, turn) == column and all(_renamed(e, turn) == e for e in batch)
     for e in (s.value, s.where):
         if not places or (e is not None and not like.same(simplify_expr(e), simplify_expr(_renamed(e, turn)))):
@@ -299,15 +303,15 @@ def _lower_half(program: Program, s: Assign, written: Assign, mirrored: dict[str
 
 
 def _renamed(e: Expr, names: dict[str, str]) -> Expr:
-    if isinstance(e, Index):
-        return Index(names.get(e.name, e.name))
-    return map_children(e, lambda c: _renamed(c, names))
+    """``e`` with other names for variables that no reduction in it binds."""
+    return postwalk(e, lambda n: with_names(n, lambda v: names.get(v, v)))
 
 
 @dataclass(frozen=True, slots=True)
 class _Alike:
     """Whether expressions are the same but for the order of operands and the names of summed indices."""
 
+    program: Program
     mirrored: frozenset[str]
 
     def same(self, a: Expr, b: Expr) -> bool:
@@ -341,7 +345,9 @@ class _Alike:
             return False
         if (a.where is None) != (b.where is None):
             return False
-        for order in permutations(a.indices):
+        m = definition(a.monoid, self.program.monoids)
+        any_order = m is None or not (m.ordered or m.place)
+        for order in permutations(a.indices) if any_order else (a.indices,):
             names = dict(zip(b.indices, order, strict=True))
             body, where = _renamed(b.body, names), None if b.where is None else _renamed(b.where, names)
             if self.same(a.body, body) and (a.where is None or where is None or self.same(a.where, where)):

@@ -43,8 +43,8 @@ Example::
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import field
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import field, replace
 from functools import reduce
 
 from sparsec.errors import Span
@@ -204,6 +204,20 @@ def elsewhere(e: object) -> tuple[str, ...]:
         case Top():
             return tuple(g for g, _ in e.groups)
     return ()
+
+
+def with_names(e: Expr, name: Callable[[str], str]) -> Expr:
+    """A node, not what it is made of, with other names for the indices that it uses and does not bind."""
+    match e:
+        case Index():
+            return Index(name(e.name), span=e.span)
+        case Scan():
+            return replace(e, index=name(e.index))
+        case Softmax():
+            return replace(e, indices=tuple(map(name, e.indices)))
+        case Top():
+            return replace(e, groups=tuple((name(g), n) for g, n in e.groups))
+    return e
 
 
 def joined(op: str, parts: Iterable[Expr], dtype: DType) -> Expr:

@@ -200,11 +200,35 @@ def test_batches() -> None:
         ("C[i, j]: sym = B[i, j]", "nothing shows that 'C' is symmetric"),
         ("C[i, j]: sym = B[i, k] * B[k, j]", "nothing shows that 'C' is symmetric"),
         ("C[i, j]: sym = B[i, j] * B[j, i] where i < j", "nothing shows that 'C' is symmetric"),
+        ("C[i, j]: sym = scan[i](2.0) + 0 * (B[i, j] + B[j, i])", "nothing shows that 'C' is symmetric"),
+        ("C[i, j]: sym = softmax[i](B[i, j] + B[j, i])", "nothing shows that 'C' is symmetric"),
+        ("C[i, j]: sym = B[i, j] * B[j, i] where top[j: 1](2.0)", "nothing shows that 'C' is symmetric"),
+        ("C[i, j]: sym = argmin[k, l](B[i, k] * B[j, l])", "nothing shows that 'C' is symmetric"),
+        ("C[i, j]: sym = argmax[k, l](B[i, k] * B[j, l])", "nothing shows that 'C' is symmetric"),
+        # The inner k is not the outer one.
+        (
+            "C[i, j]: sym = sum[k](sum[l](D[i, l, l] * B[k, k])) * sum[l](sum[k](D[j, l, k] * B[k, k]))",
+            "nothing shows that 'C' is symmetric",
+        ),
     ],
 )
 def test_results_that_may_not_be_symmetric(statement: str, says: str) -> None:
     with pytest.raises(sp.FormatError, match=says):
-        sp.evaluate(statement, B=sp.tensor(plain(), format="csr"))
+        given = {"B": sp.tensor(plain(), format="csr")} | ({"D": np.ones((N, N, N))} if "D[" in statement else {})
+        sp.evaluate(statement, **given)
+
+
+@pytest.mark.parametrize("ordered", [False, True])
+def test_an_ordered_fold_of_exchanged_indices_is_another(ordered: bool) -> None:
+    combined = "select(a != 0, a, b)" if ordered else "a + b"
+    monoid = f"{'ordered ' * ordered}monoid m(v) {{ zero = 0, combine(a, b) = {combined} }}"
+    head = "kernel f(B: f64[n, m] csr) -> C: f64[n, n] sym"
+    k, b = sp.compile(f"{monoid}\n{head} {{ C[i, j] = m[k, l](B[i, k] * B[j, l]) }}"), plain()
+    if ordered:
+        with pytest.raises(sp.FormatError, match="nothing shows that 'C' is symmetric"):
+            k(sp.tensor(b, format="csr"))
+    else:
+        assert k(sp.tensor(b, format="csr")).numpy().tolist() == np.outer(b.sum(1), b.sum(1)).tolist()
 
 
 def test_a_result_declares_the_fill_that_it_has() -> None:
