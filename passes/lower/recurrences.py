@@ -70,8 +70,9 @@ def _at_point(planner: Planner, s: Assign, step: str, written: tuple[str, ...]) 
     """A statement of the block over ``step``: what goes before the block, and the nest at one point of it."""
     for top in (n for n in walk(s.value) if isinstance(n, Top)):
         check_independent(top, written, "a 'top'")
+    own = s.indices[0]
     nests, s = plan_selections(planner, planner.renamed(s))
-    extents = {i.name: i.extent for i in s.indices}
+    extents = {i.name: i.extent for i in (own, *s.indices)}  # a statement need not mention it
     value = factor(simplify_expr(s.value))
     query = replace(planner.query(s.target, value, extents, free_first=True), outermost=(step,))
     while (scan := cannot_ride(query)) is not None:

@@ -119,6 +119,8 @@ BLOCKS = [
     "scan i { x[i] = (b[i] - sum[j](L[i, j] * x[j] where j < i)) / L[i, i] }",
     "scan i reverse { x[i] = (b[i] - sum[j](L[i, j] * x[j] where j > i)) / L[i, i] }",
     "scan i { t += b[i] where b[i] > 0; x[i] = t * t }",
+    "scan i { t += 1; x[i] = b[i] * t }",
+    "scan i { t[j] += b[j]; x[i] = t[i] }",
     "scan i { x[i] = b[i] where sum[j](L[i, j]) > 0 }",
     "scan i { t[j] += L[i, j] where L[i, j] > 0; x[i] = sum[j](t[j]) }",
     "scan i { t += b[i]; x[i] = t * t }",
