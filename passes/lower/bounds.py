@@ -38,11 +38,11 @@ class Bounds:
 
 
 def cut(
-    body: Stmt, index: str, form: Callable[[Expr], Linear], known: set[str], only_equal: bool
+    body: Stmt, index: str, form: Callable[[Expr], Linear], known: Callable[[Linear], bool], only_equal: bool
 ) -> tuple[Bounds, Stmt]:
     """The bounds that the conditions around ``body`` set to a loop over ``index``, and ``body`` without these.
 
-    ``form`` brings an expression in linear form, ``known`` has the variables with values where the loop begins.
+    ``form`` brings an expression in linear form, ``known`` says of a form whether it has one value in all of the loop.
     ``only_equal``: leave all but those that say what the coordinate is.
     """
     least: list[Linear] = []
@@ -59,7 +59,9 @@ def cut(
     return Bounds(tuple(least), tuple(ends)), guarded(kept, body)
 
 
-def _solve(c: Expr, index: str, form: Callable[[Expr], Linear], known: set[str]) -> Iterator[tuple[Linear, bool]]:
+def _solve(
+    c: Expr, index: str, form: Callable[[Expr], Linear], known: Callable[[Linear], bool]
+) -> Iterator[tuple[Linear, bool]]:
     """The bounds that ``c`` sets, each with whether it is an end."""
     if not isinstance(c, Map) or c.op not in _FLIPPED or any(a.dtype is not I64 for a in c.args):
         return
@@ -67,7 +69,7 @@ def _solve(c: Expr, index: str, form: Callable[[Expr], Linear], known: set[str])
         return
     difference = form(Map("sub", c.args, I64))
     factor, rest = difference.split(index)
-    if abs(factor) != 1 or not rest.needs() <= known:
+    if abs(factor) != 1 or not known(rest):
         return
     # index + rest relation 0, or rest - index relation 0
     relation, at = (c.op, rest.times(-1)) if factor == 1 else (_FLIPPED[c.op], rest)

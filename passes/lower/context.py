@@ -84,7 +84,7 @@ class Env:
     ``full_chunks`` holds the outer indices of chunks known to be whole here, ``inside`` the computed indices known to
     lie in their domains, ``relations`` what the loops and lets around say of index variables.  ``within`` has accesses
     with the number of a level whose coordinate lies in its window, ``facts`` what is at least 0 here, as the loops and
-    conditions around say.
+    conditions around say.  ``written`` has the tensors that the loop here, or the one just around, writes to.
     """
 
     indices: dict[str, Expr] = field(default_factory=dict)
@@ -94,6 +94,7 @@ class Env:
     relations: Relations = field(default_factory=Relations)
     within: frozenset[tuple[Access, int]] = frozenset()
     facts: tuple[Linear, ...] = ()
+    written: frozenset[str] = frozenset()
 
     def bind(self, name: str, value: Expr) -> Env:
         return replace(self, indices={**self.indices, name: value})
@@ -398,7 +399,7 @@ class Context:
     def walked(self, access: Access, n: int, env: Env, index: str) -> Linear | None:
         """What stands beside ``index`` in the coordinate of level ``n``, if that is ``index`` plus what is known."""
         rest = self.level_linear(access, n, env, index).without(index)
-        if rest is None or not self.is_known(rest, env):
+        if rest is None or not self.is_steady(rest, env):
             return None
         storage = self.storages.get(access.tensor)
         coord = None if storage is None else storage.coords[n]
@@ -416,6 +417,11 @@ class Context:
             if storage is not None and not storage.is_dense and done < len(storage.levels):
                 return False
         return True
+
+    def is_steady(self, form: Linear, env: Env) -> bool:
+        """Is it known before a loop, and the same in all of it?"""
+        reads = (n.tensor for atom in form.terms for n in walk(atom) if isinstance(n, Access))
+        return self.is_known(form, env) and env.written.isdisjoint(reads)
 
     def value(self, form: Linear, env: Env) -> Expr:
         """A linear form as an expression."""

@@ -278,8 +278,14 @@ class Lowerer:
         in_order = all(self.next_level(a, env).searchable for a in walkers)
         if not isinstance(f.domain, loops.Full) or not in_order:
             return Bounds(), f
-        known = env.indices.keys() - {f.index}
-        found, body = cut(f.body, f.index, lambda e: self.ctx.form(e, env, f.index), known, bool(walkers))
+        ctx = self.ctx
+        found, body = cut(
+            f.body,
+            f.index,
+            form=lambda e: ctx.form(e, env, f.index),
+            known=lambda rest: f.index not in rest.needs() and ctx.is_steady(rest, env),
+            only_equal=bool(walkers),
+        )
         if found:
             self.mark_incomplete(f.body)
         return found, replace(f, body=body) if found else f
@@ -300,7 +306,7 @@ class Lowerer:
                 node = node.body
                 continue
             factor, rest = self.ctx.form(node.value, env, f.index).split(f.index)
-            if not factor or not self.ctx.is_known(rest, env):
+            if not factor or not self.ctx.is_steady(rest, env):
                 break
             shift = self.b.let("shift", self.ctx.value(rest, env))
             least, end = solved(factor, shift, self.bounds(node.domain, env)[1])
@@ -316,7 +322,7 @@ class Lowerer:
         return lo, hi, replace(env, inside=frozenset(names))
 
     def forall(self, f: Forall, env: Env) -> None:
-        env = replace(env, relations=merge(env.relations, relations(f)))
+        env = replace(env, relations=merge(env.relations, relations(f)), written=_written(f.body))
         walkers = []
         sweeps = [
             a
@@ -596,6 +602,11 @@ class Lowerer:
                 assert isinstance(e, Index)
                 env = env.bind(e.name, self.b.let(e.name, level.coordinate(self.b, storage.views[n], p)))
             self.stmt(s.body, env.move(s.access, Cursor(len(storage.levels), p)))
+
+
+def _written(s: loops.Stmt) -> frozenset[str]:
+    """What ``s`` writes to."""
+    return frozenset(n.target.tensor for n in walk(s) if isinstance(n, Accumulate))
 
 
 def _indexed_by(access: Access, index: str) -> bool:

@@ -84,7 +84,7 @@ def _decided(
         rest = Linear({a: c for a, c in difference.terms.items() if a != Index(index)}, difference.const)
         if not factor and not rest.terms and (rest.const < 0) == is_end:
             continue
-        if abs(factor) != 1 or not ctx.is_known(rest, env):
+        if abs(factor) != 1 or not ctx.is_steady(rest, env):
             return None
         if factor == 1:
             (ends if is_end else least).append(rest.times(-1))

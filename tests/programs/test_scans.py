@@ -165,6 +165,17 @@ def test_recurrences_along_runs_and_windows_take_every_step(block: str, fmt: str
     agree(f"kernel f(r: f64[n] {fmt}) -> s: f64 {{ {block} }}", {"r": r}, {"n": 8})
 
 
+@pytest.mark.parametrize("condition", ["i >= s", "i == s", "i <= s", "s + i < 4", "s < 3", "i - s > -2"])
+@pytest.mark.parametrize("fmt", ["", "csf", "rle", "(i) -> (i: range[2, 5])"])
+def test_a_condition_on_what_a_recurrence_writes_bounds_no_loop(condition: str, fmt: str) -> None:
+    for step in (1.0, 2.0):
+        r = np.full(8, step)
+        r[[0, 1, 5, 6, 7]] *= "range" not in fmt
+        for more in ("", " + 1"):
+            text = f"kernel f(r: f64[n] {fmt}) -> s: i64 {{ scan i {{ s += i64(r[i]){more} where {condition} }} }}"
+            agree(text, {"r": r}, {"n": 8})
+
+
 @pytest.mark.parametrize("fmt", MATRIX)
 @pytest.mark.parametrize("reverse", ["", "reverse"])
 def test_triangular_solves(fmt: str, reverse: str) -> None:
