@@ -10,6 +10,7 @@ A condition that uses more variables than the index, or takes a loop to compute,
     y[i] = sum[j](A[i, j] * x[idx[j]]) where M[i, j]
         => admits[j] = any[i](M[i, j]),  y[i] = sum[j](A[i, j] * x[guard(admits[j], idx[j], -1)]) where M[i, j]
 
+An index that takes a loop to compute is computed before, too: ``x[sum[k](p[k])]`` is ``at = sum[k](p[k])``, ``x[at]``.
 Only conditions of statements and reductions count: both arms of a ``select``, both sides of an ``and`` are computed.
 A scan, a softmax, a selection reads along its index whatever the conditions around it say of that index.
 """
@@ -94,7 +95,7 @@ class _Guarding:
                     return e
                 return replace(e, key=new, where=where) if isinstance(e, Top) else replace(e, body=new, where=where)
             case Access():
-                indices = tuple(self.index(i, self.visit(i, conditions), conditions) for i in e.indices)
+                indices = tuple(self.index(i, self.before(self.visit(i, conditions)), conditions) for i in e.indices)
                 return e if all(map(_same, indices, e.indices)) else replace(e, indices=indices)
         return map_children(e, lambda c: self.visit(c, conditions))
 
@@ -109,6 +110,16 @@ class _Guarding:
         assert asked is not None
         return Map("select", (asked, e, Literal(-1, I64, fill=True)), I64)
 
+    def before(self, e: Expr) -> Expr:
+        """``e`` with locals for what takes loops to compute."""
+        match e:
+            case Literal() | Index() | Access():
+                return e
+            case Reduce() | Scan() | Softmax() | Top():
+                used = names_in(e)
+                return self.local("at", e, tuple(v for v in self.extents if v in used), e)
+        return map_children(e, self.before)
+
     def is_simple(self, c: Expr) -> bool:
         """Whether it can be asked wherever its variables are known."""
         if takes_loops(c) or has_indirect(c) or any(isinstance(n, Stored) for n in walk(c)):
@@ -116,8 +127,8 @@ class _Guarding:
         return self.are_dense([n for n in walk(c) if isinstance(n, Access)])
 
     def are_dense(self, reads: list[Access]) -> bool:
-        formats = [self.program.tensor(a.tensor).format for a in reads]
-        return all(f is not None and f.is_dense for f in formats)
+        formats = {t.name: t.format for t in (*self.program.tensors, *self.locals)}
+        return all((f := formats[a.tensor]) is not None and f.is_dense for a in reads)
 
     def admits(self, e: Expr, names: set[str], conditions: list[Expr]) -> Access:
         """A local that says for each point of an index over ``names`` whether ``conditions`` admit one there."""
@@ -125,17 +136,22 @@ class _Guarding:
         assert condition is not None
         used = names_in(condition)
         free = tuple(v for v in self.extents if v in names & used)
-        key = free, condition
+        others = tuple(v for v in self.extents if v in used - names)
+        value = Reduce("or", others, condition, BOOL) if others else condition
+        return self.local("admits", value, free, e)
+
+    def local(self, hint: str, value: Expr, free: tuple[str, ...], like: Expr) -> Access:
+        """A local over ``free`` that holds ``value``, dense if all is that ``like`` reads."""
+        key = free, value
         if key not in self.made:
-            others = tuple(v for v in self.extents if v in used - names)
-            name = unused("admits", self.taken)
+            name = unused(hint, self.taken)
             self.taken.add(name)
-            fmt = dense(len(free)) if self.are_dense([n for n in walk(e) if isinstance(n, Access)]) else None
-            self.locals.append(TensorDecl(name, BOOL, tuple(self.extents[v].extent for v in free), fmt, False, "local"))
-            access = Access(name, tuple(Index(v) for v in free), BOOL)
-            value = Reduce("or", others, condition, BOOL) if others else condition
-            bound = {v for n in walk(condition) if isinstance(n, Reduce) for v in n.indices} - used
-            decls = tuple(self.extents[v] for v in (*free, *others, *(v for v in self.extents if v in bound)))
+            fmt = dense(len(free)) if self.are_dense([n for n in walk(like) if isinstance(n, Access)]) else None
+            fill, dims = value.dtype.np.type(0).item(), tuple(self.extents[v].extent for v in free)
+            self.locals.append(TensorDecl(name, value.dtype, dims, fmt, fill, "local"))
+            access = Access(name, tuple(Index(v) for v in free), value.dtype)
+            bound = {v for n in walk(value) if isinstance(n, Reduce) for v in n.indices} - {*free}
+            decls = tuple(self.extents[v] for v in (*free, *(v for v in self.extents if v in bound)))
             self.body.append(Assign(access, "=", value, decls))
             self.made[key] = access
         return self.made[key]

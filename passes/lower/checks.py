@@ -93,7 +93,7 @@ def _nests(
     """``check`` of ``e`` at every point that ``where`` admits, in the order that suits what they read."""
     names = mentioned(e)
     if not names:
-        return [check]
+        return [check if where is None else loops.Guard(where, check)]
     scalar = TensorDecl("", I64, (), dense(0), 0, "local")
     asked = e if where is None else Map("select", (where, e, Literal(0, I64)), I64)
     query = planner.query(Access("", (), I64), Reduce("max", names, asked, I64), extents, free_first=True)

@@ -8,7 +8,7 @@ import numpy as np
 
 from sparsec.ir.dtypes import F64, I64, U64
 from sparsec.ir.rewrite import walk
-from sparsec.ir.tensor import Access, Expr, Literal, Map
+from sparsec.ir.tensor import Access, Expr, Literal, Map, Reduce, elsewhere
 from sparsec.ir.tensor_values import Array, apply
 
 if TYPE_CHECKING:
@@ -18,9 +18,10 @@ _STEPS = ("add", "sub", "mul", "neg", "abs", "pow", "floordiv")
 
 
 def must_lie_inside(e: Expr) -> bool:
-    """Is an index read from data, and a place of its tensor at every point?  A guarded one (``fill(-1)``) is none."""
+    """Is an index data, and a place of its tensor at every point?  A guarded one (``fill(-1)``) is none."""
     nodes = [*walk(e)]
-    return any(isinstance(n, Access) for n in nodes) and not any(isinstance(n, Literal) and n.fill for n in nodes)
+    data = any(isinstance(n, Access | Reduce) or elsewhere(n) for n in nodes)
+    return data and not any(isinstance(n, Literal) and n.fill for n in nodes)
 
 
 def within(machine: Machine, e: Expr) -> tuple[Array, Array]:

@@ -51,6 +51,14 @@ TEXTS = [
     "y[i] = B[at[i], j] * v[j] where m[i]",
     # a step that leaves 64 bits
     "y[i] = x[at[i] * 4 - at[i] * 3] where m[i]",
+    # an index that takes a loop to compute
+    "y[i] = x[sum[j](at[j] where m[j]) % 7] * w[i]",
+    "y[i] = x[argmax[j](w[j])] * w[i] where m[i]",
+    "y[i] = x[sum[j](at[j] where j < i)] where m[i] and i < 2",
+    "y[i] = x[scan[i](at[i] % 2) - 1 + i * 0] where m[i]",
+    "y[i] = x[select(top[i: 2](w[i]), at[i], 0)] where m[i]",
+    "y[i] = sum[j](v[j] * x[sum[k](at[k] where k == j)] where m[j]) + w[i]",
+    "y[i] = x[i64(sum[j](x[at[j]] where m[j])) % 7] + w[i]",
     # what is written at places, too
     "z[at[i]] += x[at[i]] where m[i]",
     "z[to[at[i]]] += w[i] where m[i]",
@@ -150,6 +158,15 @@ def test_what_is_said_of_an_index_that_counts() -> None:
     assert kernel(np.ones((2, 3)), mask, np.arange(3.0), at).tolist() == [2, 2]
     with pytest.raises(ShapeError, match=r"at\[2\] is 2, and lies outside of dimension 1 of 'x', which is 0 .. 1"):
         kernel(np.ones((2, 3)), mask, np.arange(2.0), at)
+
+
+def test_the_index_of_a_scalar_counts_where_a_point_is_admitted() -> None:
+    x, p = np.arange(3.0), np.array([2, 3])
+    text = "y[i] = w[i] + x[sum[k](p[k])] where m[i]"
+    assert sp.evaluate(text, x=x, p=p, w=x, m=np.zeros(3, bool)).tolist() == [0, 0, 0]
+    assert sp.evaluate(text, x=x, p=p - 2, w=x, m=x > 1).tolist() == [0, 0, 3]
+    with pytest.raises(ShapeError, match="lies outside"):
+        sp.evaluate(text, x=x, p=p, w=x, m=x > 1)
 
 
 def test_nothing_is_read_of_an_empty_tensor() -> None:
