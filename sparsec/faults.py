@@ -13,13 +13,12 @@ from typing import Any
 import numpy as np
 
 from sparsec.errors import ShapeError, SparsecError
-from sparsec.ir.dtypes import BOOL
 from sparsec.ir.index_values import value_at, within
 from sparsec.ir.rewrite import walk
 from sparsec.ir.tensor import Access, Assign, Expr, Index, IndexDecl, Map, Program, assigns
 from sparsec.ir.tensor_interp import Machine, Scope
 from sparsec.passes.lower.admitted import guard_reads
-from sparsec.passes.lower.checks import to_check
+from sparsec.passes.lower.checks import of_operands, to_check
 from sparsec.passes.lower.variables import is_plain, mentioned
 from sparsec.runtime.storage import Storage
 from sparsec.tensors import Tensor
@@ -31,18 +30,20 @@ def index_outside(program: Program, operands: Operands, dims: Mapping[str, int])
     """What to say where a kernel stopped at an index; None if that cannot be told."""
     computed: list[str] = []
     program = guard_reads(program)
+    # Floats computed again may round to others.
+    known = {n for n in of_operands(program) if n in operands or program.tensor(n).dtype.kind in "biu"}
     for s in assigns(program.body):
-        for tensor, e, d, where in to_check(program, s):
+        for found in to_check(program, s):
+            tensor, e, d, where = found
             extent = program.tensor(tensor).dims[d]
             n = extent if isinstance(extent, int) else dims[extent]
             reads = sorted({a.tensor for a in walk(e) if isinstance(a, Access)})
-            asked = {a.tensor for a in walk(where) if isinstance(a, Access)} if where is not None else set()
-            if not _of_operands(program, {*reads, *asked}, operands):
+            if not found.reads <= known:
                 computed.append(f"an index of '{tensor}', computed from {' and '.join(map(repr, reads))},")
                 continue
-            found = _first_outside(program, s, e, where, n, operands, dims)
-            if found is not None:
-                what, value = found
+            first = _first_outside(program, s, e, where, n, operands, dims)
+            if first is not None:
+                what, value = first
                 outside = f"lies outside of dimension {d + 1} of '{tensor}', which is 0 .. {n - 1}"
                 hint = "negative ones do, too: they do not count from the end" if value < 0 else None
                 return ShapeError(f"{what} is {value}, and {outside}", span=s.target.span, hint=hint)
@@ -83,19 +84,6 @@ def _first_outside(
     return _words(e, dict(zip(names, at, strict=True))), value_at(machine, e, at)
 
 
-def _of_operands(program: Program, names: set[str], operands: Operands) -> bool:
-    """Do tensors hold what the caller passed, or conditions of it (``admitted.py``)?"""
-    for name in names:
-        t = program.tensor(name)
-        made = [a for a in assigns(program.body) if a.target.tensor == name]
-        reads = {a.tensor for s in made for part in (s.value, s.where) if part is not None
-                 for a in walk(part) if isinstance(a, Access)}  # fmt: skip
-        conditions = t.role == "local" and t.dtype is BOOL and name not in reads and len(made) == 1
-        if not (name in operands and t.role == "in" or conditions and _of_operands(program, reads, operands)):
-            return False
-    return True
-
-
 def _machine(
     program: Program,
     e: Expr,
@@ -106,8 +94,11 @@ def _machine(
 ) -> Machine:
     """The reference interpreter over all points, with what the expressions read."""
     reads = {a.tensor for part in (e, where) if part is not None for a in walk(part) if isinstance(a, Access)}
-    made = [a for a in assigns(program.body) if a.target.tensor in reads]
-    reads |= {a.tensor for s in made for a in walk(s) if isinstance(a, Access)}
+    made: list[Assign] = []
+    for s in reversed([*assigns(program.body)]):
+        if s.target.tensor in reads:
+            made.insert(0, s)
+            reads |= {a.tensor for a in walk(s) if isinstance(a, Access)}
     only = replace(program, tensors=tuple(d for d in program.tensors if d.name in reads), body=tuple(made))
     machine = Machine(only, {name: _dense(operands[name]) for name in reads if name in operands}, dict(dims))
     machine.run()

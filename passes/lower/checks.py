@@ -1,7 +1,8 @@
 """Indices read from data, checked before they are used.
 
 ``x[idx[i]]`` stops the kernel where an index lies outside of ``x``, negative ones included.  The check is a nest of its
-own over the points of the index, ahead of the statement (and of the whole kernel, where only operands are read): it
+own over the points of the index, ahead of the statement (and of the whole kernel, where only operands are read, and
+locals made of them): it
 costs one pass over the indices, and the statement's own loops need no guard.
 """
 
@@ -24,7 +25,9 @@ from sparsec.ir.tensor import (
     Map,
     Program,
     Reduce,
+    ScanLoop,
     TensorDecl,
+    assigns,
 )
 from sparsec.passes.lower.coordinates import surely_inside
 from sparsec.passes.lower.guards import conjunction, conjuncts, split
@@ -44,6 +47,11 @@ class Indirect(NamedTuple):
     value: Expr
     dim: int
     where: Expr | None
+
+    @property
+    def reads(self) -> set[str]:
+        """The tensors that say what it is, and where it counts."""
+        return reads_of(self.value, self.where)
 
 
 def to_check(program: Program, s: Assign) -> Iterator[Indirect]:
@@ -74,12 +82,46 @@ def writing(s: Assign, *indices: Expr) -> Expr | None:
     return conjunction(c for c in parts if not takes_loops(c) and not has_indirect(c))
 
 
+def of_operands(program: Program) -> set[str]:
+    """The operands, and the locals made of operands and of one another alone, each whole before anything reads it."""
+    out = {t.name for t in program.tensors if t.role in ("in", "local")}
+    before: set[str] = set()
+    while before != out:
+        before, read = set(out), set[str]()
+        for s in program.body:
+            for a in assigns((s,)):
+                name = a.target.tensor
+                reads = reads_of(a.value, a.where, *a.target.indices) - {name}
+                if isinstance(s, ScanLoop) or name in read or not reads <= out:
+                    out.discard(name)
+                read |= reads
+    return out
+
+
+def early_locals(program: Program) -> frozenset[str]:
+    """The locals that checks ahead of the whole kernel read: they are made ahead of it, too."""
+    known = of_operands(program)
+    needed: set[str] = set()
+    for s in reversed([*assigns(program.body)]):
+        for found in to_check(program, s):
+            if found.reads <= known:
+                needed |= found.reads
+        if s.target.tensor in needed:
+            needed |= reads_of(s.value, s.where, *s.target.indices)
+    return frozenset(n for n in needed if program.tensor(n).role == "local")
+
+
+def reads_of(*parts: Expr | None) -> set[str]:
+    """The tensors that expressions read."""
+    return {n.tensor for p in parts if p is not None for n in walk(p) if isinstance(n, Access)}
+
+
 def checks(planner: Planner, s: Assign) -> Iterator[tuple[loops.Stmt, bool]]:
     """A nest for each index that must lie inside, and whether it reads operands alone."""
     extents: dict[str, Extent] = {i.name: i.extent for i in s.indices}
-    for tensor, e, d, where in to_check(planner.program, s):
-        reads = [n.tensor for part in (e, where) if part is not None for n in walk(part) if isinstance(n, Access)]
-        early = all(planner.program.tensor(t).role == "in" for t in reads)
+    for found in to_check(planner.program, s):
+        tensor, e, d, where = found
+        early = all(planner.program.tensor(t).role == "in" or t in planner.early for t in found.reads)
         extent = planner.program.tensor(tensor).dims[d]
         lost = loses(e, extents)
         value = e if lost is None else Map("select", (lost, Literal(-1, I64), e), I64)
@@ -106,4 +148,4 @@ def _nests(
     return [*nests, Nesting(choice.order, choice.space).foralls(choice.order, body)]
 
 
-__all__ = ["checks", "to_check", "writing"]
+__all__ = ["checks", "early_locals", "of_operands", "to_check", "writing"]

@@ -33,7 +33,7 @@ from sparsec.ir.tensor_values import same_value, scalar
 from sparsec.passes.formats import choose_formats
 from sparsec.passes.lower.admitted import guard_reads
 from sparsec.passes.lower.bodies import outermost_reductions
-from sparsec.passes.lower.checks import checks, writing
+from sparsec.passes.lower.checks import checks, early_locals, writing
 from sparsec.passes.lower.contract import contract
 from sparsec.passes.lower.copies import reordered, sparse_format, widest
 from sparsec.passes.lower.expand import expand
@@ -73,7 +73,7 @@ def plan(program: Program) -> Kernel:
     notes: list[str] = []
     program = with_locals(contract(expand(guard_reads(program)), notes))
     program = unfold_updates(with_locals(write_out_symmetric(program, notes)))
-    planner = Planner(program, notes, statements=tuple(assigns(program.body)))
+    planner = Planner(program, notes, statements=tuple(assigns(program.body)), early=early_locals(program))
     ahead: list[loops.Stmt] = []
     nests: list[loops.Stmt] = []
     for s in program.body:
@@ -85,7 +85,7 @@ def plan(program: Program) -> Kernel:
             count, check = found
             plan_statement(planner, count, ahead, nests)
             nests.append(check)
-        plan_statement(planner, s, ahead, nests)
+        plan_statement(planner, s, ahead, ahead if s.target.tensor in planner.early else nests)
     planner.check_schedule()
     nests = list(dict.fromkeys(ahead)) + nests
     body = nests[0] if len(nests) == 1 else Sequence(tuple(nests))
@@ -125,6 +125,7 @@ class Planner:
     used: set[Directive] = field(default_factory=set)  # of the schedule
     said: dict[str, list[tuple[Directive, ...]]] = field(default_factory=dict)  # the schedules of nests, by target
     works: set[str] = field(default_factory=set)
+    early: frozenset[str] = frozenset()  # locals that are made before the kernel writes anything else
     made: set[str] = field(default_factory=set)  # results and locals that some nest has made already
     monoids: dict[str, MonoidDef] = field(default_factory=dict)  # those with a tuple state, over concrete types
 

@@ -169,6 +169,24 @@ def test_the_index_of_a_scalar_counts_where_a_point_is_admitted() -> None:
         sp.evaluate(text, x=x, p=p, w=x, m=x > 1)
 
 
+@pytest.mark.parametrize(("statements", "says"), [
+    ("y[i] = sum[j](x[p[j]] where M[i, j])", r"p\[2\] is 99"),  # the condition goes into a local
+    ("y[i] = w[i] + x[sum[k](p[k])]", "is 103"),  # so does the index
+    ("q[i] = p[i] + 1; y[i] = x[q[i]] where M[i, i]", r"q\[2\] is 100"),
+    ("f[i] = 2 * w[i]; y[i] = x[p[i]] where f[i] > 0", r"p\[2\] is 99|computed from"),
+])  # fmt: skip
+def test_nothing_is_written_where_an_index_made_of_operands_lies_outside(statements: str, says: str) -> None:
+    x, p, m = np.arange(1.0, 5), np.array([1, 0, 99, 3]), sp.tensor(np.ones((4, 4), bool), format="csr")
+    names = {"x": "f64[n]", "p": "i64[n]", "w": "f64[n]", "M": "bool[n, n] csr"}
+    used = {n: t for n, t in names.items() if f"{n}[" in statements}
+    head = ", ".join(f"{n}: {t}" for n, t in used.items())
+    kernel = sp.compile(f"kernel f({head}) -> z: f64[n], y: f64[n] {{ z[i] += x[i]; {statements} }}")
+    z, given = np.ones(4), {"x": x, "p": p, "w": x, "M": m}
+    with pytest.raises(ShapeError, match=says):
+        kernel(**{n: given[n] for n in used}, out={"z": z})
+    assert z.tolist() == [1, 1, 1, 1]
+
+
 def test_nothing_is_read_of_an_empty_tensor() -> None:
     y = sp.evaluate("y[i] = x[at[i]] where at[i] < 0", x=np.zeros(0), at=np.array([0, 2**50, 1]))
     assert y.tolist() == [0, 0, 0]
