@@ -112,3 +112,13 @@ def test_extremes_of_more_columns_than_can_be_visited() -> None:
         assert [most[j] - fill for j in (5, 7, n - 1, 8)] == [3, 0, 5, 0]
         assert [least[j] - fill for j in (5, 7, n - 1, 8)] == [0, -2, 0, 0]
     assert big.astype(bool).any(axis=0).nnz == 3
+
+
+@pytest.mark.parametrize("big, dtype", [(1e200, np.float64), (300, np.float16)])
+def test_one_absent_zero_decides_a_product_whose_entries_pass_to_infinity(big: float, dtype: Any) -> None:
+    array = np.array([[0, big, big], [1, 2, 3]], dtype)
+    for format in ("csr", "coo"):
+        a = sp.tensor(array, format)
+        assert a.prod() == 0
+        assert np.asarray(a.prod(axis=1)).tolist() == [0, 6]
+    assert sp.tensor(array[0], "csf").prod() == 0
