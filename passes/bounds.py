@@ -27,7 +27,7 @@ checked where its mask is true.  Runs last, after vectors are made.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sparsec.ir.buffer import (
     Abort,
@@ -98,7 +98,8 @@ def check_bounds(module: Module) -> Checked:
     """``module`` with every access checked."""
     buffers: list[Buffer] = []
     functions = {f.name: f for f in module.functions}
-    return Checked(Module(tuple(_Checker(f, functions, buffers).run() for f in module.functions)), tuple(buffers))
+    checked = tuple(_Checker(f, functions, buffers).run() for f in module.functions)
+    return Checked(replace(module, functions=checked), tuple(buffers))
 
 
 def _measured(params: Sequence[Param]) -> list[Buffer]:

@@ -75,7 +75,7 @@ def split_complex(module: Module) -> Module:
     """
     if not any(isinstance(n, Buffer | Var | Const) and _complex(n) for n in walk(module)):
         return module
-    return Module(tuple(_Splitter(f, n == 0).run() for n, f in enumerate(module.functions)))
+    return replace(module, functions=tuple(_Splitter(f, n == 0).run() for n, f in enumerate(module.functions)))
 
 
 def _type(n: Buffer | Var | Const | Expr) -> Type:

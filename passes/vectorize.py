@@ -29,6 +29,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 
 from sparsec.errors import ScheduleError
 from sparsec.ir import build
@@ -63,7 +64,7 @@ def vectorize(module: Module) -> Module:
 
     Raises ``ScheduleError`` with the reason where a marked loop cannot run in vectors.
     """
-    return Module(tuple(_function(f) for f in module.functions))
+    return replace(module, functions=tuple(_function(f) for f in module.functions))
 
 
 def vectorize_loop(loop: For, fresh: Fresh, mutable: set[str]) -> list[Stmt]:

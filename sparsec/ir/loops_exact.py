@@ -11,11 +11,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from sparsec.ir.loops import Accumulate, Guard, Stmt, Workspace
+from sparsec.ir.ops import primitives
 from sparsec.ir.rewrite import walk
 from sparsec.ir.tensor import Access, Expr, Literal, Map
 
-_EXACT = frozenset({"neg", "abs", "min", "max", "select", "cast", "sign", "floor", "ceil", "round", "relu"})
-"""Operators whose float result is one of few candidates, none of them rounded in an order."""
+_TESTS = ("eq", "ne", "lt", "le", "gt", "ge", "and", "or", "not")
+_EXACT = frozenset(("neg", "abs", "min", "max", "select", "cast", "floor", "ceil", "round", "trunc", *_TESTS))
+"""Operators whose result is one of few candidates, none of them rounded in an order."""
 
 
 def repeatable(body: Stmt) -> bool:
@@ -54,7 +56,7 @@ def conditions(body: Stmt) -> Iterator[Expr]:
 
 def exact(e: Expr) -> bool:
     """Whether ``e`` computes nothing that is rounded."""
-    return all(n.dtype.kind not in "fc" or n.op in _EXACT for n in walk(e) if isinstance(n, Map))
+    return all(n.dtype.kind not in "fc" or primitives(n.op) <= _EXACT for n in walk(e) if isinstance(n, Map))
 
 
 __all__ = ["conditions", "exact", "repeatable"]

@@ -38,6 +38,7 @@ kernel k {{
         ("f64", "-inf", "max=", "A[i, j]", "lt(w[], 2.0:f64)", True),
         ("f64", "0.0", "add=", "A[i, j]", "lt(w[], 2.0:f64)", False),
         ("f64", "0.0", "add=", "A[i, j]", "lt(i, 2:i64)", True),
+        ("f64", "-inf", "max=", "sign(relu(A[i, j]))", "lt(w[], 2.0:f64)", True),
         ("i64", "0", "add=", "mul(p[j], p[j])", "lt(w[], 2:i64)", True),
         ("i64", "0", "add=", "cast[i64](mul(x[j], x[j]))", "lt(w[], 2:i64)", False),
     ],

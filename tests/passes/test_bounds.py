@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -127,3 +128,8 @@ def test_index_arrays_changed_after_validation_are_found() -> None:
         theirs.indices[1] = 9
         with pytest.raises(sp.FormatError, match=r"operand 'A': level 1 \(j: compressed\).*9"):
             k(theirs, np.ones(3))
+
+
+def test_notes_stay() -> None:
+    module = expand_tiles(parse_module(PROGRAMS["scalars"]))
+    assert check_bounds(replace(module, notes=("said",))).module.notes == ("said",)

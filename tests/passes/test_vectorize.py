@@ -1,6 +1,7 @@
 """Loops in vectors: the text before and after, the same results, and the reasons for refusing."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -235,3 +236,8 @@ def test_refused(body: str, why: str) -> None:
 def test_step_is_refused() -> None:
     with pytest.raises(ScheduleError, match="its step is 2, not 1"):
         vectorize(module("for i in lo .. hi step 2 mark vector<8> { y[i] = a[i] }"))
+
+
+def test_notes_stay() -> None:
+    module = parse_module("func f() { }")
+    assert vectorize(replace(module, notes=("said",))).notes == ("said",)
