@@ -5,7 +5,8 @@ Before::
     forall j in n { if lt(j, i) { if M[i, j] { body } } }
 
 the loop over ``j`` ends at ``i`` and the first condition is not asked.  A condition bounds a loop over ``v`` if it
-compares integers and is linear in ``v`` with a coefficient of 1 or -1, beside what is known where the loop begins.
+compares integers, no step of which can leave 64 bits, and is linear in ``v`` with a coefficient of 1 or -1, beside
+what is known where the loop begins.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from sparsec.ir.rewrite import walk
 from sparsec.ir.tensor import Access, Expr, Map
 from sparsec.passes.lower.coordinates import Linear
 from sparsec.passes.lower.guarded import guarded
+from sparsec.passes.lower.overflow import reach
 
 _FLIPPED = {"lt": "gt", "le": "ge", "gt": "lt", "ge": "le", "eq": "eq"}
 
@@ -67,12 +69,17 @@ def _solve(
         return
     if any(isinstance(n, Access) and n.indices for n in walk(c)):
         return
+    if any(reach(a) is None for a in c.args):
+        return  # what wraps cannot be moved across the comparison
     difference = form(Map("sub", c.args, I64))
     factor, rest = difference.split(index)
     if abs(factor) != 1 or not known(rest):
         return
     # index + rest relation 0, or rest - index relation 0
-    relation, at = (c.op, rest.times(-1)) if factor == 1 else (_FLIPPED[c.op], rest)
+    relation = c.op if factor == 1 else _FLIPPED[c.op]
+    at = rest.times(-factor).tame()
+    if at is None:
+        return
     after = at.plus(Linear({}, 1))
     if relation in ("gt", "ge", "eq"):
         yield (after if relation == "gt" else at), False

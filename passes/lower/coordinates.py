@@ -11,13 +11,14 @@ computed from.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sparsec.formats.coords import Coord, Digit
 from sparsec.ir import loops
 from sparsec.ir.dtypes import I64
 from sparsec.ir.rewrite import walk
 from sparsec.ir.tensor import Dim, Expr, Extent, Index, Literal, Map
+from sparsec.passes.lower.overflow import FAR, reach
 from sparsec.passes.lower.variables import mentioned, names_in
 
 
@@ -96,6 +97,28 @@ class Linear:
         """The coefficient of a variable, and what stands beside it."""
         rest = {a: c for a, c in self.terms.items() if a != Index(name)}
         return self.terms.get(Index(name), 0), Linear(rest, self.const)
+
+    def tame(self) -> Linear | None:
+        """A form that compares with coordinates as this one does, and that 64 bits hold, one more or less too.
+
+        One number may be large, and is cut to where it is past all the others; None if more are.
+        """
+        sizes: dict[Expr, int] = {}
+        for atom, c in self.terms.items():
+            span = reach(atom)
+            if span is None:
+                return None
+            sizes[atom] = max(map(abs, span)) * abs(c)
+        large = [atom for atom, size in sizes.items() if size > FAR // 4]
+        rest = sum(size for atom, size in sizes.items() if atom not in large)
+        if len(large) + (abs(self.const) > FAR // 4) > 1 or rest > FAR // 4:
+            return None
+        if not large:
+            return replace(self, const=max(min(self.const, FAR), -FAR))
+        if abs(self.terms[large[0]]) != 1:
+            return None
+        cut = combine("max", combine("min", large[0], number(FAR)), number(-FAR))
+        return Linear({cut if atom == large[0] else atom: c for atom, c in self.terms.items()}, self.const)
 
     def needs(self) -> set[str]:
         """The index variables that must be bound to compute it."""

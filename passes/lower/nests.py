@@ -37,6 +37,7 @@ from sparsec.passes.lower.context import Context, Cursor, Env, Work
 from sparsec.passes.lower.coordinates import Linear, merge, relations
 from sparsec.passes.lower.guarded import entry
 from sparsec.passes.lower.merging import coiterate
+from sparsec.passes.lower.overflow import FAR
 from sparsec.passes.lower.parting import deciding, parted
 from sparsec.passes.lower.repeated import done_once, folded
 from sparsec.passes.lower.simplify import prune, substitute
@@ -306,9 +307,10 @@ class Lowerer:
                 node = node.body
                 continue
             factor, rest = self.ctx.form(node.value, env, f.index).split(f.index)
-            if not factor or not self.ctx.is_steady(rest, env):
+            near = rest.tame() if _reads(rest) or abs(rest.const) > FAR else rest
+            if not factor or near is None or not self.ctx.is_steady(rest, env):
                 break
-            shift = self.b.let("shift", self.ctx.value(rest, env))
+            shift = self.b.let("shift", self.ctx.value(near, env))
             least, end = solved(factor, shift, self.bounds(node.domain, env)[1])
             lo = self.b.let("lo", op("max", lo, least))
             hi = self.b.let("hi", op("min", hi, end))
@@ -602,6 +604,10 @@ class Lowerer:
                 assert isinstance(e, Index)
                 env = env.bind(e.name, self.b.let(e.name, level.coordinate(self.b, storage.views[n], p)))
             self.stmt(s.body, env.move(s.access, Cursor(len(storage.levels), p)))
+
+
+def _reads(form: Linear) -> bool:
+    return any(isinstance(n, Access) for atom in form.terms for n in walk(atom))
 
 
 def _written(s: loops.Stmt) -> frozenset[str]:

@@ -9,10 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 
 from sparsec.ir.dtypes import BOOL, F64, I64, U64
-from sparsec.ir.tensor import Expr, Extent, Index, Literal, Map, joined
+from sparsec.ir.rewrite import walk
+from sparsec.ir.tensor import Dim, Expr, Extent, Index, Literal, Map, joined
 
 LEAST, GREATEST = -(2**63), 2**63 - 1
 Range = tuple[int, int]
+
+
+NEAR, FAR = 2**50, 2**62
+"""What solves conditions takes coordinates to lie below the first; no sum of such reaches a number past the second."""
 
 
 def loses(e: Expr, extents: Mapping[str, Extent]) -> Expr | None:
@@ -22,11 +27,21 @@ def loses(e: Expr, extents: Mapping[str, Extent]) -> Expr | None:
     return joined("or", dict.fromkeys(found), BOOL) if found else None
 
 
+def reach(e: Expr) -> Range | None:
+    """The values that the i64 expression ``e`` may have at coordinates below ``NEAR``; None if a step may wrap."""
+    found: list[Expr] = []
+    near = dict.fromkeys((n.name for n in walk(e) if isinstance(n, Index)), NEAR)
+    out = (0, NEAR) if isinstance(e, Dim) else _range(e, near, found)
+    return None if found else out
+
+
 def _range(e: Expr, extents: Mapping[str, Extent], found: list[Expr]) -> Range:
     """The values that ``e`` may have where no step has left 64 bits; where one does goes to ``found``."""
     match e:
         case Literal(value) if isinstance(value, int):
             return int(value), int(value)
+        case Dim():
+            return 0, GREATEST - 1
         case Index(name):
             extent = extents.get(name)
             return 0, max(extent - 1, 0) if isinstance(extent, int) else GREATEST - 1
@@ -151,4 +166,4 @@ def _gt(a: Expr, n: int) -> Map:
     return Map("gt", (a, Literal(n, I64)), BOOL)
 
 
-__all__ = ["loses"]
+__all__ = ["FAR", "NEAR", "loses", "reach"]

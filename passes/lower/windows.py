@@ -14,10 +14,12 @@ from sparsec.formats.level import CanWindow
 from sparsec.ir.buffer import Expr as Number
 from sparsec.ir.buffer import i64
 from sparsec.ir.dtypes import I64
+from sparsec.ir.rewrite import walk
 from sparsec.ir.tensor import Access, Expr, Index, Map
 from sparsec.passes.lower.coiterate import Seams
 from sparsec.passes.lower.context import Context, Cursor, Env
 from sparsec.passes.lower.coordinates import Linear
+from sparsec.passes.lower.overflow import reach
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,11 +123,13 @@ def bounded(env: Env, index: str, least: Sequence[Linear], ends: Sequence[Linear
 
 
 def assumed(ctx: Context, condition: Expr, env: Env) -> Env:
-    """What is known where ``condition`` holds, a comparison of integers."""
+    """What is known where ``condition`` holds, a comparison of integers that are made of coordinates."""
     if not isinstance(condition, Map) or condition.op not in ("lt", "le", "gt", "ge", "eq"):
         return env
     if any(a.dtype is not I64 for a in condition.args):
         return env
+    if any(reach(a) is None or any(isinstance(n, Access) for n in walk(a)) for a in condition.args):
+        return env  # it says nothing of coordinates, or no longer
     a, b = (ctx.form(e, env) for e in condition.args)
     strict = Linear({}, int(condition.op in ("lt", "gt")))
     less = [b.plus(a, -1).plus(strict, -1)] if condition.op in ("lt", "le", "eq") else []
