@@ -15,7 +15,7 @@ import numpy as np
 from sparsec.array.broadcasting import Placed, placed, spread
 from sparsec.array.operands import broadcast_shape, closed, dense_result, is_sparse, operands, shape_of
 from sparsec.array.places import format_like, mapped, ravelled, rebuilt, unravelled, usual, writable
-from sparsec.array.statements import access, kernel, letters, remember, remembered, run, target
+from sparsec.array.statements import access, index, kernel, letters, remember, remembered, run, target
 from sparsec.errors import ShapeError, TypeError_
 from sparsec.ir import ops
 from sparsec.ir.dtypes import BF16, F32, DType, from_numpy
@@ -184,7 +184,7 @@ def _statement(
 
 
 def _indices(p: Placed) -> list[str]:
-    return [f"i{d}" for d in p.dims]
+    return [index(d) for d in p.dims]
 
 
 def _given(parts: Sequence[Placed]) -> dict[str, Any]:

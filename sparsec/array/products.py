@@ -21,7 +21,7 @@ from sparsec.array.operands import (
 )
 from sparsec.array.places import format_like
 from sparsec.array.reductions import resulting
-from sparsec.array.statements import access, kernel, letters, remember, remembered, run, target
+from sparsec.array.statements import access, index, kernel, letters, remember, remembered, run, target
 from sparsec.errors import ShapeError, TypeError_
 from sparsec.formats.format import Format
 from sparsec.ir.dtypes import from_numpy
@@ -141,7 +141,7 @@ def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
         if len(one) != len(other):
             raise ShapeError(f"axes={axes} pairs {len(one)} dimensions with {len(other)}")
         pairs = [(axis_of(p, len(left)), axis_of(q, len(right))) for p, q in zip(one, other, strict=True)]
-    names, others = [f"i{d}" for d in range(len(left))], [f"j{d}" for d in range(len(right))]
+    names, others = list(letters(len(left))), list(letters(len(right), "j"))
     for p, q in pairs:
         if left[p] != right[q]:
             raise ShapeError(
@@ -169,9 +169,9 @@ def vecdot(a: Any, b: Any, axis: Any = -1) -> Any:
         x = apply(np.conjugate, x)
     at = len(shape) + d
     p, q = placed(x, shape), placed(y, shape)
-    kept = [f"i{n}" for n in range(len(shape)) if n != at]
-    left, right = (([f"i{n}" for n in part.dims]) for part in (p, q))
-    return contract((p.value, left), (q.value, right), kept, [f"i{at}"], shape[:at] + shape[at + 1 :])
+    kept = [index(n) for n in range(len(shape)) if n != at]
+    left, right = (([index(n) for n in part.dims]) for part in (p, q))
+    return contract((p.value, left), (q.value, right), kept, [index(at)], shape[:at] + shape[at + 1 :])
 
 
 def outer(a: Any, b: Any) -> Any:

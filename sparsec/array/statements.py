@@ -12,13 +12,18 @@ from sparsec.kernel import Kernel
 from sparsec.tensors import label
 
 
+def index(n: int, prefix: str = "i") -> str:
+    """A name for the index of dimension ``n``: ``i8`` would be a dtype."""
+    return f"{prefix}_{n}"
+
+
 def letters(ndim: int, prefix: str = "i") -> tuple[str, ...]:
-    """Names for index variables."""
-    return tuple(f"{prefix}{n}" for n in range(ndim))
+    """Names for the index variables of a tensor."""
+    return tuple(index(n, prefix) for n in range(ndim))
 
 
 def access(name: str, indices: Sequence[str], dtype: Any = None, cast_to: Any = None) -> str:
-    """``A[i0, i1]``, or ``f64(A[i0, i1])`` where the dtypes differ."""
+    """``A[i_0, i_1]``, or ``f64(A[i_0, i_1])`` where the dtypes differ."""
     text = f"{name}[{', '.join(indices)}]" if indices else name
     return text if cast_to is None or dtype == cast_to else f"{from_numpy(cast_to)}({text})"
 
@@ -69,4 +74,4 @@ def remember(key: Any, kernel: Kernel) -> Kernel:
     return kernel
 
 
-__all__ = ["access", "kernel", "letters", "literal", "remember", "remembered", "run", "target"]
+__all__ = ["access", "index", "kernel", "letters", "literal", "remember", "remembered", "run", "target"]

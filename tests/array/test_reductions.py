@@ -122,3 +122,8 @@ def test_one_absent_zero_decides_a_product_whose_entries_pass_to_infinity(big: f
         assert a.prod() == 0
         assert np.asarray(a.prod(axis=1)).tolist() == [0, 6]
     assert sp.tensor(array[0], "csf").prod() == 0
+
+
+def test_no_order_meets_a_word_of_the_language() -> None:
+    coords = np.zeros((9, 1), int)
+    assert sp.from_coo(coords, [2.0], (2,) * 9).sum() == 2
