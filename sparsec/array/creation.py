@@ -74,6 +74,8 @@ def full(shape: Any, fill_value: Any, dtype: Any = None, format: str | Format | 
     if not isinstance(fill_value, bool | int | float | complex | np.generic):
         fill_value = np.asarray(fill_value)[()]
     kind = as_dtype(dtype, np.asarray(fill_value).dtype)
+    if kind.kind in "iu" and isinstance(fill_value, int):
+        as_fill(fill_value, from_numpy(kind))  # like NumPy: a Python integer is no wrapped one
     with np.errstate(over="ignore"):
         value = np.asarray(fill_value).astype(kind)[()]
     if kind.kind in "fc" and np.isinf(value):

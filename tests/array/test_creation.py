@@ -121,3 +121,15 @@ def test_what_cannot_be_made_is_said(make: Callable[[], object]) -> None:
     with pytest.raises(sp.SparsecError) as raised:
         make()
     assert raised.value.hint
+
+
+@pytest.mark.parametrize("value, dtype", [(300, "u1"), (-1, "u8"), (128, "i1"), (2**70, "i8")])
+def test_an_integer_that_the_dtype_does_not_hold_is_refused(value: int, dtype: str) -> None:
+    for format in (None, "dense"):
+        with pytest.raises(sp.TypeError_, match="does not fit"):
+            sp.full((2, 2), value, dtype=np.dtype(dtype), format=format)
+    with pytest.raises(sp.TypeError_, match="does not fit"):
+        sp.full_like(sp.eye(2).astype(np.dtype(dtype)), value)
+    limits = np.iinfo(np.dtype(dtype))
+    for edge in (int(limits.min), int(limits.max)):
+        assert sp.full((2, 2), edge, dtype=np.dtype(dtype))[0, 0] == edge
