@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from sparsec.errors import ShapeError, SparsecError
-from sparsec.ir.index_values import value_at, within
+from sparsec.ir.index_values import is_exact, value_at, within
 from sparsec.ir.rewrite import walk
 from sparsec.ir.tensor import Access, Assign, Expr, Index, IndexDecl, Map, Program, assigns
 from sparsec.ir.tensor_interp import Machine, Scope
@@ -44,9 +44,11 @@ def index_outside(program: Program, operands: Operands, dims: Mapping[str, int])
             first = _first_outside(program, s, e, where, n, operands, dims)
             if first is not None:
                 what, value = first
+                says = "leaves 64 bits on the way" if value is None else f"is {value}"
                 outside = f"lies outside of dimension {d + 1} of '{tensor}', which is 0 .. {n - 1}"
-                hint = "negative ones do, too: they do not count from the end" if value < 0 else None
-                return ShapeError(f"{what} is {value}, and {outside}", span=s.target.span, hint=hint)
+                negative = value is not None and value < 0
+                hint = "negative ones do, too: they do not count from the end" if negative else None
+                return ShapeError(f"{what} {says}, and {outside}", span=s.target.span, hint=hint)
     if not computed:
         return None
     return ShapeError(f"{' or '.join(computed)} lies outside of it", hint="negative ones do, too")
@@ -65,8 +67,8 @@ def written_twice(program: Program) -> SparsecError:
 
 def _first_outside(
     program: Program, s: Assign, e: Expr, where: Expr | None, n: int, operands: Operands, dims: Mapping[str, int]
-) -> tuple[str, int] | None:
-    """The first point that ``where`` admits with an index outside of ``0 .. n``, in words, and its value there."""
+) -> tuple[str, int | None] | None:
+    """The first point that ``where`` admits with an index outside of ``0 .. n``, in words, and its value if known."""
     extents = {i.name: i.extent for i in s.indices}
     names = mentioned(e)
     points = tuple(IndexDecl(v, extents[v]) for v in names)
@@ -77,11 +79,13 @@ def _first_outside(
             admitted = True if where is None else machine.eval(where)
     except SparsecError:
         return None  # too much to compute again, or to hold
-    bad = np.argwhere(admitted & ((values < 0) | (values >= n) | ~kept))
+    outside = admitted & ((values < 0) | (values >= n) | ~kept)
+    bad = np.argwhere(outside)
     if not len(bad):
         return None
     at = tuple(map(int, bad[0]))
-    return _words(e, dict(zip(names, at, strict=True))), value_at(machine, e, at)
+    lost = not np.broadcast_to(kept, outside.shape)[at]
+    return _words(e, dict(zip(names, at, strict=True))), None if lost and not is_exact(e) else value_at(machine, e, at)
 
 
 def _machine(

@@ -57,8 +57,12 @@ def _range(e: Expr, extents: Mapping[str, Extent], found: list[Expr]) -> Range:
                 _range(a, extents, found)
             if op == "pow":
                 found += _pow(*args)
-        case Map("select", (_, a, b)) if e.dtype is I64:
-            first, second = _range(a, extents, found), _range(b, extents, found)
+        case Map("select", (c, a, b)) if e.dtype is I64:
+            mine: list[Expr] = []
+            others: list[Expr] = []
+            first, second = _range(a, extents, mine), _range(b, extents, others)
+            found += (Map("and", (c, lost), BOOL) for lost in mine)
+            found += (Map("and", (Map("not", (c,), BOOL), lost), BOOL) for lost in others)
             return min(first[0], second[0]), max(first[1], second[1])
     return (LEAST, GREATEST) if e.dtype.kind != "u" else (0, min(2**e.dtype.bits - 1, GREATEST))
 

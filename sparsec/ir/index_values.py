@@ -42,13 +42,23 @@ def within(machine: Machine, e: Expr) -> tuple[Array, Array]:
             kept |= args[1][0] < 2
         if e.op == "floordiv":
             kept |= args[1][0] == 0
+    if e.op == "select":  # the other arm may lose what it likes
+        return values, np.where(args[0][0], args[1][1], args[2][1])
     for _, k in args:
         kept = kept & k
     return values, kept
 
 
+def is_exact(e: Expr) -> bool:
+    """Does ``value_at`` know an index even where a step leaves 64 bits?"""
+    if not isinstance(e, Map):
+        return True
+    known = e.op in ("add", "sub", "mul", "neg") or (e.op == "cast" and not isinstance(e.args[0], Map))
+    return known and all(map(is_exact, e.args))
+
+
 def value_at(machine: Machine, e: Expr, point: tuple[int, ...]) -> int:
-    """The exact value of an index at a point of the scope's axes."""
+    """The value of an index at a point of the scope's axes, had nothing wrapped if it ``is_exact``."""
     match e:
         case Map("add" | "sub" | "mul", (a, b)) if e.dtype is I64:
             x, y = value_at(machine, a, point), value_at(machine, b, point)
@@ -61,4 +71,4 @@ def value_at(machine: Machine, e: Expr, point: tuple[int, ...]) -> int:
     return int(values[tuple(min(p, n - 1) for p, n in zip(point, values.shape, strict=True))])
 
 
-__all__ = ["must_lie_inside", "value_at", "within"]
+__all__ = ["is_exact", "must_lie_inside", "value_at", "within"]

@@ -8,10 +8,11 @@ from itertools import product
 import numpy as np
 import pytest
 
+import sparsec as sp
 from sparsec.ir.dtypes import BOOL, I32, I64, U8, U64
 from sparsec.ir.index_values import within
 from sparsec.ir.tensor import Access, Expr, Index, Literal, Map
-from sparsec.ir.tensor_interp import Machine, Scope
+from sparsec.ir.tensor_interp import Machine, Scope, interpret
 from sparsec.ir.tensor_text import parse_program
 from sparsec.ir.tensor_values import Array
 from sparsec.passes.lower.overflow import loses
@@ -83,3 +84,21 @@ def test_what_dtypes_and_extents_bound_asks_nothing() -> None:
     for t in (U8, I32):
         read = Map("cast", (Access("c", (Index("i"),), t),), I64)
         assert loses(of("add", of("mul", read, Literal(2**31, I64)), Literal(2**31, I64)), {"i": "n"}) is None
+
+
+@pytest.mark.parametrize(("index", "value"), [
+    ("p[i] * 4 // 4", 2**62), ("p[i] ** 4", 2**40), ("select(p[i] < 5, 0, p[i] * 4 // 4)", 2**62),
+    ("select(p[i] < 5, p[i] * 4 // 4, p[i] * 8 // 8)", 2**62), ("p[i] % 5", 2**63 + 4),
+])  # fmt: skip
+def test_an_index_that_wraps_to_a_place_inside_says_so(index: str, value: int) -> None:
+    p = np.array([1, value], np.uint64 if value > 2**63 else np.int64)
+    with pytest.raises(sp.ShapeError, match="leaves 64 bits on the way, and lies outside of dimension 1 of 'x'"):
+        sp.evaluate(f"y[i] = w[i] * x[{index}]", x=np.arange(5.0), p=p, w=np.ones(2))
+
+
+def test_an_arm_that_is_not_taken_may_leave_64_bits() -> None:
+    p, x = np.array([1, 2**62]), np.arange(1.0, 6)
+    for index in ("select(p[i] < 5, p[i] * 4 // 4, 0)", "select(p[i] >= 5, 0, p[i] * 4 // 4)"):
+        kernel = sp.compile(f"kernel f(x: f64[m], p: i64[n], w: f64[n]) -> y: f64[n] {{ y[i] = w[i] * x[{index}] }}")
+        given = {"x": x, "p": p, "w": np.ones(2)}
+        assert kernel(**given).tolist() == [2, 1] == interpret(kernel.program, given, {})["y"].tolist()
