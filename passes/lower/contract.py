@@ -25,8 +25,8 @@ from sparsec.passes.lower.guards import conjunction, guard
 from sparsec.passes.lower.index_names import rename_indices
 from sparsec.passes.lower.order import is_sparse
 from sparsec.passes.lower.schedule import asked
-from sparsec.passes.lower.sums import MAX_TERMS, RINGS, Costs, Step, Term, pointwise, terms_of
-from sparsec.passes.lower.variables import mentioned, names_in
+from sparsec.passes.lower.sums import MAX_TERMS, RINGS, Costs, Step, Term, terms_of
+from sparsec.passes.lower.variables import mentioned, names_in, pointwise
 from sparsec.passes.names import unused
 
 GAIN = 0.5

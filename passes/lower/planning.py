@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
 from sparsec.errors import FormatError, ScheduleError
@@ -27,7 +27,6 @@ from sparsec.ir.tensor import (
     Scan,
     ScanLoop,
     TensorDecl,
-    assigns,
 )
 from sparsec.ir.tensor_values import same_value, scalar
 from sparsec.passes.formats import choose_formats
@@ -49,7 +48,7 @@ from sparsec.passes.lower.places import named
 from sparsec.passes.lower.placing import make_nest
 from sparsec.passes.lower.recurrences import plan_recurrence
 from sparsec.passes.lower.scans import cannot_ride, split_scan
-from sparsec.passes.lower.schedule import Asked, asked, loops_in, said, scheduled, spelled
+from sparsec.passes.lower.schedule import Asked, asked, for_statements, loops_in, said, schedulable, scheduled, spelled
 from sparsec.passes.lower.selections import plan_selections
 from sparsec.passes.lower.simplify import simplify_expr
 from sparsec.passes.lower.supported import check_supported
@@ -71,9 +70,12 @@ def plan(program: Program) -> Kernel:
         assert t.format is not None, f"{t.name} has no format"
     check_supported(program)
     notes: list[str] = []
+    single = schedulable(program)
+    named = tuple(replace(d, statement=name) for d in program.schedule for name in for_statements(d, single))
+    program = replace(program, schedule=named)
     program = with_locals(contract(expand(guard_reads(program)), notes))
     program = unfold_updates(with_locals(write_out_symmetric(program, notes)))
-    planner = Planner(program, notes, statements=tuple(assigns(program.body)), early=early_locals(program))
+    planner = Planner(program, notes, single, early=early_locals(program))
     ahead: list[loops.Stmt] = []
     nests: list[loops.Stmt] = []
     for s in program.body:
@@ -121,9 +123,9 @@ class Planner:
 
     program: Program
     notes: list[str] = field(default_factory=list)
-    statements: tuple[Assign, ...] = ()  # of the program, before nests are made of them
+    single: Mapping[str, Assign] = field(default_factory=dict)  # the statements that a schedule may be for, by result
     used: set[Directive] = field(default_factory=set)  # of the schedule
-    said: dict[str, list[tuple[Directive, ...]]] = field(default_factory=dict)  # the schedules of nests, by target
+    said: dict[str, list[tuple[Directive, ...]]] = field(default_factory=dict)  # what asks for nests, by target
     works: set[str] = field(default_factory=set)
     early: frozenset[str] = frozenset()  # locals that are made before the kernel writes anything else
     made: set[str] = field(default_factory=set)  # results and locals that some nest has made already
@@ -205,9 +207,10 @@ class Planner:
             a = Asked()
         stmt = scheduled(stmt, a, spelled(choice.space), why_not)
         self.used.update(a.all)
-        mine = (s for s in self.statements if s.target.tensor == target)
-        if any({i.name for i in s.indices} == variables for s in mine):
-            self.said.setdefault(target, []).append(said(stmt, choice.order, spelled(choice.space), target))
+        if target in self.single:
+            whole = {i.name for i in self.single[target].indices} == variables
+            found = said(stmt, choice.order, spelled(choice.space), target) if whole else ()
+            self.said.setdefault(target, []).append(found)
         return stmt
 
     def fresh_index(self, hint: str, extents: Collection[str]) -> str:
@@ -231,14 +234,13 @@ class Planner:
         """Raise ``ScheduleError`` for a directive that no nest took; say in the notes which schedule was made."""
         for d in self.program.schedule:
             if d not in self.used:
-                what = f"the statement of '{d.statement}'" if d.statement else "the statement"
                 raise ScheduleError(
-                    f"'{d}' fits no nest: {what} is computed in steps that have other loops",
+                    f"'{d}' fits no nest: the statement of '{d.statement}' is computed in steps that have other loops",
                     span=d.span,
                     hint="explain() without a schedule says which",
                 )
-        several = len({s.target.tensor for s in self.statements}) > 1
-        made = [d for target, found in self.said.items() if len(found) == 1 for d in found[0]]
+        several = len(self.program.results) > 1 or len(self.single) > 1
+        made = [d for found in self.said.values() if len(found) == 1 for d in found[0]]
         shown = "; ".join(str(d if several else replace(d, statement=None)) for d in made)
         if shown:
             self.notes.append(f"schedule for {self.program.name} {{ {shown} }}")

@@ -10,11 +10,13 @@ import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from sparsec.errors import ScheduleError
+from sparsec.errors import ScheduleError, UnsupportedError
 from sparsec.ir.loops import Chunk, Forall, Guard, Stmt, Workspace
 from sparsec.ir.rewrite import postwalk, walk
 from sparsec.ir.schedule import Directive
+from sparsec.ir.tensor import Assign, Program, assigns
 from sparsec.passes.lower.spaces import Space
+from sparsec.passes.lower.variables import pointwise
 
 
 @dataclass(slots=True)
@@ -33,11 +35,39 @@ class Asked:
         return (*(d for d in alone if d is not None), *self.unroll)
 
 
+def schedulable(program: Program) -> dict[str, Assign]:
+    """The statements that a schedule may be for, by result: one alone writes it, in loops that are its own.
+
+    Raises ``UnsupportedError`` for a directive for another.
+    """
+    found: dict[str, list[Assign]] = {}
+    for s in assigns(program.body):
+        found.setdefault(s.target.tensor, []).append(s)
+    plain = {s.target.tensor for s in program.body if isinstance(s, Assign) and pointwise(s)}
+    single = {name: ss[0] for name, ss in found.items() if len(ss) == 1 and name in plain}
+    for d in program.schedule:
+        for name in for_statements(d, found):
+            if name not in single:
+                several = len(found.get(name, ())) > 1
+                why = "several statements write it" if several else "a scan, a softmax or a top does"
+                raise UnsupportedError(
+                    f"'{d}' is for '{name}', whose loops cannot be scheduled yet: {why}",
+                    span=d.span,
+                    hint="give what it reads to a statement of its own, and schedule that",
+                )
+    return single
+
+
+def for_statements(d: Directive, names: Iterable[str]) -> tuple[str, ...]:
+    """The results whose statements ``d`` is for: of a program with one it need not be named."""
+    return tuple(names) if d.statement is None else (d.statement,)
+
+
 def asked(directives: Iterable[Directive], target: str) -> Asked:
     """What is asked of the statements that write ``target``; raises ``ScheduleError`` for what is asked twice."""
     found = Asked()
     for d in directives:
-        if d.statement not in (None, target):
+        if d.statement != target:
             continue
         if d.command == "unroll":
             found.unroll += (d,)
@@ -193,4 +223,7 @@ def said(stmt: Stmt, order: Iterable[str], names: Mapping[str, str], statement: 
     return tuple(out)
 
 
-__all__ = ["Asked", "asked", "asked_pairs", "loops_in", "said", "scheduled", "spelled", "why_no_order"]
+__all__ = [
+    "Asked", "asked", "asked_pairs", "for_statements", "loops_in", "said", "schedulable", "scheduled", "spelled",
+    "why_no_order",
+]  # fmt: skip

@@ -16,7 +16,7 @@ from itertools import permutations, product
 from math import prod
 
 from sparsec.ir.rewrite import children, walk
-from sparsec.ir.tensor import Access, Expr, Extent, Literal, Map, Program, Reduce, Scan, Softmax, Stored, Top, joined
+from sparsec.ir.tensor import Access, Expr, Extent, Literal, Map, Program, Reduce, Stored, joined
 from sparsec.passes.lower.order import assumed_entries, is_sparse, size_of_extent
 from sparsec.passes.lower.simplify import absent_value
 from sparsec.passes.lower.variables import names_in
@@ -233,9 +233,4 @@ class Costs:
         return Way(tuple(steps), cost + self.size(rest) * prod(density[n] for n in left))
 
 
-def pointwise(e: Expr) -> bool:
-    """Is the value of ``e`` at a point a matter of that point alone?"""
-    return not any(isinstance(n, Scan | Softmax | Top) for n in walk(e))
-
-
-__all__ = ["MAX_TERMS", "RINGS", "Costs", "Step", "Term", "Way", "pointwise", "terms_of"]
+__all__ = ["MAX_TERMS", "RINGS", "Costs", "Step", "Term", "Way", "terms_of"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sparsec.ir.rewrite import children, walk
-from sparsec.ir.tensor import Access, Expr, Index, Reduce, elsewhere
+from sparsec.ir.tensor import Access, Assign, Expr, Index, Reduce, elsewhere
 
 
 def mentioned(*exprs: Expr) -> tuple[str, ...]:
@@ -38,6 +38,11 @@ def is_indirect(e: Expr) -> bool:
 def has_indirect(e: Expr) -> bool:
     """Does an index of what ``e`` reads have to be checked?"""
     return any(isinstance(n, Access) and any(map(is_indirect, n.indices)) for n in walk(e))
+
+
+def pointwise(e: Expr | Assign) -> bool:
+    """Is the value of ``e`` at a point a matter of that point alone?"""
+    return not any(elsewhere(n) for n in walk(e))
 
 
 __all__ = ["has_indirect", "is_indirect", "is_plain", "mentioned", "names_in", "takes_loops"]

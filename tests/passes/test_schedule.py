@@ -40,7 +40,7 @@ def test_what_the_compiler_chose_asks_for_the_same(text: str) -> None:
     [
         "order i, j, k", "order i, k, j", "order j, i, k", "order k, j, i", "order k, i", "parallel i by 2",
         "parallel none", "order k, i, j; parallel k by 1 dynamic", "panel none", "panel k 32", "panel k 3",
-        "panel k 4; vector k 2", "panel k 12; unroll k", "panel none; vector k 4", 
+        "panel k 4; vector k 2", "panel k 12; unroll k", "panel none; vector k 4",
         "panel none; order i, j, k; unroll k",
     ],
 )  # fmt: skip
@@ -114,7 +114,6 @@ def test_the_text_of_a_program_has_its_schedule() -> None:
         (SPMM, "order i, q", "'q' is not an index variable"),
         (TWO, "parallel none", "does not say which it is for"),
         (TWO, "z: parallel none", "no statement of 'f' writes 'z'"),
-        ("kernel f(x: f64[n]) -> y: f64[n] { scan i { y[i] = x[i] + y[i - 1] } }", "order i", "fits no nest"),
         (INSIDE, "order j, i", "'j' cannot run outside of 'i'"),
     ],
 )  # fmt: skip
@@ -122,6 +121,20 @@ def test_what_cannot_be_is_refused(text: str, schedule: str, said: str) -> None:
     with pytest.raises(sp.ScheduleError) as e:
         sp.compile(text, schedule=schedule).code("llvm")
     assert said in str(e.value)
+
+
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        ("scan i { y[i] = x[i] + y[i - 1] }", "a scan"),
+        ("y[i] = scan[i](x[i])", "a scan"),
+        ("y[i] = x[i] where top[i: 2](x[i])", "a top"),
+        ("y[i] = x[i]; y[i] += 1.0", "several statements"),
+    ],
+)
+def test_statements_without_loops_of_their_own(body: str, why: str) -> None:
+    with pytest.raises(sp.UnsupportedError, match=why):
+        sp.compile(f"kernel f(x: f64[n]) -> y: f64[n] {{ {body} }}", schedule="order i").explain()
 
 
 def test_commands_to_come() -> None:

@@ -101,7 +101,7 @@ def most_refused(programs: int) -> float:
     return 0.02 * programs + 5 * math.sqrt(0.02 * 0.98 * programs)
 
 
-KINDS, SHARD = 12, 250
+KINDS, SHARD = 14, 250
 """The checks that share the programs of ``make fuzz``; the programs of one campaign, for processes take whole ones."""
 
 
