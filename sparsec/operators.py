@@ -146,6 +146,10 @@ class Operators:
         """The slices along the first dimension."""
         return iter(_array("joining").unstack(self))
 
+    def __contains__(self, value: Any) -> bool:
+        """Whether an element equals ``value``, as in NumPy."""
+        return bool(_array("reductions").reduce("any", _array("pointwise").apply(np.equal, self, value)))
+
     # numbers
 
     def item(self) -> Any:

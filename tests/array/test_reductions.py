@@ -127,3 +127,10 @@ def test_one_absent_zero_decides_a_product_whose_entries_pass_to_infinity(big: f
 def test_no_order_meets_a_word_of_the_language() -> None:
     coords = np.zeros((9, 1), int)
     assert sp.from_coo(coords, [2.0], (2,) * 9).sum() == 2
+
+
+def test_in_asks_for_an_element_as_in_numpy() -> None:
+    a = sp.eye(3)
+    assert 1 in a and 0 in a and 3 not in a
+    assert 0 not in a + 1 and np.nan not in a
+    assert 5 in sp.tensor(np.array([[5.0, 2.0]])) and 0 not in sp.zeros((0, 3))
