@@ -50,7 +50,7 @@ from sparsec.ir.tensor import (
     with_names,
 )  # fmt: skip
 from sparsec.passes.lower.fills import check_fill
-from sparsec.passes.lower.guards import guard, split
+from sparsec.passes.lower.guards import guard, restricted, split
 from sparsec.passes.lower.implied import contradict, under
 from sparsec.passes.lower.index_names import rename_indices
 from sparsec.passes.lower.simplify import absent_value, simplify_expr
@@ -108,8 +108,9 @@ class _Reads:
     def statement(self, s: Assign, may_copy: bool = True) -> Assign:
         self.target, self.order, self.may_copy = s.target.tensor, tuple(i.name for i in s.indices), may_copy
         self.copying = []
-        where = None if s.where is None else self.run(s.where)
-        return replace(s, value=self.run(s.value), where=where)
+        # A sum that becomes several binds no index of the condition any more.
+        value, where = (s.value, None) if s.where is None else restricted(s.value, s.where)
+        return replace(s, value=self.run(value), where=None if where is None else self.run(where))
 
     def run(self, e: Expr) -> Expr:
         if isinstance(e, Stored) and e.access.tensor in self.mirrored:

@@ -11,6 +11,7 @@ from sparsec.ir.expr_text import print_expr
 from sparsec.ir.tensor import Assign
 from sparsec.ir.tensor_text import parse_program
 from sparsec.knobs import scope
+from sparsec.passes.lower import plan
 from sparsec.passes.lower.factoring import factor
 from sparsec.passes.lower.guards import push, write_out
 
@@ -222,3 +223,14 @@ def test_a_complement_walks_what_it_takes_away() -> None:
         got = k(sp.tensor(a, format=f), sp.tensor(b, format=f))
         want = np.where(b == 0, a, 0)
         assert got.numpy().tolist() == want.tolist() and got.nnz == (want != 0).sum()
+
+
+def test_a_condition_goes_into_a_sum_before_that_becomes_one_over_each_half() -> None:
+    """Neither of the sums over halves of a symmetric operand binds the index that the condition names."""
+    text = """program f {
+      in A: f64[p, p] csr fill(0.0)
+      in C: f64[q, p, p] (i, j, k) -> (j: dense, k: compressed[index=i32, pos=i32], i: dense) symmetric fill(0.0)
+      out R: f64[p, q] dense fill(1.0)
+      R[i, j] = reduce.add[a](mul(A[i, a], C[j, i, a])):f64 where stored(C[j, a, i]) for i < p, j < q, a < p
+    }"""
+    assert plan(parse_program(text)).tensor("R").fill == 1.0
