@@ -40,14 +40,18 @@ def contract(program: Program, notes: list[str]) -> Program:
     """
     work = _Contraction(program, notes)
     for s in program.body:
-        ordered = isinstance(s, Assign) and asked(program.schedule, s.target.tensor).order is not None
-        if isinstance(s, Assign) and s.where is None and not ordered and pointwise(s.value):
+        if isinstance(s, Assign) and s.where is None and pointwise(s.value) and not _is_ordered(program, s):
             work.statement(s)
         else:
             work.body.append(s)
     if not work.changed:
         return program
     return replace(program, tensors=(*program.tensors, *work.locals), body=tuple(work.body))
+
+
+def _is_ordered(program: Program, s: Assign) -> bool:
+    """Does a schedule say in which loops the statement runs?"""
+    return asked(program.schedule, s.target.tensor).order is not None
 
 
 @dataclass(slots=True)

@@ -202,14 +202,14 @@ class Planner:
 
     def scheduled(self, target: str, stmt: loops.Stmt, choice: Choice, why_not: str | None) -> loops.Stmt:
         """The nest of ``target`` with what the schedule asks of it; ``why_not`` speaks against a parallel loop."""
-        a, variables = self.asked(target), {*choice.space.own}
+        a, names, variables = self.asked(target), spelled(choice.space), {*choice.space.own}
         if not all(loops_in(d) <= variables for d in a.all):
             a = Asked()
-        stmt = scheduled(stmt, a, spelled(choice.space), why_not)
+        stmt = scheduled(stmt, a, names, why_not)
         self.used.update(a.all)
         if target in self.single:
             whole = {i.name for i in self.single[target].indices} == variables
-            found = said(stmt, choice.order, spelled(choice.space), target) if whole else ()
+            found = said(stmt, choice.order, names, target) if whole else ()
             self.said.setdefault(target, []).append(found)
         return stmt
 

@@ -162,7 +162,8 @@ def _with_panels(names: Mapping[str, str], panel: Workspace | None) -> dict[str,
 def _marked(stmt: Stmt, d: Directive, names: Mapping[str, str]) -> Stmt:
     """The nest with the lanes or the unrolling of a loop that ``d`` asks for."""
     (text,) = d.loops
-    here = [n for n in walk(stmt) if isinstance(n, Forall) and names.get(n.index) == text]
+    mine = {loop for loop, name in names.items() if name == text}
+    here = [n for n in walk(stmt) if isinstance(n, Forall) and n.index in mine]
     if not here:
         hint = f"the loops are {', '.join(names.values())}"
         raise ScheduleError(f"there is no loop '{text}' to {d.command}", span=d.span, hint=hint)
@@ -170,7 +171,7 @@ def _marked(stmt: Stmt, d: Directive, names: Mapping[str, str]) -> Stmt:
         raise ScheduleError(f"a panel along '{text}' is no whole number of {d.number} lanes", span=d.span)
 
     def mark(n: object) -> object:
-        if not isinstance(n, Forall) or names.get(n.index) != text:
+        if not isinstance(n, Forall) or n.index not in mine:
             return None
         return replace(n, vector=d.number) if d.command == "vector" else replace(n, unroll=True)
 
