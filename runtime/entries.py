@@ -17,6 +17,7 @@ from sparsec.errors import FormatError, ShapeError, TypeError_
 from sparsec.formats import named
 from sparsec.formats.format import Format
 from sparsec.ir.dtypes import BF16, F16, I32, I64, DType, from_numpy
+from sparsec.runtime.outside import dense_source
 from sparsec.runtime.storage import Scalar, Storage, as_fill, as_shape, plain
 
 DUPLICATES = ("sum", "error", "last")
@@ -268,8 +269,8 @@ def from_coo(
     extents = as_shape(shape)
     places = _coordinates(coords, len(extents))
     count = len(places[0]) if places else np.asarray(coords).shape[-1] if np.ndim(coords) == 2 else 1
-    held = _values(values, count)
-    dtype = dtype or from_numpy(held.dtype)
+    held, own = _values(values, count)
+    dtype = dtype or own
     fill = as_fill(fill_value, dtype)
     if format is not None and format.ndim != len(extents):
         raise FormatError(
@@ -286,7 +287,7 @@ def _coordinates(coords: Any, ndim: int) -> list[np.ndarray]:
     try:
         rows = coords if isinstance(coords, list | tuple) else np.asarray(coords)
         array = [np.asarray(c) for c in rows] if ndim else []
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, RuntimeError):  # torch has errors of its own
         raise ShapeError("coords is no array of shape (ndim, nnz)") from None
     if ndim == 1 and (not array or array[0].ndim == 0):
         array = [np.asarray(coords)]
@@ -311,17 +312,13 @@ def _coordinates(coords: Any, ndim: int) -> list[np.ndarray]:
     return array
 
 
-def _values(values: Any, count: int) -> np.ndarray:
-    try:
-        held = np.asarray(values)
-    except ValueError:
-        raise ShapeError("values is no array") from None
-    from_numpy(held.dtype)
+def _values(values: Any, count: int) -> tuple[np.ndarray, DType]:
+    held, dtype = dense_source(values, "values")
     if held.ndim == 0:
         held = np.full(count, held)
     if held.shape != (count,):
         raise ShapeError(f"values has shape {held.shape}, expected ({count},): one for each column of coords")
-    return plain(held)
+    return plain(held), dtype
 
 
 def _scalar(values: np.ndarray, dtype: DType, fill: Scalar, duplicates: str) -> Storage:

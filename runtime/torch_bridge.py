@@ -40,7 +40,7 @@ class KnownTorch:
 
     def storage_of(self, obj: Any) -> Storage | None:
         same = self.shared and _version(obj) == self.version and _values(obj).data_ptr() == self.address
-        return self.storage if same else None
+        return self.storage if same and not _recorded(obj) else None
 
 
 def _layout(obj: Any) -> str:
@@ -65,19 +65,39 @@ def _strided() -> Any:
     return torch.strided
 
 
-def _check_device(obj: Any, name: str) -> None:
+def _recorded(obj: Any) -> bool:
+    """Whether torch would record an operation on ``obj``, for its gradient."""
+    import torch
+
+    return bool(obj.requires_grad and torch.is_grad_enabled())
+
+
+def _check(obj: Any, name: str) -> None:
+    """Raise ``UnsupportedError`` for a tensor whose memory cannot be had, and for one that would lose its gradient."""
+    if obj.is_nested:
+        raise UnsupportedError(
+            f"{name}: nested torch tensors are not taken",
+            hint="torch.nested.to_padded_tensor(t, 0.0) pads it; sp.tensor([r.tolist() for r in t.unbind()], 'ragged') "
+            "keeps the lengths",
+        )
     if obj.device.type != "cpu":
-        raise UnsupportedError(f"{name} is a torch tensor on device '{obj.device}'", hint="move it with .cpu()")
+        raise UnsupportedError(f"{name}: a torch tensor on device '{obj.device}'", hint="move it with .cpu()")
+    if _recorded(obj):
+        raise UnsupportedError(
+            f"{name}: a torch tensor that requires grad would lose its gradient, as there is no autograd yet",
+            hint="pass t.detach(), or compute under torch.no_grad()",
+        )
 
 
 def dense(obj: Any, name: str = "the operand") -> tuple[np.ndarray, DType]:
     """A dense tensor's memory as a NumPy array, and its dtype (bf16 as its bits).
 
-    Raises ``UnsupportedError`` for other devices, ``TypeError_`` for dtypes without a counterpart.
+    Raises ``UnsupportedError`` for other devices, nested tensors and those that require grad, ``TypeError_`` for dtypes
+    without a counterpart.
     """
     import torch
 
-    _check_device(obj, name)
+    _check(obj, name)
     obj = obj.detach().resolve_conj().resolve_neg()
     if obj.dtype == torch.bfloat16:
         return obj.view(torch.uint16).numpy(), BF16
@@ -97,7 +117,7 @@ def wrap(obj: Any) -> tuple[Storage, Known | None]:
     """
     layout = _layout(obj)
     name = f"torch {layout} tensor"
-    _check_device(obj, name)
+    _check(obj, name)
     if layout == "sparse_coo":
         storage = _wrap_list(obj, name)
     elif layout in _COMPRESSED:

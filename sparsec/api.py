@@ -260,7 +260,7 @@ def _typed(operands: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]
             given[name] = x
             types[name] = OperandType(storage.dtype, len(storage.shape), fmt, storage.fill)
             continue
-        array, dtype = dense_source(x, name)
+        array, dtype = dense_source(x, f"operand '{name}'")
         given[name] = x if hasattr(x, "dtype") else array
         types[name] = OperandType(dtype, array.ndim, None, dtype.np.type(0).item())
     return given, types

@@ -54,7 +54,8 @@ def from_dlpack(x: Any, copy: bool | None = None) -> Tensor:
     try:
         array = np.from_dlpack(x, copy=copy)
     except (BufferError, ValueError, RuntimeError) as e:
-        raise TypeError_(f"DLPack: {e}", hint="move it to the CPU first, or leave out copy=False") from None
+        detached = "pass it with .detach()" if "gradient" in str(e) else None
+        raise TypeError_(f"DLPack: {e}", hint=detached or "move it to the CPU first, or leave out copy=False") from None
     return tensor(array)
 
 
@@ -72,7 +73,7 @@ def full(shape: Any, fill_value: Any, dtype: Any = None, format: str | Format | 
     """Every element ``fill_value``: a fill without entries, unless the ``format`` is dense."""
     extents = as_shape(shape)
     if not isinstance(fill_value, bool | int | float | complex | np.generic):
-        fill_value = np.asarray(fill_value)[()]
+        fill_value = dense_source(fill_value, "fill_value")[0][()]
     kind = as_dtype(dtype, np.asarray(fill_value).dtype)
     if kind.kind in "iu" and isinstance(fill_value, int):
         as_fill(fill_value, from_numpy(kind))  # like NumPy: a Python integer is no wrapped one

@@ -108,8 +108,8 @@ ENTRIES: list[tuple[Callable[[], Any], type[sp.SparsecError], str]] = [
     (lambda: sp.from_coo([[0], [1]], [1, 2], (3, 3)), sp.ShapeError, "values has shape (2,), expected (1,)"),
     (lambda: sp.from_coo([[0.0], [1.0]], [1], (3, 3)), sp.TypeError_, "coordinates of dimension 0 have dtype float64"),
     (lambda: sp.from_coo([["a"], ["b"]], [1], (3, 3)), sp.TypeError_, "coordinates of dimension 0 have dtype <U1"),
-    (lambda: sp.from_coo([[0], [1]], ["x"], (3, 3)), sp.TypeError_, "NumPy dtype '<U1' has no counterpart"),
-    (lambda: sp.from_coo([[0], [1]], [None], (3, 3)), sp.TypeError_, "NumPy dtype 'object' has no counterpart"),
+    (lambda: sp.from_coo([[0], [1]], ["x"], (3, 3)), sp.TypeError_, "values: no tensor can be made of ['x'] (list)"),
+    (lambda: sp.from_coo([[0], [1]], [None], (3, 3)), sp.TypeError_, "values: no tensor can be made of [None] (list)"),
     (lambda: sp.from_coo([[0, 2, 0], [1, 0, 1]], [1, 2, 3], (3, 3), duplicates="error"), sp.FormatError,
      "entry 2 repeats the coordinates (0, 1) of entry 0"),
     (lambda: sp.from_coo([[0], [1]], [1], (3, 3), duplicates="max"), sp.FormatError,
@@ -226,7 +226,7 @@ def test_scipy_blocks_outside() -> None:
     raises(lambda: sp.tensor(a), sp.FormatError, "bsr_array: ")
 
 
-@pytest.mark.filterwarnings("ignore:Sparse .* tensor support is in beta")
+@pytest.mark.filterwarnings("ignore:Sparse .* tensor support is in beta", "ignore:The PyTorch API of nested tensors")
 def test_torch() -> None:
     torch = pytest.importorskip("torch")
     options = {"check_invariants": False}
@@ -235,6 +235,7 @@ def test_torch() -> None:
         return torch.sparse_csr_tensor(pos, crd, values, size=size, **options)
 
     index = torch.tensor([[0, 2], [0, 0]])
+    rows = [torch.ones(2), torch.ones(3)]
     cases: list[tuple[Callable[[], Any], type[sp.SparsecError], str]] = [
         (lambda: csr([0, 1, 2], [0, 5], [1.0, 2]), sp.FormatError,
          "torch sparse_csr tensor: level 1 (j: compressed): coordinate 5 at position 1 is outside 0..2"),
@@ -243,7 +244,7 @@ def test_torch() -> None:
          "entry 1: coordinate 2 of dimension 0 is outside 0..1"),
         (lambda: torch.sparse_coo_tensor(index, torch.ones(2, 4), (3, 3, 4), **options), sp.UnsupportedError,
          "torch sparse_coo tensor with 1 dense dimensions"),
-        (lambda: torch.ones(2, device="meta"), sp.UnsupportedError, "is a torch tensor on device 'meta'"),
+        (lambda: torch.ones(2, device="meta"), sp.UnsupportedError, "a torch tensor on device 'meta'"),
         (lambda: torch.ones(2).to(torch.float8_e4m3fn), sp.TypeError_, "dtype torch.float8_e4m3fn has no counterpart"),
         (lambda: torch.sparse_bsr_tensor([0, 1], [9], torch.ones(1, 2, 2), size=(2, 4), **options), sp.FormatError,
          "torch sparse_bsr tensor: the arrays of the blocks are inconsistent"),
@@ -251,6 +252,11 @@ def test_torch() -> None:
          sp.FormatError, "torch sparse_bsr tensor: the arrays of the blocks are inconsistent"),
         (lambda: csr([[0, 1, 1], [0, 1, 2]], [[0, 1], [1, 0]], [[1.0, 2], [3, 4]], (2, 2, 2)), sp.FormatError,
          "crow_indices of every batch runs from 0 to 2"),
+        (lambda: torch.nested.nested_tensor(rows, layout=torch.strided), sp.UnsupportedError,
+         "sp.tensor: nested torch tensors are not taken"),
+        (lambda: torch.nested.nested_tensor(rows, layout=torch.jagged), sp.UnsupportedError,
+         "nested torch tensors are not taken\nhint: torch.nested.to_padded_tensor(t, 0.0) pads it; "
+         "sp.tensor([r.tolist() for r in t.unbind()], 'ragged') keeps the lengths"),
     ]  # fmt: skip
     for make, error, text in cases:
         raises(lambda make=make: sp.tensor(make()), error, text)  # type: ignore[misc]

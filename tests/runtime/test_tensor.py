@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import pickle
 import warnings
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -390,13 +391,38 @@ def test_torch_changes_in_place_are_seen(torch: Any) -> None:
     assert operand_storage(c) is not first and sp.tensor(c).numpy().tolist() == [[1, 30], [0, 1]]
 
 
-def test_torch_views_and_gradients(torch: Any) -> None:
-    x = torch.arange(6.0, requires_grad=True).reshape(2, 3)
-    assert np.array_equal(sp.tensor(x.T).numpy(), x.detach().numpy().T)
+def test_torch_views(torch: Any) -> None:
+    x = torch.arange(6.0).reshape(2, 3)
+    assert np.array_equal(sp.tensor(x.T).numpy(), x.numpy().T)
     z = torch.tensor([1 + 2j]).conj()
     assert sp.tensor(z).numpy()[0] == 1 - 2j
-    w = torch.tensor(DENSE).to_sparse_csr().requires_grad_()
-    assert np.array_equal(sp.tensor(w).numpy(), DENSE)
+
+
+def test_torch_gradients_are_not_lost(torch: Any) -> None:
+    a = sp.tensor(DENSE, "csr")
+    x = torch.ones(DENSE.shape[1], dtype=torch.float64, requires_grad=True)
+    y = 2 * x
+    w = torch.tensor(DENSE).to_sparse_csr()
+    sp.tensor(w)  # is remembered
+    w.requires_grad_()
+    k = sp.compile("kernel f(A: f64[m, n] csr, x: f64[n]) -> y: f64[m] { y[i] = A[i, j] * x[j] }")
+    calls: list[Callable[[], Any]] = [
+        lambda: sp.tensor(x), lambda: sp.tensor(w), lambda: k(a, x), lambda: k(a, y), lambda: k(w, x.detach()),
+        lambda: a @ x, lambda: x + a, lambda: x * a, lambda: np.add(a, y), lambda: np.hypot(y, a), lambda: a.dot(x),
+        lambda: sp.evaluate("y[i] = A[i, j] * x[j]", A=a, x=x), lambda: sp.einsum("ij,j->i", w, x.detach()),
+        lambda: sp.from_coo(([0],), x[:1], (3,)), lambda: sp.asarray(x),
+        lambda: k(a, x.detach(), out=torch.ones(len(DENSE), dtype=torch.float64, requires_grad=True)),
+        lambda: sp.full((2, 2), y[0]), lambda: np.concatenate([a, w]), lambda: sp.write("/nowhere.npz", x),
+        lambda: sp.compose("lowrank[1] + csr", [w, w, w]), lambda: k.prepare(x=x),
+    ]  # fmt: skip
+    for call in calls:
+        with pytest.raises(sp.UnsupportedError, match=r"requires grad would lose its gradient(.|\s)*t\.detach\(\)"):
+            call()
+    with pytest.raises(sp.TypeError_, match=r"tensors that require gradient(.|\s)*hint: pass it with .detach\(\)"):
+        sp.from_dlpack(x)
+    with torch.no_grad():
+        assert np.array_equal(k(w, x), DENSE.sum(1)) and np.array_equal(a @ y, 2 * DENSE.sum(1))
+        assert sp.tensor(w).format == "csr" and torch.equal(sp.tensor(x).torch(), x)
 
 
 def test_torch_batches(torch: Any) -> None:
