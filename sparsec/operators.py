@@ -99,6 +99,10 @@ def _no_out(out: Any) -> None:
         raise TypeError_("methods of Tensor take no out=", hint="leave it out: the result is new")
 
 
+class _NotNumba(UnsupportedError, NotImplementedError):
+    """A ``Tensor`` was handed to numba; a ``NotImplementedError``, as operators of others expect."""
+
+
 class Operators:
     """Operators, methods and protocols of arrays."""
 
@@ -300,6 +304,18 @@ class Operators:
                 f"array API {api_version!r} is not there", hint="versions are " + ", ".join(namespace.VERSIONS)
             )
         return namespace
+
+    @property
+    def _numba_type_(self) -> Any:
+        """What numba asks for: a ``Tensor`` has no type there.
+
+        pydata/sparse hands both sides of ``S @ A`` to numba, and lets Python ask the other side where that is not
+        implemented: ``A.__rmatmul__`` then computes it.
+        """
+        raise _NotNumba(
+            "numba cannot compute with a Tensor",
+            hint="A.numpy() gives a dense array; where pydata's S stands left write sp.tensor(S)",
+        )
 
     @property
     def device(self) -> str:

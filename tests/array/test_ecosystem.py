@@ -37,6 +37,12 @@ class COO:
     def __post_init__(self) -> None:
         self.coords = np.asarray(self.coords)
 
+    def __matmul__(self, other: Any) -> Any:
+        try:
+            return other._numba_type_  # as numba does with what it does not know
+        except NotImplementedError:
+            return NotImplemented
+
 
 @dataclass
 class GCXS:
@@ -84,6 +90,9 @@ def test_pydata_in(pydata: Any) -> None:
     same(sp.evaluate("y[i] = A[i, j] * x[j]", A=coo, x=np.ones(4)), want.sum(1))
     filled = pydata.COO(coords, values, (3, 4), fill_value=np.float64(7))
     assert sp.tensor(filled).fill_value == 7 and sp.tensor(filled).numpy()[1, 1] == 7
+    same(coo @ sparse(D).T, want @ D.T)
+    with pytest.raises(sp.UnsupportedError, match=r"numba cannot compute with a Tensor(.|\s)*sp.tensor\(S\)"):
+        _ = sparse(D)._numba_type_
     scalar = pydata.COO(np.zeros((0, 1), int), np.array([4.0]), ())
     assert sp.tensor(scalar).item() == 4
 
