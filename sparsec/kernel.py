@@ -444,7 +444,7 @@ class Kernel:
         """
         return self._half("pattern", operands, None, sizes, named)
 
-    def compute(self, *operands: Any, out: Any, sizes: Mapping[str, int] | None = None, **named: Any) -> Any:
+    def compute(self, *operands: Any, out: Any = None, sizes: Mapping[str, int] | None = None, **named: Any) -> Any:
         """Values on the patterns of ``out``, which has every sparse result (a ``Tensor``; several: a dict by name).
 
         Values are written into the memory of those tensors, which are returned.  An entry of the pattern that the

@@ -90,7 +90,8 @@ def patterns(program: Program, given: Mapping[str, Any]) -> dict[str, Storage]:
             continue
         if t.name not in given:
             raise TypeError_(
-                f"out lacks the sparse result '{t.name}'", hint=f"its pattern: out={{'{t.name}': P}}, with P assembled"
+                f"out lacks the sparse result '{t.name}', whose pattern compute keeps",
+                hint=f"take it from assemble, with these operands: out={{'{t.name}': P}}",
             )
         start(t, given[t.name])
         storage = given[t.name].storage

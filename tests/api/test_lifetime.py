@@ -125,6 +125,7 @@ def test_what_cannot_be_asked_for() -> None:
     for out, kind, words in [
         (P.numpy(), sp.TypeError_, "out for the sparse result 'R' is a Tensor"),
         ({}, sp.TypeError_, "out lacks the sparse result 'R'"),
+        (None, sp.TypeError_, r"out lacks the sparse result 'R', whose pattern compute keeps(.|\s)*assemble"),
         (P.convert("coo"), sp.FormatError, "out for 'R' is stored as coo, the result as csr"),
         (P.astype("f4"), sp.ShapeError, "float32"),
         (sp.tensor(sparse(6, 6), format="csr"), sp.ShapeError, "out for 'R' has shape"),
