@@ -31,16 +31,37 @@ def read(path: Path) -> Storage:
         names = set(arrays.files)
         if "sparsec" in names:
             return _ours(path, {name: arrays[name] for name in names})
-    if "format" not in names:
-        raise FileError(
-            f"'{path}' holds arrays ({', '.join(sorted(names)):.60}), but no sparse tensor",
-            hint="np.load reads it; sp.tensor takes its arrays",
-        )
+        if "format" not in names:
+            raise FileError(
+                f"'{path}' holds arrays ({', '.join(sorted(names)):.60}), but no sparse tensor",
+                hint="np.load reads it; sp.tensor takes its arrays",
+            )
+        _check_places(path, arrays)
     from scipy.sparse import load_npz
 
     storage = operand_storage(load_npz(path))
     assert storage is not None
     return storage
+
+
+_PLACES = ("indices", "indptr", "row", "col", "coords", "offsets", "shape")
+"""The arrays of SciPy's layouts that count; it takes numbers of other kinds, and drops what is behind the point."""
+
+
+def _check_places(path: Path, arrays: Any) -> None:
+    """Raise ``FileError`` for places in a file of SciPy's that are no integers; looks at no more than their headers."""
+    for name in _PLACES:
+        if name not in arrays.files:
+            continue
+        with arrays.zip.open(f"{name}.npy") as stream:
+            first = np.lib.format.read_magic(stream) == (1, 0)
+            header = np.lib.format.read_array_header_1_0 if first else np.lib.format.read_array_header_2_0
+            shape, _, kind = header(stream)
+        if kind.kind not in "iu" and 0 not in shape:
+            raise FileError(
+                f"'{path}': {name} has dtype {kind}, expected integers",
+                hint=f"save it with {name}.astype('int64'), if all of it are whole numbers",
+            )
 
 
 def _ours(path: Path, arrays: dict[str, np.ndarray], prefix: str = "") -> Storage:

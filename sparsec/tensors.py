@@ -343,7 +343,7 @@ class Tensor(Operators):
         if not self.storage.format.is_dense:
             raise TypeError_(
                 "NumPy would make this sparse Tensor dense",
-                hint="A.numpy() does so when you ask for it; where SciPy's S stands left (S @ A, S * A) write sp.tensor(S)",
+                hint="A.numpy() does so on demand; where SciPy's S stands left (S @ A, S * A), write sp.tensor(S)",
             )
         return np.array(self.numpy(), dtype, copy=copy)
 

@@ -177,7 +177,7 @@ OBJECTS: list[tuple[Callable[[], Any], type[sp.SparsecError], str]] = [
     (lambda: sp.Tensor(DENSE), sp.TypeError_, "Tensor wraps a Storage, not ndarray\nhint: sp.tensor(obj) makes one"),
     (lambda: np.asarray(sp.tensor(DENSE, "csr")), sp.TypeError_, "NumPy would make this sparse Tensor dense"),
     (lambda: ss.csr_array(DENSE) * sp.tensor(DENSE, "csr"), sp.TypeError_,
-     "where SciPy's S stands left (S @ A, S * A) write sp.tensor(S)"),
+     "where SciPy's S stands left (S @ A, S * A), write sp.tensor(S)"),
     (lambda: np.from_dlpack(sp.tensor(DENSE, "csr")), sp.TypeError_, "DLPack passes dense tensors only"),
     (lambda: len(sp.tensor(1.0)), sp.TypeError_, "a scalar has no length"),
     (lambda: sp.tensor(1.0).scipy(), sp.ShapeError, "a scalar has no sparse form elsewhere"),

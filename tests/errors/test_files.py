@@ -168,6 +168,9 @@ NPZ: list[tuple[bytes, str]] = [
     (npz(format=b"csr", shape=[2, 2], data=[1.0], indices=[5], indptr=[0, 1, 1]),
      "csr_matrix: level 1 (j: compressed): coordinate 5 at position 0 is outside 0..1"),
     (npz(format=b"csr", shape=[2, 2], data=[1.0], indices=[0], indptr=[0, 7, 1]), "'a.npz': "),
+    (npz(format=b"csr", shape=[2, 2], data=[1.0], indices=[0.7], indptr=[0, 1, 1]),
+     "'a.npz': indices has dtype float64, expected integers\nhint: save it with indices.astype('int64')"),
+    (npz(format=b"coo", shape=[2, 2], data=[1.0], row=[0], col=[True]), "'a.npz': col has dtype bool, expected"),
     (npz(format=np.array({"a": 1}, object)), "'a.npz': Object arrays cannot be loaded when allow_pickle=False"),
     (ours(sparsec=np.int64(9)), "'a.npz' has layout 9, this sparsec knows 1\nhint: update sparsec"),
     (ours(format=np.str_("cssr")), "'a.npz': unknown format 'cssr'\nhint: did you mean 'csr'?"),
@@ -181,6 +184,7 @@ NPZ: list[tuple[bytes, str]] = [
     (ours(**{"1.crd": None}), "'a.npz' lacks the array '1.crd'"),
     (ours(**{"1.crd": np.array([1, 2, 3])}), "tensor: level 1 (j: compressed): coordinate 3 at position 2 is outside"),
     (ours(values=np.ones(2)), "'a.npz': tensor: 2 values for 3 positions"),
+    (ours(**{"1.crd": np.array([0, 1.5, 0])}), "level 1 (j: compressed): crd has dtype float64, expected integers"),
     (ours(values=None), "'a.npz' lacks the array 'values'"),
 ]  # fmt: skip
 
