@@ -36,7 +36,7 @@ from sparsec.ir.tensor import Access, Index, Literal
 from sparsec.ir.tensor import Expr as TExpr
 from sparsec.passes.lower import parallel
 from sparsec.passes.lower.coiterate import Cases
-from sparsec.passes.lower.context import Context, Cursor, Env, combine
+from sparsec.passes.lower.context import Context, Cursor, Env
 from sparsec.passes.lower.panels import VECTOR, in_vectors
 from sparsec.passes.lower.variables import mentioned
 from sparsec.passes.lower.writers import InsertWriter
@@ -80,7 +80,7 @@ class LaneWork:
         return load(self.buffer, self.lane)
 
     def update(self, ctx: Context, access: Access, op_name: str, value: TExpr, env: Env) -> None:
-        ctx.b.store(self.buffer, self.lane, combine(op_name, load(self.buffer, self.lane), ctx.expr(value, env)))
+        ctx.b.store(self.buffer, self.lane, ctx.folded(access, op_name, load(self.buffer, self.lane), value, env))
 
 
 def find(low: Lowerer, f: Forall, env: Env) -> Lockstep | None:

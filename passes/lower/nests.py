@@ -23,6 +23,7 @@ from sparsec.ir.loops import (
     Kernel,
     Workspace,
 )
+from sparsec.ir.loops_writes import handed_on, written
 from sparsec.ir.rewrite import walk
 from sparsec.ir.tensor import Access, Index, Literal
 from sparsec.passes.lower import lockstep, padding, parallel
@@ -324,7 +325,9 @@ class Lowerer:
         return lo, hi, replace(env, inside=frozenset(names))
 
     def forall(self, f: Forall, env: Env) -> None:
-        env = replace(env, relations=merge(env.relations, relations(f)), written=_written(f.body))
+        env = replace(env, relations=merge(env.relations, relations(f)), written=written(f.body))
+        if f.ordered:
+            env = replace(env, handed_on=env.handed_on | handed_on(f.body))
         walkers = []
         sweeps = [
             a
@@ -608,11 +611,6 @@ class Lowerer:
 
 def _reads(form: Linear) -> bool:
     return any(isinstance(n, Access) for atom in form.terms for n in walk(atom))
-
-
-def _written(s: loops.Stmt) -> frozenset[str]:
-    """What ``s`` writes to."""
-    return frozenset(n.target.tensor for n in walk(s) if isinstance(n, Accumulate))
 
 
 def _indexed_by(access: Access, index: str) -> bool:

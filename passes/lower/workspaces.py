@@ -24,7 +24,7 @@ from sparsec.ir.dtypes import I32, I64, U8, U64
 from sparsec.ir.loops import Chunk, Workspace
 from sparsec.ir.tensor import Access, Index
 from sparsec.ir.tensor import Expr as TExpr
-from sparsec.passes.lower.context import Context, Env, combine
+from sparsec.passes.lower.context import Context, Env
 
 
 def u64(value: int) -> Const:
@@ -44,8 +44,7 @@ class ScalarWork:
         return self.var
 
     def update(self, ctx: Context, access: Access, op_name: str, value: TExpr, env: Env) -> None:
-        v = ctx.expr(value, env)
-        ctx.b.set(self.var, v if op_name == "=" else combine(op_name, self.var, v))
+        ctx.b.set(self.var, ctx.folded(access, op_name, self.var, value, env))
 
 
 class DenseWork:
@@ -81,9 +80,8 @@ class DenseWork:
         return load(self.buffer, self.address(ctx, access, env))
 
     def update(self, ctx: Context, access: Access, op_name: str, value: TExpr, env: Env) -> None:
-        v = ctx.expr(value, env)
         pos = self.address(ctx, access, env)
-        ctx.b.store(self.buffer, pos, v if op_name == "=" else combine(op_name, load(self.buffer, pos), v))
+        ctx.b.store(self.buffer, pos, ctx.folded(access, op_name, load(self.buffer, pos), value, env))
 
 
 class BitmapWork:
@@ -125,8 +123,7 @@ class BitmapWork:
         b = ctx.b
         at = b.let("at", ctx.expr(access.indices[0], env))
         if self.valued:
-            v = ctx.expr(value, env)
-            b.store(self.values, at, v if op_name == "=" else combine(op_name, load(self.values, at), v))
+            b.store(self.values, at, ctx.folded(access, op_name, load(self.values, at), value, env))
         b.store(self.flags, at, Const(1, U8))
         b.store(self.blocks, op("shr", at, i64(6)), Const(1, U8))
 

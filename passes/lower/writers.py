@@ -19,7 +19,7 @@ from sparsec.ir.rewrite import walk
 from sparsec.ir.tensor import Access, TensorDecl
 from sparsec.ir.tensor import Expr as TExpr
 from sparsec.passes.lower.blocks import Written, watched
-from sparsec.passes.lower.context import Context, Env, Storage, combine
+from sparsec.passes.lower.context import Context, Env, Storage
 from sparsec.passes.lower.windows import surely_within
 
 
@@ -46,10 +46,8 @@ class InsertWriter:
         return stmts
 
     def update(self, ctx: Context, access: Access, op_name: str, value: TExpr, env: Env) -> None:
-        v = ctx.expr(value, env)
+        v = ctx.expr(value, env) if op_name == "=" else ctx.folded(access, op_name, ctx.read(access, env), value, env)
         pos = ctx.b.let("at", ctx.address(self.storage, access, env))
-        if op_name != "=":
-            v = combine(op_name, ctx.read(access, env), v)
         ctx.b.store(self.storage.values, pos, v)
 
 

@@ -114,7 +114,7 @@ def _folded(how: Reduction, t: Tensor, axes: tuple[int, ...], out: np.dtype) -> 
     stored = reduced(how.word, refilled(t, neutral), axes, out, neutral)
     extent = _extent(t, axes)
     absent = apply(np.subtract, extent, counted(t, axes))
-    zero = ops.OPS[how.monoid].annihilator
+    zero = monoid.annihilator
     if zero is not None and t.fill_value == zero:  # one absent element decides: the others may pass to infinity
         return select(apply(np.greater, absent, 0), out.type(zero), stored)
     fill, repeat = kind.np.type(t.fill_value), how.repeat

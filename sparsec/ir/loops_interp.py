@@ -51,6 +51,7 @@ from sparsec.ir.loops import (
     Tile,
     Workspace,
 )
+from sparsec.ir.loops_writes import handed_on
 from sparsec.ir.rewrite import walk
 from sparsec.ir.tensor import RESULTS, Access, Dim, Expr, Extent, Index, Literal, Map, MonoidDef, Stored, TensorDecl
 from sparsec.ir.tensor_values import from_storage, held, scalar, to_storage
@@ -131,6 +132,7 @@ class _Machine:
         self.decls = {t.name: t for t in kernel.tensors}
         self.monoids = {m.name: m for m in kernel.monoids}
         self.states: dict[str, monoids.State] = {}
+        self.handed_on: set[str] = set()  # what each step of an ordered loop takes over from the one before
         inputs = [t for t in kernel.tensors if t.role in ("in", "inout")]
         for t in inputs:
             if t.name not in arrays:
@@ -194,11 +196,14 @@ class _Machine:
                 for child in stmts:
                     self.run(child)
             case Forall(index, domain, body):
-                coordinates = self.domain(domain)
+                coordinates, before = self.domain(domain), self.handed_on
+                if s.ordered:
+                    self.handed_on = before | handed_on(body)
                 for coordinate in reversed(coordinates) if s.reverse else coordinates:
                     self.indices[index] = coordinate
                     self.run(body)
                 self.indices.pop(index, None)
+                self.handed_on = before
             case ForallStored():
                 self._run_stored(s)
             case Workspace():
@@ -288,7 +293,10 @@ class _Machine:
                 return
             if monoid.op is None:
                 raise UnsupportedError(f"a reduction with '{s.op}' has a tuple state and cannot update in place")
-            slot.values[at] = ops.evaluate(monoid.op, (slot.values[at], value), slot.dtype)
+            decides = known is Known.ABSENT and monoid.annihilator is not None and value == monoid.annihilator
+            if not decides or s.target.tensor in self.handed_on:
+                value = ops.evaluate(monoid.op, (slot.values[at], value), slot.dtype)
+            slot.values[at] = value
             stored = True
         if slot.tracks:
             slot.stored[at] |= stored

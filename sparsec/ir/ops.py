@@ -262,6 +262,11 @@ class Monoid:
     identity: Callable[[DType], object]
     idempotent: bool = False
 
+    @property
+    def annihilator(self) -> object | None:
+        """What decides a fold, whatever it meets there; None if nothing does."""
+        return None if self.op is None else OPS[self.op].annihilator
+
     def admits(self, t: DType) -> bool:
         """Whether values of this type can be folded."""
         if self.op is not None:
