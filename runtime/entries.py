@@ -387,16 +387,18 @@ def dense_view(storage: Storage) -> np.ndarray:
 MOST_DIMENSIONS = 64
 """Of a NumPy array."""
 
+_LISTED = "coo() gives the coordinates and values of what is stored"
+
 
 def check_dense(storage: Storage) -> None:
     """Raise ``ShapeError`` if no NumPy array can hold the tensor: said before anything is converted for it."""
     if storage.ndim > MOST_DIMENSIONS:
         raise ShapeError(
             f"a NumPy array has {MOST_DIMENSIONS} dimensions at most, this tensor has {storage.ndim}",
-            hint="coo() gives coordinates and values",
+            hint=_LISTED,
         )
     if math.prod(storage.shape) * storage.dtype.nbytes >= 2**63:
-        raise ShapeError(f"a dense array of shape {storage.shape} is too large")
+        raise ShapeError(f"a dense array of shape {storage.shape} is too large", hint=_LISTED)
 
 
 def scatter(entries: Storage) -> np.ndarray:
@@ -405,7 +407,10 @@ def scatter(entries: Storage) -> np.ndarray:
     try:
         out = np.full(entries.shape, entries.fill_value, entries.dtype.np)
     except MemoryError:
-        raise ShapeError(f"a dense array of shape {entries.shape} does not fit in memory") from None
+        count = math.prod(entries.shape)
+        raise ShapeError(
+            f"a dense array of shape {entries.shape} does not fit in memory: it has {count} elements", hint=_LISTED
+        ) from None
     out[tuple(entries.coordinates())] = entries.values
     return out
 

@@ -490,13 +490,18 @@ FEW_ENTRIES = 64
 """Rows to an entry from which on nearly all rows are empty."""
 
 
+def few(rows: int, nnz: int) -> bool:
+    """Whether ``nnz`` entries leave so many rows empty that something for each row is worth avoiding."""
+    return rows > MANY_ROWS and rows > FEW_ENTRIES * nnz
+
+
 def automatic(shape: tuple[int, ...], nnz: int) -> Format:
     """The format of sparse things that no one chose: csr for a matrix, csf for other orders.
 
     A matrix of many rows that are mostly empty becomes dcsr, which is csf too: csr would hold a position a row.
     """
     order = len(shape)
-    if order == 2 and not (shape[0] > MANY_ROWS and shape[0] > FEW_ENTRIES * nnz):
+    if order == 2 and not few(shape[0], nnz):
         return named_format("csr", 2)
     return named_format("sparse" if order else "dense", order)
 

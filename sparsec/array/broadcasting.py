@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from sparsec.array.operands import Operand, dtype_of, is_sparse, shape_of
-from sparsec.array.places import check_size, places, rebuilt
+from sparsec.array.places import check_size, places, rebuilt, room
 from sparsec.tensors import Tensor
 
 
@@ -58,13 +58,14 @@ def spread(p: Placed, shape: tuple[int, ...]) -> tuple[list[np.ndarray], np.ndar
     lacking = [d for d in range(len(shape)) if d not in p.dims]
     times = check_size([shape[d] for d in lacking])
     out: list[Any] = [None] * len(shape)
-    for c, d in zip(coords, p.dims, strict=True):
-        out[d] = np.repeat(c, times)
-    if lacking:
-        grid = np.indices([shape[d] for d in lacking], np.int64).reshape(len(lacking), -1)
-        for c, d in zip(grid, lacking, strict=True):
-            out[d] = np.tile(c, count)
-    return out, np.repeat(values, times)
+    with room(count * times, "what is broadcast", "a product, or an expression in a kernel, broadcasts without copies"):
+        for c, d in zip(coords, p.dims, strict=True):
+            out[d] = np.repeat(c, times)
+        if lacking:
+            grid = np.indices([shape[d] for d in lacking], np.int64).reshape(len(lacking), -1)
+            for c, d in zip(grid, lacking, strict=True):
+                out[d] = np.tile(c, count)
+        return out, np.repeat(values, times)
 
 
 __all__ = ["Placed", "placed", "spread", "without"]

@@ -10,7 +10,7 @@ import numpy as np
 
 from sparsec import tensors
 from sparsec.array.operands import dense_result
-from sparsec.array.places import check_size, unravelled
+from sparsec.array.places import check_size, room, unravelled
 from sparsec.errors import ShapeError, SparsecError, TypeError_
 from sparsec.formats.format import Format
 from sparsec.ir.dtypes import from_numpy
@@ -120,10 +120,12 @@ def eye(
 ) -> Tensor:
     """Ones on the k-th diagonal of a matrix, nothing elsewhere."""
     rows, columns = as_shape((n_rows, n_rows if n_cols is None else n_cols))
-    along = np.arange(max(0, min(rows + min(k, 0), columns - max(k, 0))))
+    count = max(0, min(rows + min(k, 0), columns - max(k, 0)))
     kind = as_dtype(dtype)
-    coords = np.stack([along - min(k, 0), along + max(k, 0)])
-    return from_coo(coords, np.ones(len(along), kind), (rows, columns), format)
+    with room(count, "eye", "a product with it needs no matrix: c * A scales all entries, v[:, None] * A each row"):
+        along = np.arange(count)
+        coords = np.stack([along - min(k, 0), along + max(k, 0)])
+        return from_coo(coords, np.ones(count, kind), (rows, columns), format)
 
 
 def arange(start: Any, stop: Any = None, step: Any = 1, dtype: Any = None) -> Tensor:
@@ -177,13 +179,15 @@ def random(
         raise TypeError_(f"rng: {e}", hint="pass a generator of NumPy, an integer of at least 0 or None") from None
     count = round(density * size)
     kind = as_dtype(dtype)
-    values = np.asarray(generator.random(count) if sampler is None else sampler(count))
-    if sampler is None and kind.kind in "iub":
-        values = generator.integers(0, 2 if kind.kind == "b" else min(np.iinfo(kind).max, 2**31), count, endpoint=True)
-        values = values % 2 if kind.kind == "b" else values
-    places = distinct(generator, count, size)
-    coords = np.array(unravelled(places, extents)).reshape(len(extents), count)
-    return from_coo(coords, values.astype(kind), extents, format, fill_value)
+    with room(count, "random", "make the density less"):
+        values = np.asarray(generator.random(count) if sampler is None else sampler(count))
+        if sampler is None and kind.kind in "iub":
+            most = 2 if kind.kind == "b" else min(np.iinfo(kind).max, 2**31)
+            values = generator.integers(0, most, count, endpoint=True)
+            values = values % 2 if kind.kind == "b" else values
+        places = distinct(generator, count, size)
+        coords = np.array(unravelled(places, extents)).reshape(len(extents), count)
+        return from_coo(coords, values.astype(kind), extents, format, fill_value)
 
 
 def distinct(generator: np.random.Generator, count: int, size: int) -> np.ndarray:

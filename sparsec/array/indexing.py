@@ -7,13 +7,14 @@ places written.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
 from sparsec.array.keys import Selection, selection
 from sparsec.array.operands import axis_of, dense_result, is_sparse, listed, operand, sparse_operand
-from sparsec.array.places import check_size, places, ravelled, rebuilt, unravelled
+from sparsec.array.places import check_size, places, ravelled, rebuilt, room, unravelled
 from sparsec.binding import converted
 from sparsec.errors import FormatError, IndexError_, ShapeError, TypeError_, UnsupportedError
 from sparsec.formats.compressed import Compressed
@@ -186,7 +187,9 @@ def put_index(t: Tensor, key: Any, value: Any) -> None:
             raise FormatError("assigning where a mask holds that is true by default would fill the tensor")
         coords, values = places(key)
         key = tuple(c[values] for c in coords)
-    where = selection(key, t.shape).flat(t.shape)
+    selected = selection(key, t.shape)
+    with room(math.prod(selected.shape), "the assignment"):
+        where = selected.flat(t.shape)
     try:
         new = np.broadcast_to(given, where.shape).reshape(-1)
     except ValueError:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -127,6 +128,17 @@ def check_size(shape: Sequence[int]) -> int:
     return size
 
 
+@contextmanager
+def room(count: int, what: str, hint: str = "what nearly all elements are is better the fill") -> Iterator[None]:
+    """Around the making of ``count`` entries; raises ``ShapeError`` where they do not fit in memory."""
+    try:
+        if count >= 2**59:  # bytes of i64 would pass what NumPy counts
+            raise MemoryError
+        yield
+    except MemoryError:
+        raise ShapeError(f"{what} would store {count} entries, which do not fit in memory", hint=hint) from None
+
+
 def ravelled(coords: Coords, shape: Sequence[int], count: int) -> np.ndarray:
     """Each entry's place in the flat tensor; raises ``ShapeError`` where places cannot be counted."""
     check_size(shape)
@@ -156,6 +168,7 @@ __all__ = [
     "ravelled",
     "rebuilt",
     "refilled",
+    "room",
     "unravelled",
     "usual",
     "writable",

@@ -22,7 +22,7 @@ from sparsec.formats.format import Format
 from sparsec.formats.named import dense
 from sparsec.ir import ops
 from sparsec.ir.dtypes import I64, from_numpy
-from sparsec.tensors import FEW_ENTRIES, MANY_ROWS, Tensor, automatic
+from sparsec.tensors import Tensor, automatic, few
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +154,7 @@ def resulting(shape: tuple[int, ...], nnz: int) -> Format:
 
     One that is long beside the entries is not.
     """
-    if len(shape) == 1 and not (shape[0] > MANY_ROWS and shape[0] > FEW_ENTRIES * nnz):
+    if len(shape) == 1 and not few(shape[0], nnz):
         return dense(1)
     return automatic(shape, nnz)
 

@@ -13,10 +13,11 @@ import numpy as np
 
 from sparsec.array.operands import axis_of, dense_result, is_sparse, listed, sparse_operand
 from sparsec.array.places import check_size, mapped, places, ravelled, rebuilt, unravelled
+from sparsec.array.reductions import restored
 from sparsec.array.shapes import on_dense, reshape
 from sparsec.errors import ShapeError, TypeError_
 from sparsec.ir.dtypes import I64
-from sparsec.tensors import Tensor
+from sparsec.tensors import Tensor, automatic, few, from_coo
 
 
 class UniqueAll(NamedTuple):
@@ -61,23 +62,17 @@ def _extreme(x: Any, axis: int | None, keepdims: bool, dense: Any, greatest: boo
     f = Fibres(t, d)
     value = f.values.astype(np.int8) if f.values.dtype == bool else f.values
     fill = value.dtype.type(t.fill_value)
-    best = np.full(f.count, -1, np.int64)
     # Sorted by fibre, then from the best, NaN before all, then by place: the first of each fibre is the one.
     rank = _descending(value) if greatest else value
     order = np.lexsort((f.along, rank, ~np.isnan(value) if value.dtype.kind == "f" else f.fibre * 0, f.fibre))
-    fibres, first = np.unique(f.fibre[order], return_index=True)
-    chosen = order[first]
-    best[fibres] = f.along[chosen]
-    gap = f.first_gap()
-    found = np.full(f.count, fill)
-    found[fibres] = value[chosen]
+    chosen = order[np.unique(f.fibre[order], return_index=True)[1]]
+    best, found, gap = f.along[chosen], value[chosen], f.first_gap()
     with np.errstate(invalid="ignore"):
         better = (fill > found if greatest else fill < found) & ~_is_nan(found) | _is_nan(fill) & ~_is_nan(found)
     same = (fill == found) | _is_nan(fill) & _is_nan(found)
-    has_gap = gap < f.extent
-    take_gap = has_gap & ((best < 0) | better | same & (gap < best))
-    result = np.where(take_gap, gap, best).reshape(f.rest)
-    return np.expand_dims(result, d) if keepdims else (result if f.rest else result[()])
+    take_gap = (gap < f.extent) & (better | same & (gap < best))
+    # A fibre without entries has its first element, 0, for the greatest and the least.
+    return restored(f.spread(np.where(take_gap, gap, best)), (d,), t.ndim, keepdims)
 
 
 def _descending(values: np.ndarray) -> np.ndarray:
@@ -90,7 +85,11 @@ def _is_nan(x: Any) -> Any:
 
 
 class Fibres:
-    """The entries of a tensor along one dimension: which fibre each is in, and where."""
+    """The entries of a tensor along one dimension: which fibre each is in, and where.
+
+    Fibres without entries do not count: the others are numbered in their order, and ``named`` has their places in the
+    flat tensor of shape ``rest``.
+    """
 
     def __init__(self, t: Tensor, d: int) -> None:
         coords, values = places(t)
@@ -98,22 +97,31 @@ class Fibres:
         self.values = t._plain(values)
         self.rest = tuple(n for k, n in enumerate(t.shape) if k != d)
         self.extent = t.shape[d]
-        self.count = check_size(self.rest)
         self.along = coords[d]
-        self.fibre = ravelled([c for k, c in enumerate(coords) if k != d], self.rest, len(values))
+        keys = ravelled([c for k, c in enumerate(coords) if k != d], self.rest, len(values))
+        self.named, self.fibre, self.stored = np.unique(keys, return_inverse=True, return_counts=True)
+
+    def within(self) -> np.ndarray:
+        """The number of each entry in its fibre, of entries that are sorted by fibre."""
+        return np.arange(len(self.fibre)) - np.repeat(np.cumsum(self.stored) - self.stored, self.stored)
 
     def first_gap(self) -> np.ndarray:
         """For each fibre the first place that has no entry; the extent where all have one."""
         order = np.lexsort((self.along, self.fibre))
-        fibre, along = self.fibre[order], self.along[order]
-        starts = np.searchsorted(fibre, np.arange(self.count))
-        within = np.arange(len(fibre)) - starts[fibre]
-        stored = np.bincount(fibre, minlength=self.count)
-        out = stored.astype(np.int64)
-        off = along != within
-        fibres, first = np.unique(fibre[off], return_index=True)
+        within, out = self.within(), self.stored.copy()
+        off = self.along[order] != within
+        fibres, first = np.unique(self.fibre[order][off], return_index=True)
         out[fibres] = within[off][first]
         return out
+
+    def spread(self, found: np.ndarray) -> Any:
+        """A number for each fibre, 0 for those without entries: dense, but where hardly any fibre has an entry."""
+        if few(check_size(self.rest), len(found)):
+            listed = from_coo(np.stack(unravelled(self.named, self.rest)), found, self.rest)
+            return listed.convert(automatic(self.rest, len(found)))
+        out = np.zeros(self.rest, found.dtype)
+        out.reshape(-1)[self.named] = found
+        return out if self.rest else out[()]
 
 
 def nonzero(x: Any) -> tuple[Any, ...]:
@@ -163,14 +171,12 @@ def sort(x: Any, axis: int = -1, descending: bool = False) -> Any:
     if descending:
         key, fill = _descending(key), _descending(np.array([fill]))[0]
     order = np.lexsort((key, f.fibre))
-    fibre, key = f.fibre[order], key[order]
-    starts = np.searchsorted(fibre, np.arange(f.count))
-    at = np.arange(len(fibre)) - starts[fibre]
-    absent = f.extent - np.bincount(fibre, minlength=f.count)
+    fibre, key, at = f.fibre[order], key[order], f.within()
+    absent = f.extent - f.stored
     with np.errstate(invalid="ignore"):
         behind = (key > fill) | (_is_nan(key) & ~_is_nan(fill))
     at += np.where(behind, absent[fibre], 0)
-    coords = unravelled(fibre, f.rest)
+    coords = unravelled(f.named[fibre], f.rest)
     coords.insert(d, at)
     _, raw = places(t)
     return rebuilt(coords, raw[order], t.shape, t)
@@ -228,7 +234,7 @@ def unique_all(x: Any) -> UniqueAll:
     first = np.full(len(values), np.iinfo(np.int64).max)
     first[numbers] = keys[order][at]
     if len(keys) < check_size(t.shape):
-        gap = int(Fibres(reshape(inverse, (-1,)), 0).first_gap()[0])
+        gap = int(Fibres(reshape(inverse, (-1,)), 0).first_gap()[0]) if len(keys) else 0
         first[inverse.fill_value] = min(gap, first[inverse.fill_value])
     return UniqueAll(values, first, inverse, counts)
 

@@ -24,7 +24,7 @@ from sparsec.array.operands import (
     shape_of,
     sparse_operand,
 )
-from sparsec.array.places import check_size, places, ravelled, rebuilt, unravelled
+from sparsec.array.places import check_size, places, ravelled, rebuilt, room, unravelled
 from sparsec.errors import ShapeError, TypeError_
 from sparsec.formats.composition import Chain
 from sparsec.formats.format import Format
@@ -290,13 +290,24 @@ def repeat(x: Any, repeats: Any, axis: int | None = None) -> Any:
     if axis is None:
         return repeat(reshape(t, (-1,)), repeats, 0)
     d = axis_of(axis, t.ndim)
-    try:
-        which = np.repeat(np.arange(t.shape[d]), counts)
-    except ValueError as e:
-        raise ShapeError(f"repeats: {e}") from None
-    from sparsec.array.indexing import take
-
-    return take(t, which, d)
+    if counts.dtype.kind not in "iub":
+        raise TypeError_(f"repeats are integers, not {counts.dtype}")
+    if (counts < 0).any():
+        raise ShapeError("repeats: a number of times is at least 0")
+    if counts.size != 1 and counts.shape != (t.shape[d],):
+        raise ShapeError(f"repeats: {counts.size} numbers for the extent {t.shape[d]}")
+    coords, values = places(t)
+    if counts.size == 1:
+        each = int(counts.reshape(-1)[0])
+        extent, times, starts = t.shape[d] * each, np.full(len(values), each), coords[d] * each
+    else:
+        ends = np.cumsum(counts, dtype=np.int64)
+        extent, times = int(ends[-1]) if len(ends) else 0, counts[coords[d]].astype(np.int64)
+        starts = ends[coords[d]] - times
+    with room(sum(times.tolist()), "repeat"):
+        new = [np.repeat(c, times) for c in coords]
+        new[d] = np.repeat(starts - (np.cumsum(times) - times), times) + np.arange(times.sum())
+        return rebuilt(new, np.repeat(values, times), (*t.shape[:d], extent, *t.shape[d + 1 :]), t)
 
 
 def tile(x: Any, reps: Any) -> Any:

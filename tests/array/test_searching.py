@@ -58,3 +58,17 @@ def test_results_that_are_dense() -> None:
     same(np.argwhere(a), np.argwhere(array))
     with pytest.raises(sp.ShapeError, match="extent 0"):
         sparse(np.zeros((0, 2))).argmax()
+
+
+def test_fibres_without_entries_cost_nothing() -> None:
+    n = 2**40
+    a = sp.from_coo([[3, 10**12, 3], [5, 0, 9]], [1.0, -2, 7], (n, n))
+    for found in (a.argmax(axis=1), np.argmin(-a, axis=1)):
+        coords, values = found.coo()
+        assert found.shape == (n,) and found.fill_value == 0 and found.dtype == np.int64
+        assert coords.tolist() == [[3, 10**12]] and values.tolist() == [9, 1]
+    assert a.argmin(axis=0, keepdims=True).shape == (1, n)
+    coords, values = np.sort(a).coo()
+    assert coords.tolist() == [[3, 3, 10**12], [n - 2, n - 1, 0]] and values.tolist() == [1, 7, -2]
+    coords, values = np.repeat(a, 3, axis=1).coo()
+    assert coords[1].tolist() == [15, 16, 17, 27, 28, 29, 0, 1, 2] and values.tolist() == [1.0] * 3 + [7] * 3 + [-2] * 3

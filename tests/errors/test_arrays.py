@@ -18,6 +18,7 @@ from sparsec.runtime.storage import Storage, adopt
 DENSE = np.array([[0, 1.0, 2], [3, 0, 0]])
 CSR = {"pos": np.array([0, 2, 3]), "crd": np.array([1, 2, 0])}
 VALUES = np.array([1.0, 2, 3])
+LONG = sp.from_coo([[3]], [1.0], (2**40,))
 
 
 def raises(call: Callable[[], Any], error: type[sp.SparsecError], text: str) -> None:
@@ -188,7 +189,14 @@ OBJECTS: list[tuple[Callable[[], Any], type[sp.SparsecError], str]] = [
     (lambda: sp.tensor(DENSE, "csr", fill_value=np.nan).astype("i32"), sp.TypeError_, "fill value nan does not fit"),
     (lambda: sp.from_coo([[0], [0]], [1.0], (2**40, 2**40), "coo").numpy(), sp.ShapeError,
      "a dense array of shape (1099511627776, 1099511627776) is too large"),
-    (lambda: sp.from_coo([[0], [0]], [1.0], (2**28, 2**28), "coo").numpy(), sp.ShapeError, "does not fit in memory"),
+    (lambda: sp.from_coo([[0], [0]], [1.0], (2**28, 2**28), "coo").numpy(), sp.ShapeError,
+     "does not fit in memory: it has 72057594037927936 elements\nhint: coo() gives the coordinates and values"),
+    (lambda: sp.eye(2**40), sp.ShapeError, "eye would store 1099511627776 entries, which do not fit in memory"),
+    (lambda: sp.random(2**42, 0.5), sp.ShapeError, "random would store 2199023255552 entries, which do not fit"),
+    (lambda: np.repeat(LONG, 2**40), sp.ShapeError, "repeat would store 1099511627776 entries, which do not fit"),
+    (lambda: np.broadcast_to(LONG, (2**40, 2**40)), sp.ShapeError, "broadcast would store 1099511627776 entries"),
+    (lambda: LONG.__setitem__(slice(None), 9.0), sp.ShapeError, "the assignment would store 1099511627776 entries"),
+    (lambda: np.argsort(LONG), sp.ShapeError, "a dense array of shape (1099511627776,) does not fit in memory"),
 ]  # fmt: skip
 
 
