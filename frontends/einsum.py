@@ -107,14 +107,14 @@ def _spread(spec: str, inputs: list[tuple[int, str]], orders: list[int]) -> list
 def _expand(text: str, extra: int) -> list[str]:
     """The index variables of a term; those of ``...`` are counted from its end, as broadcasting aligns."""
     before, dots, after = text.replace(" ", "").partition("...")
-    middle = [f"e{n}" for n in reversed(range(extra))] if dots else []
+    middle = [f"ellipsis{n}" for n in reversed(range(extra))] if dots else []
     return [*map(_index, before), *middle, *map(_index, after)]
 
 
 def _output(
     spec: str, inputs: list[tuple[int, str]], letters: list[list[str]], output: tuple[int, str] | None, extra: int
 ) -> list[str]:
-    dotted = [f"e{n}" for n in reversed(range(extra))]
+    dotted = [f"ellipsis{n}" for n in reversed(range(extra))]
     if output is None:
         counts = Counter(c for _, text in inputs for c in text if c.isalpha())
         return [*dotted, *(_index(c) for c in sorted(counts) if counts[c] == 1)]

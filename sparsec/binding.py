@@ -6,7 +6,7 @@ column-major or strided storage of it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,8 +19,7 @@ from sparsec.formats.format import Format
 from sparsec.formats.named import dense, from_levels
 from sparsec.ir.dtypes import BF16, DType
 from sparsec.ir.ops import cast_value
-from sparsec.ir.rewrite import walk
-from sparsec.ir.tensor import Access, Literal, Program, TensorDecl
+from sparsec.ir.tensor import TensorDecl
 from sparsec.ir.tensor_values import from_storage, to_storage
 from sparsec.knobs import knobs
 from sparsec.runtime.entries import dense_view, from_dense
@@ -187,78 +186,9 @@ def _same(a: Any, b: Any) -> bool:
     return bool(a == b or (a != a and b != b))
 
 
-Constant = tuple[Access, int, int, str]
-"""An access, which of its indices is a number, that number, and the name of the dimension it should lie in."""
-
-
-def constants(program: Program) -> tuple[Constant, ...]:
-    """The indices of a program that are numbers, in dimensions whose extent the caller's operands say."""
-    return tuple(
-        (a, n, e.value, d)
-        for s in program.body
-        for a in walk(s)
-        if isinstance(a, Access)
-        for n, (e, d) in enumerate(zip(a.indices, program.tensor(a.tensor).dims, strict=True))
-        if isinstance(e, Literal) and isinstance(e.value, int) and isinstance(d, str)
-    )
-
-
-def check_constants(found: Sequence[Constant], dims: Mapping[str, int]) -> None:
-    """Raise ``ShapeError`` for an index that is a number outside of its tensor."""
-    for access, n, index, d in found:
-        if not 0 <= index < dims[d]:
-            raise ShapeError(
-                f"the index {index} is outside '{access.tensor}'",
-                span=access.span,
-                hint=f"its dimension {n + 1}, '{d}', is {dims[d]} here",
-            )
-
-
-def extents(program: Program, shapes: Sequence[tuple[int, ...]], sizes: Mapping[str, int] | None) -> dict[str, int]:
-    """The extent of every named dimension, from the operands' shapes and ``sizes``.
-
-    Raises ``ShapeError`` that names both operands where they disagree, and for a dimension that nothing says;
-    ``TypeError_`` if ``sizes`` is no mapping.
-    """
-    dims: dict[str, int] = {}
-    said: dict[str, str] = {}
-    if not isinstance(sizes, Mapping | None):
-        raise TypeError_(f"sizes is a mapping of extents, not {sizes!r:.60}", hint="pass sizes={'n': 100}, say")
-    for name, n in (sizes or {}).items():
-        if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 0:
-            raise ShapeError(f"sizes['{name}'] is {n!r}, not a number of elements")
-        dims[name], said[name] = int(n), "sizes"
-    for t, shape in zip(program.operands, shapes, strict=True):
-        for place, (d, n) in enumerate(zip(t.dims, shape, strict=True)):
-            if isinstance(d, int):
-                if d != n:
-                    raise ShapeError(f"dimension {place} of operand '{t.name}' is {n}, its declaration says {d}")
-            elif dims.setdefault(d, n) != n:
-                other = said[d]
-                where = other if other == "sizes" else f"'{other}'"
-                raise ShapeError(
-                    f"dimension '{d}' is {dims[d]} in {where} and {n} in '{t.name}'",
-                    hint=f"'{t.name}' has shape {tuple(shape)}",
-                )
-            else:
-                said.setdefault(d, t.name)
-    known = {d for t in program.tensors for d in t.dims if isinstance(d, str)}
-    if unknown := [d for d in known if d not in dims]:
-        raise ShapeError(
-            f"the extent of dimension '{min(unknown)}' is not known: only results have it",
-            hint=f"pass sizes={{'{min(unknown)}': ...}}",
-        )
-    if extra := set(dims) - known:
-        raise ShapeError(
-            f"the program has no dimension '{min(extra, key=str)}'",
-            hint=f"its dimensions are {', '.join(sorted(known))}",
-        )
-    return dims
-
-
 def shape_of(t: TensorDecl, dims: Mapping[str, int]) -> tuple[int, ...]:
     """The shape of a tensor once the named dimensions are known."""
     return tuple(d if isinstance(d, int) else dims[d] for d in t.dims)
 
 
-__all__ = ["Bound", "bind", "bind_array", "composite", "extents", "row_major", "shape_of"]
+__all__ = ["Bound", "bind", "bind_array", "composite", "row_major", "shape_of"]

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sparsec.binding import Bound, bind, check_constants, composite, constants, extents, row_major, shape_of
+from sparsec.binding import Bound, bind, composite, row_major, shape_of
 from sparsec.conversion import with_widths
 from sparsec.driver import Call, Compiled, Stopped, compiled
 from sparsec.errors import BackendError, FormatError, SparsecError, TypeError_, UnsupportedError, nearest
+from sparsec.extents import check_constants, constants, extents
 from sparsec.formats.format import Format
 from sparsec.formats.level import CanIterate, CanSpan, CanWindow
 from sparsec.ir.dtypes import BF16
@@ -139,7 +140,9 @@ class Kernel:
         starts = {n: x for n, x in given.items() if n not in named}
         bounds = self._bind(program, sources, named, starts)
         # The whole program's dimensions: one that a result alone has may be said though that half of it is not made.
-        dims = extents(self._unfold(started)[0], [b.shape for b in bounds], sizes)
+        dims = extents(
+            self._unfold(started)[0], [b.shape for b in bounds], sizes, [name for name, _ in sources]
+        )
         check_constants(self._constants, dims)
         _check_square(program, dims)
         for wide in (False, True):

@@ -40,8 +40,8 @@ PARTS: dict[str, tuple[str, ...]] = {
 FACE = (
     "sparsec._checkout", "sparsec.operators", "sparsec.spy", "sparsec.picture", "sparsec.driver",
     "sparsec.annihilated", "sparsec.conversion", "sparsec.lossy", "sparsec.tensors", "sparsec.sharing",
-    "sparsec.files", "sparsec.binding", "sparsec.results", "sparsec.memo", "sparsec.faults", "sparsec.kernel",
-    "sparsec.api",
+    "sparsec.files", "sparsec.binding", "sparsec.extents", "sparsec.results", "sparsec.memo",
+    "sparsec.faults", "sparsec.kernel", "sparsec.api",
     "sparsec.array", "sparsec.array_api", "sparsec", "sparsec.cli", "sparsec.__main__",
 )  # fmt: skip
 """The public face, from the bottom up: each may import the parts, and the modules before it."""

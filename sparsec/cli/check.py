@@ -49,7 +49,7 @@ def ensure_small(kernel: Kernel, operands: Mapping[str, Any], sizes: Mapping[str
     Raises ``UnsupportedError`` where a tensor or the index space is too large for that, ``BackendError`` for loop
     nests, which have no meaning besides themselves.
     """
-    from sparsec.binding import extents
+    from sparsec.extents import extents
 
     program = kernel.program
     if not program.body:

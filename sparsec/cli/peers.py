@@ -11,12 +11,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from sparsec.errors import SparsecError, UnsupportedError
+from sparsec.errors import SparsecError
 from sparsec.ir.tensor import Access, Assign, Expr, Index, Literal, Map, Program, Reduce
 
 
 class NoPeer(Exception):
     """The peer has no operation for this; the message says for what."""
+
+
+class NotInstalled(NoPeer):
+    """The peer is not there; the message says how to get it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +92,7 @@ class Torch:
         try:
             import torch
         except ImportError:
-            raise UnsupportedError("--against torch needs torch", hint="pip install 'sparsec[torch]'") from None
+            raise NotInstalled("pip install 'sparsec[torch]'") from None
         # torch says that CSR is in beta, and that it does not check what we make.
         warnings.filterwarnings("ignore", message="Sparse (CSR|CSC|invariant)")
         self.torch = torch
@@ -311,4 +315,4 @@ def differs(ours: Any, theirs: Any) -> str | None:
     return f"by up to {most:.3g}" if most > allowed else None
 
 
-__all__ = ["PEERS", "Equivalent", "NoPeer", "differs", "equivalent"]
+__all__ = ["PEERS", "Equivalent", "NoPeer", "NotInstalled", "differs", "equivalent"]

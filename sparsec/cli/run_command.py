@@ -176,13 +176,15 @@ def _enter(
     contestants: dict[str, Callable[[], Any]],
 ) -> str | None:
     """Make the peer a contestant; why it is none, otherwise."""
-    from sparsec.cli.peers import NoPeer, differs, equivalent
+    from sparsec.cli.peers import NoPeer, NotInstalled, differs, equivalent
     from sparsec.errors import SparsecError
 
     try:
         peer = equivalent(name, kernel.program, operands)
         answer = peer.answer(peer.call())
         gap = differs(next(iter(made.values())), answer)
+    except NotInstalled as how:
+        return f"not installed: {how}"
     except NoPeer as reason:
         return f"no equivalent: it has no way to do {reason}"
     except SparsecError:

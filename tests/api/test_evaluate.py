@@ -115,3 +115,33 @@ def test_operands_with_nan_as_fill_are_compiled_once() -> None:
     before = len(driver._COMPILED)
     run()
     assert len(driver._COMPILED) == before
+
+
+@pytest.mark.parametrize(
+    ("call", "says"),
+    [
+        (lambda: sp.evaluate("y[i] = A[i, 7]", A=A), "the index 7 is outside 'A'\nhint: its dimension 2 is 3 here"),
+        (lambda: sp.evaluate("y[i] = A[i, j] * x[j]", A=A, x=np.ones(9)),
+         "dimension 2 of 'A' is 3, and dimension 1 of 'x' is 9: the index 'j' runs over both"),
+        (lambda: sp.evaluate("y[i] = A[i, i]", A=A),
+         "dimension 1 of 'A' is 4, and dimension 2 of 'A' is 3: the index 'i' runs over both"),
+        (lambda: sp.evaluate("y[i] = x[i]; z[i] = A[i, j] * w[i]", A=A, x=X, w=X),
+         "dimension 1 of 'A' is 4, and dimension 1 of 'w' is 3: the index 'i' runs over both"),
+        (lambda: sp.evaluate("t[k] = A[k, j]; z[i] = t[i] * w[i]", A=A, w=X),
+         "dimension 1 of 'A' is 4, and dimension 1 of 'w' is 3: the statements make them one"),
+        (lambda: sp.evaluate("y[i, j] = x[i + 1]", x=X),
+         "nothing says the extent of dimension 1 of 'y'\nhint: pass sizes={'i': ...}"),
+        (lambda: sp.evaluate("y[i] = x[i]", x=X, sizes={"k": 3}), "sizes names 'k'"),
+        (lambda: sp.einsum("i...,j...->ij...", A, D.T), "the index 'ellipsis0' runs over both"),
+    ],
+)  # fmt: skip
+def test_errors_of_extents_name_what_the_caller_wrote(call: Any, says: str) -> None:
+    with pytest.raises(sp.ShapeError) as e:
+        call()
+    assert says in str(e.value), str(e.value)
+
+
+def test_errors_of_extents_name_the_whole_of_a_composite() -> None:
+    L = sp.compose("lowrank[1] + csr", [np.ones((4, 1)), np.ones((1, 3)), D])
+    with pytest.raises(sp.ShapeError, match="dimension 2 of 'L' is 3, and dimension 1 of 'x' is 5"):
+        sp.evaluate("y[i] = L[i, j] * x[j]", L=L, x=np.ones(5))

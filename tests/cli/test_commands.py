@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -117,6 +118,13 @@ def test_against_torch(invoke: Invoke) -> None:
     ran = invoke("run", "-e", SPMV, "A=rand(50,30,0.1)", "x=rand(30)", "--against", "scipy,torch")
     assert ran.code == 0, ran.err
     assert [line.split()[0] for line in ran.out.splitlines()[-3:]] == ["sparsec", "scipy", "torch"]
+
+
+def test_against_torch_that_is_not_installed(invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    ran = invoke("run", "-e", SPMV, "A=rand(50,30,0.1)", "x=rand(30)", "--against", "scipy,torch")
+    assert ran.code == 0, ran.err
+    assert "torch: not installed: pip install 'sparsec[torch]'" in ran.out and "scipy" in ran.out
 
 
 @pytest.mark.parametrize(
