@@ -24,10 +24,10 @@ class Builder:
     def _name(self, t: Token) -> ast.Name:
         return ast.Name(t.text, self.source.span(t.start, t.stop))
 
-    def _int(self, t: Token) -> int:
+    def _int(self, t: Token, hint: str = "whole numbers here are below 2**63") -> int:
         digits = t.text.lstrip("0") or "0"
         if len(digits) > 20 or int(digits) >= 2**64:
-            raise self.source.error("the number does not fit in 64 bits", t.start, t.stop, "write it as a float: 1e20")
+            raise self.source.error("the number does not fit in 64 bits", t.start, t.stop, hint)
         return int(digits)
 
     def _list(self, c: Children, start: int, stop: int) -> tuple[Any, ...]:
@@ -53,7 +53,9 @@ class Builder:
     dims = exprs = body = levels = options = map_exprs = patterns = _list
 
     def dim(self, c: Children, start: int, stop: int) -> ast.Name | ast.Number:
-        return self._name(c[0]) if c[0].kind == "name" else self.integer(c, start, stop)
+        if c[0].kind == "name":
+            return self._name(c[0])
+        return ast.Number(self._int(c[0], "extents are below 2**63"), "int", self.source.span(start, stop))
 
     def scan_block(self, c: Children, start: int, stop: int) -> ast.ScanText:
         return ast.ScanText(self._name(c[0]), c[1] is not None, c[2], self.source.span(start, stop))
@@ -192,7 +194,8 @@ class Builder:
         return ast.Between(c[0], c[1], c[2], self.source.span(start, stop))
 
     def integer(self, c: Children, start: int, stop: int) -> ast.Number:
-        return ast.Number(self._int(c[0]), "int", self.source.span(start, stop))
+        value = self._int(c[0], "write it as a float: 1e20; an index or a bound is below 2**63 anyway")
+        return ast.Number(value, "int", self.source.span(start, stop))
 
     def floating(self, c: Children, start: int, stop: int) -> ast.Number:
         value = float(c[0].text)

@@ -29,7 +29,8 @@ def scan_loop(body: Body, s: ast.ScanText) -> ScanLoop:
             raise UnsupportedError(
                 "a 'scan' block inside another cannot run yet",
                 span=inner.step.span,
-                hint="an ordinary index will do: its points are computed together",
+                hint="an index along which nothing is read back needs no block, and a running sum is "
+                f"scan[{inner.step.id}](...); else call a kernel with the inner block for each '{s.step.id}'",
             )
         if isinstance(inner, ast.CallText):
             raise UnsupportedError(

@@ -75,6 +75,10 @@ def _slips(source: Source, token: Token, before: Token | None, fits: set[str]) -
         yield "a kernel names its results: kernel f(x: f64[n]) -> y: f64[n] { ... }"
     if word in _ELSEWHERE:
         yield f"there is no '{word}': a choice is select(c, a, b), a condition 'where', a loop an index"
+    if fits == {"NAME", "INT"} or (fits == {"COMMA", "RSQB"} and token.kind != "eof"):
+        yield "a dimension is a name or a whole number; a scalar has no brackets"
+    if "REVERSE" in fits or (last == "scan" and word == "["):
+        yield "a recurrence is written scan i { ... } or scan i reverse { ... }"
     if word == ";" and "COMMA" in fits:
         yield "separate them by commas"
     if word == ":" and last.isdigit():
