@@ -6,6 +6,7 @@ The module cannot be called ``sparsec.tensor``: importing it would put it in the
 from __future__ import annotations
 
 import dataclasses
+import warnings
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
@@ -201,7 +202,8 @@ class Tensor(Operators):
     def astype(self, dtype: Any, copy: bool = True) -> Tensor:
         """The values and the fill cast to a dtype of NumPy or of the language; the pattern is shared.
 
-        Of one that has the dtype the values are copied; without ``copy`` it is given back as it is.
+        Of one that has the dtype the values are copied; without ``copy`` it is given back as it is.  Like NumPy it
+        warns (``ComplexWarning``) where imaginary parts are left out.
         """
         to = as_dtype(dtype)
         if to is self.storage.dtype:
@@ -209,13 +211,21 @@ class Tensor(Operators):
                 return self
             s = self.storage
             return self.copy() if s.parts else Tensor.over(s.with_values(s.values.copy()))
+        drops = self.storage.dtype.kind == "c" and to.kind not in "bc"
+        if self.storage.parts and (drops or to.kind not in "fc"):
+            raise TypeError_(
+                f"{to} of a sum or product are not those of its parts",
+                hint=f"make it one first: A.convert('csr').astype('{to}')",
+            )
+        if drops:
+            warnings.warn(
+                "casting complex values to real discards the imaginary part", np.exceptions.ComplexWarning, stacklevel=2
+            )
+        return self._cast(to)
+
+    def _cast(self, to: DType) -> Tensor:
         if self.storage.parts:
-            if to.kind not in "fc":
-                raise TypeError_(
-                    f"{to} of a sum or product are not those of its parts",
-                    hint=f"make it one first: A.convert('csr').astype('{to}')",
-                )
-            return Tensor.over(with_parts(self.storage, lambda part: Tensor.over(part).astype(to).storage))
+            return Tensor.over(with_parts(self.storage, lambda part: Tensor.over(part)._cast(to).storage))
         stored = self._decoded()
         held = from_storage(stored.values, stored.dtype)
         if to.is_integer and not np.isfinite(self.fill_value):

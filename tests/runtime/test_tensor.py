@@ -186,7 +186,14 @@ def test_astype() -> None:
     a = sp.tensor(DENSE, "csr", fill_value=0)
     b = a.astype("f32")
     assert b.dtype == np.float32 and b.levels is a.levels and a.astype(np.float64, copy=False) is a
-    assert a.astype(np.complex64).astype("i32").numpy().tolist() == DENSE.astype(int).tolist()
+    turned = a.astype(np.complex64) * 1j
+    for to in ("f64", "i32", "bf16"):
+        with pytest.warns(np.exceptions.ComplexWarning, match="discards the imaginary part"):
+            assert not turned.astype(to).numpy().any()
+    assert turned.astype("bool").numpy().tolist() == (DENSE != 0).tolist()  # keeps them, and does not warn
+    parts = sp.compose("lowrank[1] + csr", [np.ones((2, 1)) * 1j, np.ones((1, 2)) * 1j, np.eye(2) * 1j])
+    with pytest.raises(sp.TypeError_, match="f64 of a sum or product are not those of its parts"):
+        parts.astype("f64")
 
 
 def test_from_coo_formats() -> None:
