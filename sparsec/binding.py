@@ -147,7 +147,24 @@ def _array(t: TensorDecl, given: Any) -> np.ndarray:
     cast = converted(array, dtype, t.dtype)
     if cast is None:
         raise TypeError_(f"operand '{t.name}' is declared {t.dtype}: {given!r:.60} does not fit")
+    if dtype.is_integer and t.dtype.kind in "fc":
+        lost = _inexact(array, from_storage(cast, t.dtype), t.dtype)
+        if lost is not None:
+            raise TypeError_(
+                f"operand '{t.name}' is declared {t.dtype}, which does not hold the integer {lost} to its last digit",
+                hint=f"pass a float to have it rounded, or declare {t.name}: {dtype}",
+            )
     return cast
+
+
+def _inexact(integers: np.ndarray, floats: np.ndarray, to: DType) -> int | None:
+    """The first of ``integers`` that is not kept among ``floats``, what they are in the dtype ``to``."""
+    bound = 2 ** (8 if to is BF16 else np.finfo(to.np).nmant + 1)  # from here on some integers are left out
+    large = integers > bound
+    if integers.dtype.kind == "i":
+        large |= integers < -bound
+    pairs = zip(integers[large].tolist(), floats[large].real.tolist(), strict=True)
+    return next((n for n, x in pairs if n != x), None)  # Python compares integers and floats exactly
 
 
 def converted(array: np.ndarray, dtype: DType, to: DType) -> np.ndarray | None:

@@ -232,6 +232,8 @@ def test_auto_is_decided_once() -> None:
         (lambda k, a, x: k(x, x), sp.ShapeError, "operand 'A' has 1 dimension, its declaration 2 (m, n)"),
         (lambda k, a, x: k(a, x.astype("f4")), sp.TypeError_, "operand 'x' is declared f64 and has dtype f32"),
         (lambda k, a, x: k(a.astype("f4"), x), sp.TypeError_, "operand 'A' is declared f64 and has dtype f32"),
+        (lambda k, a, x: k(a, [2**53 + 1] * 5), sp.TypeError_,
+         "operand 'x' is declared f64, which does not hold the integer 9007199254740993 to its last digit"),
         (lambda k, a, x: k(a, "abc"), sp.TypeError_, "'x'"),
         (lambda k, a, x: k(a, None), sp.TypeError_, "'x'"),
         (lambda k, a, x: k(sp.tensor(a, fill_value=1.0), x), sp.FormatError, "declare it with fill(1.0)"),
@@ -255,6 +257,20 @@ def test_errors(call: Any, error: type[Exception], text: str) -> None:
     with pytest.raises(error) as caught:
         call(sp.compile(SPMV), matrix(), np.arange(5.0))
     assert text in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "digits"), [("f16", 11), ("bf16", 8), ("f32", 24), ("f64", 53), ("c64", 24), ("c128", 53)]
+)
+def test_integers_are_kept_or_refused(dtype: str, digits: int) -> None:
+    k = sp.compile(f"kernel f(x: {dtype}[n], a: {dtype}) -> y: {dtype}[n] {{ y[i] = a + x[i] }}")
+    top = 2**digits
+    assert k([top, -top, top // 2 - 1, 2 * top], 0).tolist() == [top, -top, top // 2 - 1, 2 * top]
+    for lost in (top + 1, -top - 1, np.int64(top + 1)):
+        for call in (lambda n: k([0, n], 0), lambda n: k([0], n)):
+            with pytest.raises(sp.TypeError_, match=f"does not hold the integer {lost} to its last digit"):
+                call(lost)
+    assert k([0], float(top + 1)).dtype == k([0], 0).dtype  # a float is rounded
 
 
 @pytest.mark.parametrize("backend", ["cpu", "interp"])
