@@ -262,6 +262,11 @@ _REASONS: dict[str, tuple[str, str | None]] = {
         "a result or workspace does not fit: dcsr and coo store no empty rows, smaller blocks fewer zeros",
     ),
     "overflow": ("the size of a result or workspace passes 2**63", None),
+    "packed": (
+        "the entries of a result come in another order than it stores them, and sorting takes more than 64 bits for "
+        "the coordinates of each",
+        "store it in the order in which they come (by columns: dcsc), or number the rows and columns that have entries",
+    ),
     "bounds": (
         "the kernel accessed a buffer out of bounds",
         "an operand's index arrays were changed after validation?",

@@ -15,7 +15,7 @@ from sparsec.ir.loops import Workspace
 from sparsec.ir.tensor import Access
 from sparsec.ir.tensor import Expr as TExpr
 from sparsec.passes.lower.context import Context, Env
-from sparsec.passes.lower.sorting import ListWork
+from sparsec.passes.lower.sorting import ListWork, precedes
 
 
 class SelectWork(ListWork):
@@ -69,7 +69,7 @@ def better(v: Expr, key: Expr, than: Expr, than_key: Expr) -> Expr:
         nan, than_nan = op("isnan", v), op("isnan", than)
         greater = op("or", greater, both(than_nan, negate(nan)))
         equal = op("or", equal, both(nan, than_nan))
-    return op("or", greater, both(equal, lt(key, than_key)))
+    return op("or", greater, both(equal, precedes(key, than_key)))
 
 
 def sift_function(name: str, dtype: DType) -> Function:

@@ -1,8 +1,8 @@
 """List workspaces: coordinates packed into one 64-bit key, sorted by a stable radix sort, folded while reading.
 
 Each dimension takes as many bits of the key as its extent needs, the first dimension the highest, so that the order
-of keys is the order of coordinates.  Dimensions at the end that the producer already visits in order need no sorting:
-the sort is stable (a transpose sorts by its new rows alone).
+of keys, as numbers without a sign, is the order of coordinates.  Dimensions at the end that the producer already visits
+in order need no sorting: the sort is stable (a transpose sorts by its new rows alone).
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from sparsec.ir.buffer import (
     Var,
     i64,
 )
-from sparsec.ir.build import Builder, add, load, lt, op, sub
-from sparsec.ir.dtypes import I64, DType
+from sparsec.ir.build import Builder, add, cast, load, lt, op, sub
+from sparsec.ir.dtypes import I64, U64, DType
 from sparsec.ir.loops import Workspace
 from sparsec.ir.node import node
 from sparsec.ir.tensor import Access, TensorDecl
@@ -85,9 +85,9 @@ class ListWork:
                 last = sub(op("max", ctx.domain_size(x.domain), i64(1)), 1)
                 width = b.let("bits", bit_length(b, last))
                 self.shifts.insert(0, total)
-                self.masks.insert(0, b.let("mask", sub(op("shl", i64(1), op("min", width, i64(62))), 1)))
+                self.masks.insert(0, b.let("mask", sub(op("shl", i64(1), width), 1)))
                 total = b.let("shift", add(total, width))
-            b.emit(If(lt(i64(62), total), Block((Abort("overflow"),))))
+            b.emit(If(lt(i64(64), total), Block((Abort("packed"),))))
             self.bits = total
             b.emit(Alloc(self.keys, i64(0)))
             b.emit(Alloc(self.values, i64(0)))
@@ -140,6 +140,11 @@ class ListWork:
         ctx.storages[self.w.name] = Storage(decl, levels, order, tuple(views), self.values, self.w.monoid)
 
 
+def precedes(key: Expr, other: Expr) -> Expr:
+    """Whether a key comes before another: the highest of its 64 bits is no sign."""
+    return lt(cast(key, U64), cast(other, U64))
+
+
 def bit_length(b: Builder, value: Expr) -> Expr:
     """Number of bits of a non-negative i64."""
     n = b.var("n", i64(0))
@@ -178,14 +183,14 @@ def _insertion(b: Builder, keys: Buffer, values: Buffer, count: Expr, first: Exp
         value = b.let("value", load(values, i))
         high = b.let("high", op("shr", key, first))
         j = b.var("j", i)
-        more = b.var("more", lt(high, op("shr", load(keys, sub(i, 1)), first)))
+        more = b.var("more", precedes(high, op("shr", load(keys, sub(i, 1)), first)))
         with b.while_(more):
             b.store(keys, j, load(keys, sub(j, 1)))
             b.store(values, j, load(values, sub(j, 1)))
             b.set(j, sub(j, 1))
             b.set(more, lt(i64(0), j))
             with b.if_(more):
-                b.set(more, lt(high, op("shr", load(keys, sub(j, 1)), first)))
+                b.set(more, precedes(high, op("shr", load(keys, sub(j, 1)), first)))
         b.store(keys, j, key)
         b.store(values, j, value)
 

@@ -251,11 +251,12 @@ class Publish:
 
 ABORT_CODES: dict[str, int] = {
     "memory": 1, "overflow": 2, "bounds": 3, "width": 4, "room": 5, "index": 6, "pattern": 7,
-    "outside": 8, "twice": 9,
+    "outside": 8, "twice": 9, "packed": 10,
 }  # fmt: skip
 """Status a function returns (0 is success): no memory; a size past 2**63; an index out of range; a position or
 coordinate too large for its storage type; more entries beneath a parent than its level has room for; an entry that a
-given pattern lacks; one outside of the stretch that a level holds; a place written twice by ``=``."""
+given pattern lacks; one outside of the stretch that a level holds; a place written twice by ``=``; coordinates of an
+entry that take more than 64 bits together."""
 
 
 @node
