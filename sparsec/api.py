@@ -57,6 +57,11 @@ def compile(
         raise UnsupportedError("pipelines of passes cannot be chosen yet")
     if calls is not None and (isinstance(calls, bool) or not isinstance(calls, int) or calls < 1):
         raise TypeError_(f"calls is a number of calls, not {calls!r}")
+    for what, given in (("formats", formats), ("example", example)):
+        if not isinstance(given, Mapping | None):
+            raise TypeError_(f"{what} is a dict by the names of operands, not {given!r:.60}")
+    if not isinstance(schedule, str | None):
+        raise TypeError_(f"a schedule is text, not {schedule!r:.60}", hint='write schedule="order i, j", say')
     check_threads(threads)
     find_backend(backend)
     text, filename = _read(source)
@@ -167,6 +172,8 @@ def with_formats(program: Program, formats: Mapping[str, str]) -> Program:
     tensors = []
     for t in program.tensors:
         if t.name in formats:
+            if not isinstance(formats[t.name], str):
+                raise TypeError_(f"formats: '{t.name}' has {formats[t.name]!r:.60}, which is no text such as 'csr'")
             t = replace(t, format=parse_format(formats[t.name], t.ndim))
         tensors.append(t)
     return replace(program, tensors=tuple(tensors))
@@ -194,7 +201,7 @@ def _cached(key: Any, make: Any) -> Kernel:
     return made
 
 
-def evaluate(text: str, /, *, sizes: Mapping[str, int] | None = None, **operands: Any) -> Any:
+def evaluate(text: str, /, *unnamed: Any, sizes: Mapping[str, int] | None = None, **operands: Any) -> Any:
     """Run statements on operands given by name, declared by what they are.
 
     One statement gives its result, several a dict of the names that no later one reads.  A result without a format is
@@ -206,6 +213,8 @@ def evaluate(text: str, /, *, sizes: Mapping[str, int] | None = None, **operands
     """
     if not isinstance(text, str):
         raise TypeError_(f"statements are text, not {type(text).__name__}")
+    if unnamed:
+        raise TypeError_("the operands of sp.evaluate come by name", hint="write sp.evaluate(text, A=A, x=x), say")
     kernel, given = statement_kernel(text, operands)
     out = kernel(*(given[t.name] for t in kernel.program.operands), sizes=sizes)
     names = [t.name for t in kernel.program.results]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -99,6 +99,19 @@ def _no_out(out: Any) -> None:
         raise TypeError_("methods of Tensor take no out=", hint="leave it out: the result is new")
 
 
+_ELSEWHERE = {
+    "toarray": "numpy()", "todense": "numpy()", "to_dense": "numpy()", "A": "numpy()",
+    "tocsr": "convert('csr')", "tocsc": "convert('csc')", "tocoo": "convert('coo')", "tobsr": "convert('bsr[2, 2]')",
+    "todia": "convert('dia')", "asformat": "convert('csr')", "to_sparse_csr": "convert('csr')",
+    "to_sparse_csc": "convert('csc')", "to_sparse_coo": "convert('coo')", "to_sparse": "convert('coo')",
+    "data": "storage.values", "values": "storage.values", "indices": "levels[1]['crd']",
+    "indptr": "levels[1]['pos']", "crow_indices": "levels[1]['pos']", "col_indices": "levels[1]['crd']",
+    "coords": "coo()[0]", "row": "coo()[0][0]", "col": "coo()[0][1]", "getnnz": "nnz", "eliminate_zeros": "prune()",
+    "count_nonzero": "prune().nnz", "H": "conj().T", "matmul": "dot(B)",
+}  # fmt: skip
+"""Attributes of sparse arrays elsewhere, and what does the same here."""
+
+
 class _NotNumba(UnsupportedError, NotImplementedError):
     """A ``Tensor`` was handed to numba; a ``NotImplementedError``, as operators of others expect."""
 
@@ -180,6 +193,22 @@ class Operators:
         if isinstance(value, bool) or not isinstance(value, int):
             raise TypeError("only an integer scalar is an index")  # Python's protocol wants its own
         return value
+
+    def __format__(self, spec: str) -> str:
+        """As the element is formatted, of a tensor that has one and no dimensions; else ``repr`` without a ``spec``."""
+        if not spec:
+            return repr(self)
+        if self.shape:  # type: ignore[attr-defined]
+            raise TypeError_(f"a tensor is not formatted by {spec!r}", hint="A.item() or A.numpy() can be")
+        return format(self.item(), spec)
+
+    if not TYPE_CHECKING:  # which would then believe in any name
+
+        def __getattr__(self, name: str) -> Any:
+            """Only for names that are not there: those of SciPy's and torch's sparse arrays are told in ours."""
+            ours = _ELSEWHERE.get(name)
+            hint = f": write A.{ours}" if ours else ""
+            raise AttributeError(f"a Tensor has no attribute '{name}'{hint}", name=name, obj=self)
 
     # methods
 

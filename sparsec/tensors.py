@@ -431,6 +431,8 @@ def compose(format: str | Format, parts: Sequence[Any]) -> Tensor:
     >>> A @ [1.0, 2.0]
     array([ 8., 15.,  3.])
     """
+    if isinstance(parts, str | Tensor | np.ndarray) or not hasattr(parts, "__iter__"):
+        raise TypeError_(f"parts is a list of tensors, not {parts!r:.60}", hint="sp.compose('csr + csr', [A, B])")
     given = [tensor(p) for p in parts]
     if not given:
         raise FormatError("a tensor is composed of parts, and there are none")

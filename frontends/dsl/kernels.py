@@ -110,7 +110,9 @@ def bare(text: tuple[ast.StatementText, ...], operands: Mapping[str, OperandType
             raise TypeError_(
                 f"no statement reads the operand '{name}'",
                 span=None,
-                hint=nearest(name, known) or "pass only what the statements name",
+                hint="results are new memory here; a kernel of sp.compile takes out="
+                if name == "out"
+                else nearest(name, known) or "pass only what the statements name",
             )
     for a in assigns(out):
         t = body.tensors[a.target.tensor]

@@ -77,6 +77,8 @@ def _slips(source: Source, token: Token, before: Token | None, fits: set[str]) -
         yield f"there is no '{word}': a choice is select(c, a, b), a condition 'where', a loop an index"
     if fits == {"NAME", "INT"} or (fits == {"COMMA", "RSQB"} and token.kind != "eof"):
         yield "a dimension is a name or a whole number; a scalar has no brackets"
+    if last in _DEFINITIONS and token.kind == "name" and "ASSIGN" in fits:
+        yield f"statements stand here alone: sp.compile takes a text with a {last}"
     if "REVERSE" in fits or (last == "scan" and word == "["):
         yield "a recurrence is written scan i { ... } or scan i reverse { ... }"
     if word == ";" and "COMMA" in fits:

@@ -417,7 +417,8 @@ def refuse(op: str, t: DType, span: Span) -> TypeError_:
                 hint="compare abs(...) or real(...)",
             )
         return TypeError_(f"'{shown}' is not defined for complex numbers", span=span, hint="take real(...) or abs(...)")
-    return TypeError_(f"'{shown}' takes integers and bools, not {t}", span=span, hint="cast it first: i64(...)")
+    hint = "a power is written x ** 2" if shown == "^" else "cast it first: i64(...)"
+    return TypeError_(f"'{shown}' takes integers and bools, not {t}", span=span, hint=hint)
 
 
 def annihilated(product: Typed, s: Semiring) -> Typed:

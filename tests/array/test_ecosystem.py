@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import pickle
+import re
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
@@ -17,6 +18,7 @@ import pytest
 import scipy.sparse as ss
 
 import sparsec as sp
+from sparsec import operators
 from tests.support.arrays import same, sparse
 
 D = np.array([[0, 2.0, 0, -1], [0, 0, 0, 0], [3, 0, 0.5, 2]])
@@ -137,6 +139,23 @@ def test_scipy_both_ways(layout: str, kind: str) -> None:
     same(sp.tensor(made), D)
     same(sp.tensor(made).T @ made, D.T @ D)
     same(sp.tensor(made).scipy().toarray(), D)
+
+
+@pytest.mark.parametrize(("theirs", "ours"), sorted(operators._ELSEWHERE.items()))
+def test_attributes_of_others_are_told_in_ours(theirs: str, ours: str) -> None:
+    a = sparse(np.triu(np.ones((4, 4))))
+    assert not hasattr(a, theirs)
+    with pytest.raises(AttributeError, match=re.escape(f"a Tensor has no attribute '{theirs}': write A.{ours}")):
+        getattr(a, theirs)
+    assert eval(f"A.{ours}", {"A": a, "B": a}) is not None
+    with pytest.raises(AttributeError, match="has no attribute 'shap'$"):
+        _ = a.shap
+
+
+def test_a_number_is_formatted_as_one() -> None:
+    assert f"{sp.tensor(2.5):.2f}" == "2.50" and f"{sparse(D)}" == repr(sparse(D))
+    with pytest.raises(sp.TypeError_, match=r"a tensor is not formatted by '\.2f'"):
+        format(sparse(D), ".2f")
 
 
 # torch
