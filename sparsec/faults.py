@@ -15,7 +15,7 @@ import numpy as np
 from sparsec.errors import ShapeError, SparsecError
 from sparsec.ir.index_values import is_exact, value_at, within
 from sparsec.ir.rewrite import walk
-from sparsec.ir.tensor import Access, Assign, Expr, Index, IndexDecl, Map, Program, assigns
+from sparsec.ir.tensor import Access, Assign, Expr, Index, IndexDecl, Map, Program, ScanLoop, assigns
 from sparsec.ir.tensor_interp import Machine, Scope
 from sparsec.passes.lower.admitted import guard_reads
 from sparsec.passes.lower.checks import of_operands, to_check
@@ -32,7 +32,7 @@ def index_outside(program: Program, operands: Operands, dims: Mapping[str, int])
     program = guard_reads(program)
     # Floats computed again may round to others.
     known = {n for n in of_operands(program) if n in operands or program.tensor(n).dtype.kind in "biu"}
-    for s in assigns(program.body):
+    for s in (a for part in program.body for a in (part.statements if isinstance(part, ScanLoop) else (part,))):
         for found in to_check(program, s):
             tensor, e, d, where = found
             extent = program.tensor(tensor).dims[d]
@@ -70,7 +70,7 @@ def _first_outside(
 ) -> tuple[str, int | None] | None:
     """The first point that ``where`` admits with an index outside of ``0 .. n``, in words, and its value if known."""
     extents = {i.name: i.extent for i in s.indices}
-    names = mentioned(e)
+    names = mentioned(e, *(() if where is None else (where,)))
     points = tuple(IndexDecl(v, extents[v]) for v in names)
     try:
         machine = _machine(program, e, where, points, operands, dims)

@@ -62,8 +62,9 @@ def run(body: Body, s: ast.ScanText, statements: list[ast.AssignText]) -> tuple[
     block = Block(variable, s.reverse, frozenset(t.target.name for t in statements))
     # An extent that only a later statement says is needed by the earlier ones.
     for t in statements:
-        for e in (ast.Subscript(t.target.name, t.target.indices, t.target.span), t.value):
-            find_extent(body, e, variable)
+        for e in (ast.Subscript(t.target.name, t.target.indices, t.target.span), t.value, t.where):
+            if e is not None:
+                find_extent(body, e, variable)
     if variable.extent is None:
         raise ShapeError(
             f"nothing says how far the index '{variable.name}' runs",

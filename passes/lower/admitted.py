@@ -34,6 +34,7 @@ from sparsec.ir.tensor import (
     Program,
     Reduce,
     Scan,
+    ScanLoop,
     Softmax,
     Stmt,
     Stored,
@@ -42,6 +43,7 @@ from sparsec.ir.tensor import (
     elsewhere,
 )
 from sparsec.passes.lower.guards import conjunction, conjuncts
+from sparsec.passes.lower.recurrences import check_independent
 from sparsec.passes.lower.variables import has_indirect, names_in, takes_loops
 from sparsec.passes.names import unused
 
@@ -52,7 +54,7 @@ def guard_reads(program: Program) -> Program:
     """The program with reads at places from data where their conditions hold; itself if there is nothing to do."""
     guarding = _Guarding(program, {t.name for t in program.tensors})
     for s in program.body:
-        guarding.body.append(guarding.statement(s) if isinstance(s, Assign) else s)
+        guarding.body.append(guarding.statement(s) if isinstance(s, Assign) else guarding.block(s))
     if all(a is b for a, b in zip(guarding.body, program.body, strict=False)):
         return program
     return replace(program, tensors=(*program.tensors, *guarding.locals), body=tuple(guarding.body))
@@ -68,6 +70,17 @@ class _Guarding:
     locals: list[TensorDecl] = field(default_factory=list)
     extents: dict[str, IndexDecl] = field(default_factory=dict)
     made: dict[tuple[tuple[str, ...], Expr], Access] = field(default_factory=dict)
+    steps: frozenset[str] = frozenset()  # the variable of the scan block at hand: each point of it knows its own
+    written: tuple[str, ...] = ()  # what that writes: it is dense
+
+    def block(self, s: ScanLoop) -> ScanLoop:
+        """A scan block; the locals for its statements are made before it."""
+        self.steps, self.written = frozenset({s.index.name}), tuple(a.target.tensor for a in s.body)
+        body = [self.statement(a) for a in s.statements]
+        self.steps, self.written = frozenset(), ()
+        if all(a.value is b.value and a.where is b.where for a, b in zip(body, s.body, strict=True)):
+            return s
+        return replace(s, body=tuple(replace(a, indices=a.indices[1:]) for a in body))
 
     def statement(self, s: Assign) -> Assign:
         self.extents = {i.name: i for i in s.indices}
@@ -103,7 +116,7 @@ class _Guarding:
         """The index ``e``, which was ``before``, where the conditions hold."""
         if not conditions or not must_lie_inside(before):
             return e
-        names = names_in(before)
+        names = names_in(before) | self.steps
         inline = [c for c in conditions if self.is_simple(c) and names_in(c) <= names]
         rest = [c for c in conditions if c not in inline]
         asked = conjunction([*inline, *([self.admits(before, names, rest)] if rest else [])])
@@ -128,7 +141,7 @@ class _Guarding:
 
     def are_dense(self, reads: list[Access]) -> bool:
         formats = {t.name: t.format for t in (*self.program.tensors, *self.locals)}
-        return all((f := formats[a.tensor]) is not None and f.is_dense for a in reads)
+        return all(a.tensor in self.written or ((f := formats[a.tensor]) is not None and f.is_dense) for a in reads)
 
     def admits(self, e: Expr, names: set[str], conditions: list[Expr]) -> Access:
         """A local that says for each point of an index over ``names`` whether ``conditions`` admit one there."""
@@ -144,6 +157,7 @@ class _Guarding:
         """A local over ``free`` that holds ``value``, dense if all is that ``like`` reads."""
         key = free, value
         if key not in self.made:
+            check_independent(value, self.written, f"a {'loop' if hint == 'at' else 'condition'} for an index")
             name = unused(hint, self.taken)
             self.taken.add(name)
             fmt = dense(len(free)) if self.are_dense([n for n in walk(like) if isinstance(n, Access)]) else None

@@ -3,7 +3,8 @@
 ``x[idx[i]]`` stops the kernel where an index lies outside of ``x``, negative ones included.  The check is a nest of its
 own over the points of the index, ahead of the statement (and of the whole kernel, where only operands are read, and
 locals made of them): it
-costs one pass over the indices, and the statement's own loops need no guard.
+costs one pass over the indices, and the statement's own loops need no guard.  In a scan block an index may be what the
+block computes: it is checked at the point that reads there.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
+from typing import Literal as Literal_
 
 from sparsec.formats.named import dense
 from sparsec.ir import loops
@@ -21,6 +23,7 @@ from sparsec.ir.tensor import (
     Assign,
     Expr,
     Extent,
+    IndexDecl,
     Literal,
     Map,
     Program,
@@ -38,6 +41,17 @@ from sparsec.passes.lower.variables import has_indirect, is_indirect, mentioned,
 
 if TYPE_CHECKING:
     from sparsec.passes.lower.planning import Planner
+
+
+When = Literal_["ahead", "before", "at"]
+"""Ahead of the whole kernel, before the statement, or (in a scan block) at each of its points."""
+
+
+class Block(NamedTuple):
+    """A scan block: the variable of its loop, and what it writes."""
+
+    step: IndexDecl
+    written: tuple[str, ...]
 
 
 class Indirect(NamedTuple):
@@ -116,36 +130,50 @@ def reads_of(*parts: Expr | None) -> set[str]:
     return {n.tensor for p in parts if p is not None for n in walk(p) if isinstance(n, Access)}
 
 
-def checks(planner: Planner, s: Assign) -> Iterator[tuple[loops.Stmt, bool]]:
-    """A nest for each index that must lie inside, and whether it reads operands alone."""
-    extents: dict[str, Extent] = {i.name: i.extent for i in s.indices}
+def checks(planner: Planner, s: Assign, block: Block | None = None) -> Iterator[tuple[loops.Stmt, When]]:
+    """A nest for each index that must lie inside, and when it runs; ``block`` if ``s`` is a statement of one.
+
+    What such a statement reads of what its block writes is checked at each point of that.
+    """
+    indices = s.indices if block is None else (block.step, *s.indices)
+    extents: dict[str, Extent] = {i.name: i.extent for i in indices}
     for found in to_check(planner.program, s):
         tensor, e, d, where = found
         early = all(planner.program.tensor(t).role == "in" or t in planner.early for t in found.reads)
+        when: When = "ahead" if early else "before"
         extent = planner.program.tensor(tensor).dims[d]
         lost = loses(e, extents)
         value = e if lost is None else Map("select", (lost, Literal(-1, I64), e), I64)
-        for nest in _nests(planner, value, where, extents, loops.Check(value, extent, tensor)):
-            yield nest, early
+        step = None if block is None or found.reads.isdisjoint(block.written) else block.step.name
+        first, nest = _nest(planner, value, where, extents, loops.Check(value, extent, tensor), step)
+        for n in first:
+            yield n, when if step is None else "before"
+        yield nest, when if step is None else "at"
 
 
-def _nests(
-    planner: Planner, e: Expr, where: Expr | None, extents: dict[str, Extent], check: loops.Check
-) -> list[loops.Stmt]:
-    """``check`` of ``e`` at every point that ``where`` admits, in the order that suits what they read."""
-    names = mentioned(e)
+def _nest(
+    planner: Planner, e: Expr, where: Expr | None, extents: dict[str, Extent], check: loops.Check, step: str | None
+) -> tuple[list[loops.Stmt], loops.Stmt]:
+    """Conversions, and ``check`` of ``e`` at every point that ``where`` admits, in the order that suits what they read.
+
+    There is a loop over ``step`` around it.
+    """
+    outermost = () if step is None else (step,)
+    names = tuple(dict.fromkeys((*outermost, *mentioned(e, *(() if where is None else (where,))))))
     if not names:
-        return [check if where is None else loops.Guard(where, check)]
+        return [], check if where is None else loops.Guard(where, check)
     scalar = TensorDecl("", I64, (), dense(0), 0, "local")
     asked = e if where is None else Map("select", (where, e, Literal(0, I64)), I64)
     query = planner.query(Access("", (), I64), Reduce("max", names, asked, I64), extents, free_first=True)
-    query = replace(query, program=replace(planner.program, tensors=(*planner.program.tensors, scalar)))
+    program = replace(planner.program, tensors=(*planner.program.tensors, scalar))
+    query = replace(query, program=program, outermost=outermost)
     choice = choose_order(query)
-    nests, instead = planner.convert(query, choice)
+    conversions, instead = planner.convert(query, choice)
     body: loops.Stmt = replace(check, value=replaced(e, instead))
     if where is not None:
         body = loops.Guard(replaced(where, instead), body)
-    return [*nests, Nesting(choice.order, choice.space).foralls(choice.order, body)]
+    inner = choice.order[len(outermost) :]
+    return conversions, Nesting(choice.order, choice.space).foralls(inner, body)
 
 
-__all__ = ["checks", "early_locals", "of_operands", "to_check", "writing"]
+__all__ = ["Block", "checks", "early_locals", "of_operands", "to_check", "writing"]

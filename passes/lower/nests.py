@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 
-from sparsec.errors import ScheduleError
+from sparsec.errors import ScheduleError, UnsupportedError
 from sparsec.formats.level import CanIterate, CanLocate, CanSpan, Level
 from sparsec.ir import loops
 from sparsec.ir.buffer import FALSE, TRUE, Block, Expr, Function, Module, Tile, Var, i64
@@ -163,6 +163,8 @@ class Lowerer:
             return s, env, False
         for access in self.sparse_reads(s):
             storage = self.ctx.storages[access.tensor]
+            if self.moves(access, s):
+                continue
             while True:
                 cursor = env.cursors.get(access, Cursor(0, i64(0)))
                 if cursor.done == len(storage.levels):
@@ -196,6 +198,23 @@ class Lowerer:
                 self.b.if_else(found, have, lack)
                 return s, env, True
         return s, env, False
+
+    def moves(self, access: Access, s: loops.Stmt) -> bool:
+        """Does ``s`` write what an index of ``access`` reads, so that its place is to be looked for further inside?
+
+        Raises ``UnsupportedError`` where one place is asked before what its index reads is written, and after.
+        """
+        data = {n.tensor for e in access.indices for n in walk(e) if isinstance(n, Access)}
+        if not data or isinstance(s, Accumulate) or data.isdisjoint(written(s)):
+            return False
+        if not isinstance(s, Guard) or access not in walk(s.condition):
+            return True
+        if not isinstance(s.body, Accumulate) and access in self.reads(s.body):
+            raise UnsupportedError(
+                f"'{access.tensor}' is read at a computed place, before and after what that comes from is written",
+                hint="ask the condition in a statement of its own",
+            )
+        return False
 
     def _guarded(self, access: Access, env: Env, coord: Expr, inside: Expr) -> tuple[Expr, Cursor]:
         """A search that is not made where the coordinate lies outside of the tensor."""

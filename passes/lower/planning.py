@@ -80,7 +80,7 @@ def plan(program: Program) -> Kernel:
     nests: list[loops.Stmt] = []
     for s in program.body:
         if isinstance(s, ScanLoop):
-            nests += plan_recurrence(planner, s)
+            nests += plan_recurrence(planner, s, ahead)
             continue
         found = counting(planner, s)
         if found is not None:
@@ -100,8 +100,8 @@ def plan_statement(planner: Planner, s: Assign, ahead: list[loops.Stmt], nests: 
     written = write_out(planner.program, s, planner.exists(s.target.tensor))
     asked = planner.renamed(replace(written, where=writing(s, *s.target.indices)))
     first, written = plan_selections(planner, replace(asked, where=None))
-    for check, early in checks(planner, replace(written, where=asked.where)):
-        (ahead if early else nests).append(check)
+    for check, when in checks(planner, replace(written, where=asked.where)):
+        (ahead if when == "ahead" else nests).append(check)
     nests += first + planner.statement(written, s.where is not None)
 
 

@@ -28,6 +28,7 @@ from sparsec.ir.rewrite import children, postwalk, replaced, walk
 from sparsec.ir.tensor import Access, Assign, Expr, Index, IndexDecl, Literal, Map, Reduce, Scan, ScanLoop, Top
 from sparsec.ir.tensor_values import scalar
 from sparsec.passes.lower.bodies import Bodies
+from sparsec.passes.lower.checks import Block, checks
 from sparsec.passes.lower.factoring import factor
 from sparsec.passes.lower.guards import write_out
 from sparsec.passes.lower.order import choose_order
@@ -41,37 +42,40 @@ if TYPE_CHECKING:
     from sparsec.passes.lower.planning import Planner
 
 
-def plan_recurrence(planner: Planner, s: ScanLoop) -> list[loops.Stmt]:
-    """The nests of a scan block: what can be computed before it, then the loop.
+def plan_recurrence(planner: Planner, s: ScanLoop, ahead: list[loops.Stmt]) -> list[loops.Stmt]:
+    """The nests of a scan block: what can be computed before it, then the loop; checks of operands go ``ahead``.
 
     Raises ``UnsupportedError`` for a part that needs a loop of its own and reads what the block writes.
     """
     s = _with_own_name(s, {t.name for t in planner.program.tensors})
     step = s.index
-    written = tuple(dict.fromkeys(a.target.tensor for a in s.body))
+    block = Block(step, tuple(dict.fromkeys(a.target.tensor for a in s.body)))
     nests: list[loops.Stmt] = []
     points: list[loops.Stmt] = []
-    for a in s.body:
-        a = write_out(planner.program, a, planner.exists(a.target.tensor))
-        before, point = _at_point(planner, replace(a, indices=(step, *a.indices)), step.name, written)
+    for a in s.statements:
+        a = planner.renamed(write_out(planner.program, a, planner.exists(a.target.tensor)))
+        for check, when in checks(planner, a, block):
+            (ahead if when == "ahead" else points if when == "at" else nests).append(check)
+        before, point = _at_point(planner, a, block)
         nests += before
         points.append(point)
     body: loops.Stmt = points[0] if len(points) == 1 else Sequence(tuple(points))
     out: loops.Stmt = Forall(step.name, Full(step.extent), body, ordered=True, reverse=s.reverse)
-    for name in reversed(written):
+    for name in reversed(block.written):
         out = Assemble(name, "update" if planner.exists(name) else "insert", out)
-    planner.made.update(written)
+    planner.made.update(block.written)
     order = "descending" if s.reverse else "ascending"
-    planner.notes.append(f"{', '.join(written)}: a recurrence over {step.name}, point by point, {order}")
+    planner.notes.append(f"{', '.join(block.written)}: a recurrence over {step.name}, point by point, {order}")
     return [*nests, out]
 
 
-def _at_point(planner: Planner, s: Assign, step: str, written: tuple[str, ...]) -> tuple[list[loops.Stmt], loops.Stmt]:
-    """A statement of the block over ``step``: what goes before the block, and the nest at one point of it."""
+def _at_point(planner: Planner, s: Assign, block: Block) -> tuple[list[loops.Stmt], loops.Stmt]:
+    """A statement of the block: what goes before the block, and the nest at one point of it."""
+    own, written = block
+    step = own.name
     for top in (n for n in walk(s.value) if isinstance(n, Top)):
         check_independent(top, written, "a 'top'")
-    own = s.indices[0]
-    nests, s = plan_selections(planner, planner.renamed(s))
+    nests, s = plan_selections(planner, s)
     extents = {i.name: i.extent for i in (own, *s.indices)}  # a statement need not mention it
     value = factor(simplify_expr(s.value))
     query = replace(planner.query(s.target, value, extents, free_first=True), outermost=(step,))
@@ -110,7 +114,7 @@ def check_independent(e: Expr, written: tuple[str, ...], what: str) -> None:
             raise UnsupportedError(
                 f"{what} that reads '{n.tensor}', which the scan block writes, cannot run yet",
                 span=e.span or n.span,
-                hint="a scan or selection inside a block can use what the block does not write",
+                hint="it can use what the block does not write",
             )
 
 

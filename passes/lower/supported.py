@@ -8,7 +8,6 @@ from sparsec.errors import FormatError, UnsupportedError
 from sparsec.formats.level import CanAppend, Level
 from sparsec.ir.rewrite import walk
 from sparsec.ir.tensor import (
-    Access,
     Assign,
     Expr,
     Program,
@@ -17,7 +16,7 @@ from sparsec.ir.tensor import (
     Stmt,
     TensorDecl,
 )
-from sparsec.passes.lower.variables import is_indirect, is_plain, takes_loops
+from sparsec.passes.lower.variables import is_plain, takes_loops
 
 
 def check_supported(program: Program) -> None:
@@ -82,8 +81,6 @@ def _scan_block(s: ScanLoop, program: Program) -> None:
         for n in walk(a):
             if isinstance(n, Softmax):
                 _no("'softmax' in a 'scan' block", n)
-            if isinstance(n, Access) and any(is_indirect(e) for e in n.indices):
-                _no(f"an index of '{n.tensor}' read from data in a 'scan' block", n)
         if not is_plain(a.target):
             _no("a left side in a 'scan' block with an index that is not a plain variable of its own", a.target)
 

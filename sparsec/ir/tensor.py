@@ -257,6 +257,11 @@ class ScanLoop:
     reverse: bool = False
     span: Span | None = _span()
 
+    @property
+    def statements(self) -> tuple[Assign, ...]:
+        """The statements of the block, its variable among their own."""
+        return tuple(replace(a, indices=(self.index, *a.indices)) for a in self.body)
+
 
 Stmt = Assign | ScanLoop
 

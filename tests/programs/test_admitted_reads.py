@@ -62,6 +62,22 @@ TEXTS = [
     # what is written at places, too
     "z[at[i]] += x[at[i]] where m[i]",
     "z[to[at[i]]] += w[i] where m[i]",
+    # in scan blocks: of operands, and of what the block has written so far
+    "scan i { y[i] = x[at[i]] + y[i - 1] where m[i] }",
+    "scan i { y[i] = y[at[i]] + w[i] where m[i] and at[i] != i }",
+    "scan i { y[i] = sum[j](A[i, j] * y[at[j]] where m[j] and j < i) + w[i] }",
+    "scan i { y[i] = x[i64(y[i - 1])] - y[at[i]] % 3 where m[i] }",
+    "scan i { y[i] = sum[j](B[i64(y[j]) % 7, j] where M[i, j] != 0) + w[i] }",
+    "scan i reverse { y[i] = w[i] + x[i64(y[i + 1])] where i < n - 1 and y[i + 1] in 0:7 }",
+    "scan i { y[i] = sum[j](A[i, j] * x[at[j]] where M[i, j] != 0) + y[i - 1] }",
+    "scan i { y[i] = x[sum[j](at[j] where j < i)] + y[i - 1] where m[i] and i < 2 }",
+    "scan i { y[i] += x[at[i]] * 2 where m[i] }",
+    "scan i { t += w[i] where m[i]; y[i] = x[i64(t)] where t < 7 and at[i] >= 0 }",
+    "scan i { t += w[i] where x[i64(t) % 7] > 2; y[i] = t }",
+    "scan i { t += x[i64(t) % 7] where w[i] > i; y[i] = x[i64(t) % 7] + t }",
+    "scan i { t += x[i64(t) % 7]; t max= x[i64(t) % 7]; y[i] = sum[j](A[i64(t) % 7, j]) * t }",
+    "scan i { t[j] += A[i, j] * w[at[i]] where m[i]; y[i] = t[at[i]] where m[i] }",
+    "scan i { y[i] = sum[j](t[at[j]] where m[j]); t[j] += A[i, j] }",
 ]
 
 RESULTS = {"y": "y: f64[n]", "z": "z: f64[p]", "C": "C: f64[n, n] csr", "s": "s: f64"}
@@ -85,7 +101,7 @@ def declared(text: str, formats: tuple[str, ...]) -> tuple[str, list[str]]:
             "w": "f64[n] dense", "to": "i64[n] dense"} | dict.fromkeys("ABD", f"f64[n, n] {mat}")  # fmt: skip
     names = [n for n in what if f"{n}[" in text]
     head = ", ".join(f"{n}: {what[n]}" for n in names)
-    target = "C" if text[0] == "C" else text[0]
+    target = "y" if text.startswith("scan ") else text[0]
     return f"kernel f({head}) -> {RESULTS[target]} {{ {text} }}", names
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import sparsec as sp
-from sparsec.errors import TypeError_, UnsupportedError
+from sparsec.errors import ShapeError, TypeError_, UnsupportedError
 from sparsec.knobs import scope
 from tests.programs.cases import MATRIX
 from tests.support.stages import agree, lowered
@@ -194,6 +194,25 @@ def test_triangular_solves(fmt: str, reverse: str) -> None:
 def test_columns_are_converted_and_explain_says_so() -> None:
     k = sp.compile("kernel f(L: f64[n, n] csc, b: f64[n]) -> x: f64[n] { scan i { x[i] = b[i] - L[i, j] * x[j] } }")
     assert "'L' is converted" in k.explain() and "a recurrence over i, point by point, ascending" in k.explain()
+
+
+def test_a_block_follows_what_it_has_computed() -> None:
+    parent = np.array([0, 0, 1, 1, 4, 3])
+    depth = "scan i { d[i] = select(p[i] == i, 0, d[p[i]] + 1) }"
+    assert sp.evaluate(depth, p=parent).tolist() == [0, 1, 2, 2, 0, 3]
+    cycle = np.array([2, 0, 3, 1])
+    walk = sp.compile("kernel f(next: i64[n]) -> at: i64[n] { scan i { at[i] = next[at[i - 1]] where i > 0 } }")
+    assert walk(cycle).tolist() == [0, 2, 3, 1]
+    with pytest.raises(ShapeError, match=r"an index of 'next', computed from 'at',"):
+        walk(cycle * 2)
+    with pytest.raises(ShapeError, match=r"p\[2\] is 9, and lies outside of dimension 1 of 'd'"):
+        sp.evaluate(depth, p=np.array([0, 0, 9]))
+    hops = "kernel f(next: i64[n], r: f64[m]) -> t: i64 { scan i { t += next[t] where r[i] > 0 } }"
+    assert sp.compile(hops)(np.array([1, 1, 1, -3]), np.array([1.0, 0, 1, 1, 1])) == 0
+    with pytest.raises(ShapeError, match="an index of 'next', computed from 't',"):
+        sp.compile(hops)(np.array([1, 1, 1, -4]), np.ones(5))
+    with pytest.raises(UnsupportedError, match="a loop for an index that reads 'x', which the scan block writes"):
+        sp.evaluate("scan i { x[i] = q[sum[j](x[j] where j < i)] }", q=cycle)
 
 
 def test_a_point_that_is_not_written_yet_is_refused() -> None:
