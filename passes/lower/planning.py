@@ -27,6 +27,7 @@ from sparsec.ir.tensor import (
     Scan,
     ScanLoop,
     TensorDecl,
+    assigns,
 )
 from sparsec.ir.tensor_values import same_value, scalar
 from sparsec.passes.formats import choose_formats
@@ -71,6 +72,7 @@ def plan(program: Program) -> Kernel:
     check_supported(program)
     notes: list[str] = []
     single = schedulable(program)
+    several = len({a.target.tensor for a in assigns(program.body)}) > 1
     named = tuple(replace(d, statement=name) for d in program.schedule for name in for_statements(d, single))
     program = replace(program, schedule=named)
     program = with_locals(contract(expand(guard_reads(program)), notes))
@@ -88,7 +90,7 @@ def plan(program: Program) -> Kernel:
             plan_statement(planner, count, ahead, nests)
             nests.append(check)
         plan_statement(planner, s, ahead, ahead if s.target.tensor in planner.early else nests)
-    planner.check_schedule()
+    planner.check_schedule(several)
     nests = list(dict.fromkeys(ahead)) + nests
     body = nests[0] if len(nests) == 1 else Sequence(tuple(nests))
     monoids = tuple(planner.monoids.values())
@@ -230,8 +232,11 @@ class Planner:
         """What the schedule asks of the nests that write ``target``."""
         return asked(self.program.schedule, target)
 
-    def check_schedule(self) -> None:
-        """Raise ``ScheduleError`` for a directive that no nest took; say in the notes which schedule was made."""
+    def check_schedule(self, several: bool) -> None:
+        """Raise ``ScheduleError`` for a directive that no nest took; say in the notes which schedule was made.
+
+        Of a program that writes ``several`` tensors a directive names the one that it is for.
+        """
         for d in self.program.schedule:
             if d not in self.used:
                 raise ScheduleError(
@@ -239,7 +244,6 @@ class Planner:
                     span=d.span,
                     hint="explain() without a schedule says which",
                 )
-        several = len(self.program.results) > 1 or len(self.single) > 1
         made = [d for found in self.said.values() if len(found) == 1 for d in found[0]]
         shown = "; ".join(str(d if several else replace(d, statement=None)) for d in made)
         if shown:

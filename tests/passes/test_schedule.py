@@ -17,6 +17,7 @@ DENSE = "kernel f(A: f64[m, n], B: f64[n, d]) -> C: f64[m, d] { C[i, k] = A[i, j
 BLOCKS = "kernel f(A: f64[m, n] bsr[2, 2], x: f64[n]) -> y: f64[m] { y[i] = A[i, j] * x[j] }"
 DIAGONALS = "kernel f(A: f64[m, n] dia, x: f64[n]) -> y: f64[m] { y[i] = A[i, j] * x[j] }"
 TWO = "kernel f(A: f64[m, n] csr, x: f64[n]) -> y: f64[m], s: f64 { y[i] = A[i, j] * x[j]; s = y[i] * y[i] }"
+BESIDE = "kernel f(x: f64[n]) -> y: f64[n] { t[i] = scan[i](x[i]); y[i] = t[i] * t[i] }"  # a scan has no schedule
 INSIDE = "kernel f(A: f64[m, n]) -> y: f64[m] { y[i] = exp(sum[j](A[i, j])) }"
 FILES = "{spmm}\nschedule for f {{ {schedule} }}"
 A = np.arange(24.0).reshape(4, 6) * (np.arange(24).reshape(4, 6) % 3 == 0)
@@ -28,7 +29,7 @@ def made(k: sp.Kernel) -> str:
     return "".join(re.findall(r"schedule for .*", k.explain()))
 
 
-@pytest.mark.parametrize("text", [SPMV, SPMM, GEMM, DENSE, BLOCKS, DIAGONALS, TWO])
+@pytest.mark.parametrize("text", [SPMV, SPMM, GEMM, DENSE, BLOCKS, DIAGONALS, TWO, BESIDE])
 def test_what_the_compiler_chose_asks_for_the_same(text: str) -> None:
     first = sp.compile(text)
     again = sp.compile(text, schedule=made(first))
