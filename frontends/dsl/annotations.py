@@ -101,6 +101,12 @@ def dtype_of(name: ast.Name) -> DType:
             "int32": "i32",
             "half": "f16",
             "complex": "c128",
+            "complex128": "c128",
+            "complex64": "c64",
+            "bfloat16": "bf16",
+            "float16": "f16",
+            "uint8": "u8",
+            "int8": "i8",
         }.get(name.id)
         hint = f"write {usual}" if usual else "dtypes are " + " ".join(BY_NAME)
         if usual:

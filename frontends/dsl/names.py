@@ -35,7 +35,8 @@ IR_MONOIDS = tuple(ops.MONOIDS)
 
 def unknown(what: str, name: str, known: Iterable[str], span: Span, otherwise: str | None = None) -> TypeError_:
     """The error for a name that means nothing; ``otherwise`` is the hint when nothing known is like it."""
-    return TypeError_(f"unknown {what} '{name}'", span=span, hint=nearest(name, known) or otherwise)
+    hint = "write 3.141592653589793" if name == "pi" else nearest(name, known) or otherwise
+    return TypeError_(f"unknown {what} '{name}'", span=span, hint=hint)
 
 
 def check_new(what: str, name: ast.Name) -> None:

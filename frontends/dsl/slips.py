@@ -73,6 +73,14 @@ def _slips(source: Source, token: Token, before: Token | None, fits: set[str]) -
         yield "comparisons do not chain: write a < b and b < c"
     if "__ANON_0" in fits and word in ("{", ":", "="):
         yield "a kernel names its results: kernel f(x: f64[n]) -> y: f64[n] { ... }"
+    if word == "*" and last == "/":
+        yield "a comment begins with '#'"
+    if "FLOAT" in fits and ((last in ("[", ",") and word in (":", ".")) or (last == "[" and word == "]")):
+        yield "an index variable stands for a whole dimension, y[i] = x[i]; a scalar has no brackets"
+    if word == "def":
+        yield "a kernel is written kernel f(x: f64[n]) -> y: f64[n] { ... }"
+    if word == "return":
+        yield "a result is written by its name: y[i] = ..."
     if word in _ELSEWHERE:
         yield f"there is no '{word}': a choice is select(c, a, b), a condition 'where', a loop an index"
     if fits == {"NAME", "INT"} or (fits == {"COMMA", "RSQB"} and token.kind != "eof"):
