@@ -66,10 +66,11 @@ def _strided() -> Any:
 
 
 def _recorded(obj: Any) -> bool:
-    """Whether torch would record an operation on ``obj``, for its gradient."""
+    """Whether torch would record an operation on ``obj`` for its gradient, or carry a tangent along (forward mode)."""
     import torch
+    from torch.autograd import forward_ad
 
-    return bool(obj.requires_grad and torch.is_grad_enabled())
+    return bool(obj.requires_grad and torch.is_grad_enabled()) or forward_ad.unpack_dual(obj).tangent is not None
 
 
 def _check(obj: Any, name: str) -> None:
@@ -84,7 +85,8 @@ def _check(obj: Any, name: str) -> None:
         raise UnsupportedError(f"{name}: a torch tensor on device '{obj.device}'", hint="move it with .cpu()")
     if _recorded(obj):
         raise UnsupportedError(
-            f"{name}: a torch tensor that requires grad would lose its gradient, as there is no autograd yet",
+            f"{name}: a torch tensor that {'requires grad' if obj.requires_grad else 'has a tangent'} would lose "
+            f"its {'gradient' if obj.requires_grad else 'tangent'}, as there is no autograd yet",
             hint="pass t.detach(), or compute under torch.no_grad()",
         )
 
@@ -103,7 +105,12 @@ def dense(obj: Any, name: str = "the operand") -> tuple[np.ndarray, DType]:
         return obj.view(torch.uint16).numpy(), BF16
     try:
         array = obj.numpy()
-    except (TypeError, RuntimeError):
+    except RuntimeError as e:
+        raise UnsupportedError(
+            f"{name}: a torch tensor without memory of its own: {str(e).partition(chr(10))[0]}",
+            hint="torch.func.vmap, jvp and their like do not go through sparsec yet",
+        ) from None
+    except TypeError:
         raise TypeError_(
             f"{name}: dtype {obj.dtype} has no counterpart", hint="cast the tensor with .to(torch.float32), say"
         ) from None

@@ -6,6 +6,7 @@ column-major or strided storage of it.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -65,7 +66,7 @@ def bind(t: TensorDecl, given: Any, *, contiguous: bool = False) -> Bound:
     if knobs().checks("bounds"):  # somebody may have written into its arrays
         storage.validate(f"operand '{t.name}'")
     _check_order(t, len(storage.shape))
-    _check_dtype(t, storage.dtype)
+    _check_dtype(t, storage.dtype, given)
     if own_fill(given) and not _same(storage.fill, t.fill):
         raise FormatError(
             f"operand '{t.name}' has fill value {storage.fill}, the program declares {t.fill}",
@@ -89,7 +90,7 @@ def composite(t: TensorDecl, given: Any) -> Storage:
             hint=f"sp.compose('{t.format}', parts) makes one; {t.name}.convert(..., lossy=True) takes another apart",
         )
     _check_order(t, len(storage.shape))
-    _check_dtype(t, storage.dtype)
+    _check_dtype(t, storage.dtype, given)
     return storage
 
 
@@ -143,7 +144,7 @@ def _array(t: TensorDecl, given: Any) -> np.ndarray:
     if dtype is t.dtype:
         return array if array.dtype.isnative else array.astype(t.dtype.np)
     if hasattr(given, "dtype") and array.ndim:
-        _check_dtype(t, dtype)
+        _check_dtype(t, dtype, given)
     cast = converted(array, dtype, t.dtype)
     if cast is None:
         raise TypeError_(f"operand '{t.name}' is declared {t.dtype}: {given!r:.60} does not fit")
@@ -181,10 +182,12 @@ def converted(array: np.ndarray, dtype: DType, to: DType) -> np.ndarray | None:
     return to_storage(cast, to) if np.all(fits) else None
 
 
-def _check_dtype(t: TensorDecl, found: DType) -> None:
+def _check_dtype(t: TensorDecl, found: DType, given: Any) -> None:
     if found != t.dtype:
         # NumPy has no bf16, and would take the name of what it is stored as for a cast of the values.
         cast = f"sp.tensor({t.name}).astype('bf16')" if t.dtype is BF16 else f"{t.name}.astype('{t.dtype.np}')"
+        if (torch := sys.modules.get("torch")) and isinstance(given, torch.Tensor):
+            cast = f"{t.name}.to(torch.{'bfloat16' if t.dtype is BF16 else t.dtype.np})"
         raise TypeError_(
             f"operand '{t.name}' is declared {t.dtype} and has dtype {found}",
             hint=f"cast it: {cast}, or declare {t.name}: {found}[...]",

@@ -268,6 +268,15 @@ def test_errors(call: Any, error: type[Exception], text: str) -> None:
     assert text in str(caught.value)
 
 
+def test_torch_is_told_to_cast_in_its_words() -> None:
+    torch = pytest.importorskip("torch")
+    k = sp.compile("kernel f(x: f64[n], z: bf16[n]) -> y: f64[n] { y[i] = x[i] * z[i] }")
+    x = torch.ones(3)
+    for given, words in (((x, x), r"x.to\(torch.float64\)"), ((x.double(), x), r"z.to\(torch.bfloat16\)")):
+        with pytest.raises(sp.TypeError_, match=f"hint: cast it: {words}"):
+            k(*given)
+
+
 @pytest.mark.parametrize(
     ("dtype", "digits"), [("f16", 11), ("bf16", 8), ("f32", 24), ("f64", 53), ("c64", 24), ("c128", 53)]
 )

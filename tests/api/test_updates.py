@@ -137,6 +137,14 @@ def test_sparse_results_are_read_by_later_statements() -> None:
     assert T.numpy().tolist() == (2 * A).tolist() and y.tolist() == (2 * A).sum(1).tolist()
 
 
+def test_out_has_a_place_for_each_element() -> None:
+    k = sp.compile("kernel f(x: f64[n]) -> y: f64[n] { y[i] = 2 * x[i] }")
+    out = np.lib.stride_tricks.as_strided(np.zeros(1), (3,), (0,))
+    with pytest.raises(sp.TypeError_, match="out for 'y' has several elements at one place"):
+        k(np.ones(3), out=out)
+    assert k(np.ones(1), out=out[:1]).tolist() == [2]
+
+
 def test_torch_tensors_are_updated() -> None:
     torch = pytest.importorskip("torch")
     k = sp.compile("kernel f(x: f64[n]) -> y: f64[n] { y[i] += x[i] }")

@@ -427,6 +427,12 @@ def test_torch_gradients_are_not_lost(torch: Any) -> None:
             call()
     with pytest.raises(sp.TypeError_, match=r"tensors that require gradient(.|\s)*hint: pass it with .detach\(\)"):
         sp.from_dlpack(x)
+    with torch.autograd.forward_ad.dual_level():
+        dual = torch.autograd.forward_ad.make_dual(x.detach(), x.detach())
+        with pytest.raises(sp.UnsupportedError, match="that has a tangent would lose its tangent"):
+            k(a, dual)
+    with pytest.raises(sp.UnsupportedError, match="vmap, jvp and their like do not go through sparsec yet"):
+        torch.func.vmap(lambda x: k(a, x))(torch.ones((2, DENSE.shape[1]), dtype=torch.float64))
     with torch.no_grad():
         assert np.array_equal(k(w, x), DENSE.sum(1)) and np.array_equal(a @ y, 2 * DENSE.sum(1))
         assert sp.tensor(w).format == "csr" and torch.equal(sp.tensor(x).torch(), x)
