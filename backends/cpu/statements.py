@@ -88,6 +88,21 @@ done:
   ret void
 }"""
 
+_GROWN = """define internal noalias ptr @grown(ptr %memory, i64 %size, i64 %item, i64 %most) nounwind noinline cold {
+  %large = icmp ugt i64 %size, %most
+  br i1 %large, label %none, label %some
+some:
+  %bytes = mul nuw nsw i64 %size, %item
+  %new = call ptr @realloc(ptr %memory, i64 %bytes)
+  %failed = icmp eq ptr %new, null
+  br i1 %failed, label %none, label %done
+done:
+  HUGE_PAGES
+  ret ptr %new
+none:
+  ret ptr null
+}"""
+
 _SEGMENT = ['!"llvm.loop.vectorize.width", i32 8', '!"llvm.loop.interleave.count", i32 1']
 """A sum over a stretch of a compressed level is often short: rounds of eight with a scalar rest, instead of the wide
 rounds that LLVM takes for dense loops.  CSR SpMV, f64, ms on two threads of Zen 4 (eight, eight masked, scalar, SciPy
@@ -488,11 +503,15 @@ class Emitter:
 
     def huge_pages(self, memory: str, bytes_: str) -> None:
         """Ask for huge pages behind a large buffer, as NumPy does: faults for 4 KB each cost more than filling them."""
+        self.c.do(self.asks_for_huge_pages()(memory, bytes_))
+
+    def asks_for_huge_pages(self) -> Callable[[str, str], str]:
+        """The instruction that asks for them, of a buffer's address and bytes; none where there are none."""
         if sys.platform != "linux":
-            return
+            return lambda memory, bytes_: ""
         self.module.declare("madvise", "declare i32 @madvise(ptr, i64, i32) nounwind")
         self.module.helpers.setdefault("huge_pages", _HUGE_PAGES)
-        self.c.do(f"call void @huge_pages(ptr {memory}, i64 {bytes_})")
+        return lambda memory, bytes_: f"call void @huge_pages(ptr {memory}, i64 {bytes_})"
 
     def alloc(self, s: Alloc) -> None:
         c, element, nbytes = self.c, memory_type(s.buffer.dtype), s.buffer.dtype.nbytes
@@ -539,14 +558,12 @@ class Emitter:
         c.branch(c.ins(f"icmp sgt i64 {needed}, {capacity}"), more, done, self.module.unlikely())
         c.start(more)
         size = emit_op(c, "max", [needed, c.ins(f"shl nuw i64 {capacity}, 1")], I64, I64)
-        self.abort_if(c.ins(f"icmp ugt i64 {size}, {_MAX // nbytes}"), "1")
         self.module.declare("realloc", "declare noalias ptr @realloc(ptr, i64) nounwind")
-        slot = self.heap[s.buffer.name]
-        old = c.ins(f"load ptr, ptr {slot}")
-        bytes_ = c.ins(f"mul nuw nsw i64 {size}, {nbytes}")
-        memory = c.call("realloc", "ptr", f"ptr {old}", f"i64 {bytes_}")
+        asks = self.asks_for_huge_pages()
+        self.module.helpers.setdefault("grown", _GROWN.replace("HUGE_PAGES", asks("%new", "%bytes")))
+        old = c.ins(f"load ptr, ptr {self.heap[s.buffer.name]}")
+        memory = c.call("grown", "ptr", f"ptr {old}", f"i64 {size}", f"i64 {nbytes}", f"i64 {_MAX // nbytes}")
         self.abort_if(c.ins(f"icmp eq ptr {memory}, null"), "1")
-        self.huge_pages(memory, bytes_)
         self.hold(s.buffer.name, memory)
         c.do(f"store i64 {size}, ptr {self.slots[s.capacity.name]}")
         c.jump(done)

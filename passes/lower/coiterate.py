@@ -28,6 +28,9 @@ from sparsec.passes.lower.coordinates import Linear
 from sparsec.passes.lower.merge_cases import MAX_WALKERS
 from sparsec.passes.lower.simplify import Start, prune, substitute
 
+PAST = 2**63 - 1
+"""More than any coordinate."""
+
 WIDE = 16
 """Entries for each one of the shortest operand from which an operand of an intersection is searched, not walked."""
 
@@ -423,6 +426,10 @@ class Coiteration:
         for w in walkers:
             w.pos = self.b.var(f"p_{w.access.tensor}", w.lo)
             w.arrive(self.b)
+        alone = all(frozenset([w.access]) in live for w in walkers)
+        if alone and not self.cases.last.issuperset(self.cases.accesses):
+            self.until_the_last(walkers)
+            return
         meets = len(live) == 1 and all(w.unique and w.level.searchable and not w.sequential for w in walkers)
         for point in lattice_points(live):
             members = [w for w in walkers if w.access in point]
@@ -520,6 +527,24 @@ class Coiteration:
             if wide:
                 with b.if_(both(reduce(partial(op, "or"), wide), *(lt(self._pos(w), w.end) for w in walkers))):
                     self.gallop(walkers, wide)
+
+    def until_the_last(self, walkers: list[Walker]) -> None:
+        """Several walkers until the last of them ends; who has ended is past every coordinate.
+
+        A loop for each set of walkers that is left would ask less, but repeat what is beneath: levels of which each has
+        such loops again.
+        """
+        b = self.b
+        names = " ".join(f"{w.view.tensor}.{w.view.number}" for w in walkers)
+        with b.while_(reduce(partial(op, "or"), (lt(self._pos(w), w.end) for w in walkers)), note=f"merge {names}"):
+            here: dict[Access, Expr] = {}
+            for w in walkers:
+                at = b.var(f"{self.forall.index}_{w.access.tensor}", i64(PAST))
+                with b.if_(lt(self._pos(w), w.end)):
+                    b.set(at, w.coordinate(b, self._pos(w)))
+                here[w.access] = at
+            coord = b.let(self.forall.index, reduce(partial(op, "min"), here.values()))
+            self.step(walkers, {a: b.let("has", eq(c, coord)) for a, c in here.items()}, coord)
 
     def step(self, walkers: list[Walker], flags: dict[Access, Expr], coord: Expr) -> None:
         """Emit the cases at ``coord``, after finding the ends of segments there."""

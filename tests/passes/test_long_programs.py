@@ -96,3 +96,14 @@ def test_a_part_that_is_split_off_keeps_what_it_sums_to_itself() -> None:
     operands = ", ".join(f"S{n}: f64[p, p] dcsr symmetric" for n in range(6))
     value = " + ".join(f"S{n}[i, j] * sum[a](S{n + 1}[j, a] * S{n + 2}[a, i])" for n in range(4))
     stages(operands.replace("p", "n"), "R: f64[n, n] csr", f"R[i, j] = {value}")
+
+
+@pytest.mark.parametrize("order", [4, 8])
+def test_sums_of_high_order_merge_each_level_once(order: int) -> None:
+    dims, i = ", ".join("abcdefgh"[:order]), ", ".join("ijklmnop"[:order])
+    t = f"f64[{dims}] csf"
+    k = sp.compile(f"kernel f(A: {t}, B: {t}) -> C: {t} {{ C[{i}] = A[{i}] + B[{i}] }}")
+    assert k.ir("buffer").count("while ") == order + 2, "at the last level a loop for what is left of each"
+    rng = np.random.default_rng(2)
+    a, b = (rng.integers(1, 9, (2,) * order) * (rng.random((2,) * order) < 0.4) * 1.0 for _ in range(2))
+    assert k(sp.tensor(a, format="csf"), sp.tensor(b, format="csf")).numpy().tolist() == (a + b).tolist()
