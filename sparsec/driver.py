@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from sparsec.errors import BackendError
+from sparsec.errors import BackendError, UnsupportedError
 from sparsec.ir.tensor import Program
 from sparsec.ir.tensor_values import real_parts
 from sparsec.knobs import knobs
@@ -299,7 +299,14 @@ def compiled(program: Program, backend: str = "cpu", nest: loops.Kernel | None =
     with _LOCK:
         found = _COMPILED.get(key)
         if found is None:
-            found = _COMPILED[key] = Compiled(program, backend, nest)
+            try:
+                found = _COMPILED[key] = Compiled(program, backend, nest)
+            except RecursionError:
+                order = max((t.ndim for t in program.tensors), default=0)
+                raise UnsupportedError(
+                    f"'{program.name}' nests too deeply for Python's stack: it has tensors of order {order}",
+                    hint="reshape joins dimensions; sys.setrecursionlimit lets more be nested",
+                ) from None
             if len(_COMPILED) > LIMIT:
                 _COMPILED.popitem(last=False)
         else:

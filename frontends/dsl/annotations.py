@@ -122,11 +122,18 @@ def dims_of(p: ast.Param) -> tuple[int | str, ...]:
         if isinstance(d, ast.Number) and int(d.value.real) >= 2**63:
             raise ShapeError(f"the dimension {d.value} is too large", span=d.span, hint="extents are below 2**63")
         dims.append(int(d.value.real) if isinstance(d, ast.Number) else d.id)
-    if len(dims) > MAX_ORDER:
-        raise ShapeError(
-            f"'{p.name.id}' has {len(dims)} dimensions", span=p.name.span, hint=f"the limit is {MAX_ORDER}"
-        )
+    check_order(p.name.id, len(dims), p.name.span)
     return tuple(dims)
+
+
+def check_order(name: str, order: int, span: Span | None = None) -> None:
+    """Raise ``ShapeError`` where a tensor has too many dimensions for a program."""
+    if order > MAX_ORDER:
+        raise ShapeError(
+            f"'{name}' has {order} dimensions, programs compute with {MAX_ORDER} at most",
+            span=span,
+            hint="reshape joins dimensions",
+        )
 
 
 def constant(e: ast.Expr) -> Scalar:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from sparsec.errors import ShapeError, Span, SyntaxError_, TypeError_, nearest
 from sparsec.frontends.dsl import ast
-from sparsec.frontends.dsl.annotations import MAX_ORDER, annotated
+from sparsec.frontends.dsl.annotations import annotated, check_order
 from sparsec.frontends.dsl.dimensions import Extents
 from sparsec.frontends.dsl.names import check_new, counted
 from sparsec.frontends.dsl.symbols import Definitions, Tensor
@@ -106,8 +106,7 @@ def declare(body: Body, s: ast.AssignText) -> Tensor:
                 hint = f"pass '{name}', or write a kernel, whose signature says it"
             raise ShapeError(f"nothing says the extent of dimension {n + 1} of '{name}'", span=i.span, hint=hint)
         dims.append(body.extents.open(i.id))
-    if len(dims) > MAX_ORDER:
-        raise ShapeError(f"'{name}' has {len(dims)} dimensions", span=span, hint=f"the limit is {MAX_ORDER}")
+    check_order(name, len(dims), span)
     notes = annotated(s.annotations, len(dims), body.definitions, typed=True)
     fill = notes.fill if notes.dtype is None else notes.fill_of(notes.dtype)
     t = Tensor(name, notes.dtype, tuple(dims), notes.format, fill, "local", span, notes.fill_span)

@@ -270,3 +270,11 @@ def test_torch() -> None:
     ]  # fmt: skip
     for make, error, text in cases:
         raises(lambda make=make: sp.tensor(make()), error, text)  # type: ignore[misc]
+
+
+def test_programs_have_an_order_at_most() -> None:
+    t = sp.from_coo(np.zeros((33, 1), int), [1.0], (2,) * 33)
+    raises(lambda: t * t, sp.ShapeError, "'C' has 33 dimensions, programs compute with 32 at most")
+    dims = ", ".join(f"d_{n}" for n in range(33))
+    text = f"kernel f(A: f64[{dims}] csf) -> y: f64 {{ y = 1 }}"
+    raises(lambda: sp.compile(text), sp.ShapeError, "'A' has 33 dimensions, programs compute with 32 at most")
