@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from sparsec.backends.cpu.bfloat import rounded
 from sparsec.backends.cpu.code import Code, literal, ll, suffix, with_dtype
+from sparsec.backends.cpu.elementary import ELEMENTARY
 from sparsec.errors import UnsupportedError
 from sparsec.ir.buffer import Type, Vec, scalar
 from sparsec.ir.definitions import ARGUMENTS, Term, unfold
@@ -425,13 +426,11 @@ def _choose(c: Code, a: list[str], t: Type, rt: Type) -> str:
     return c.ins(f"select {ll(t)} {a[0]}, {ll(rt)} {a[1]}, {ll(rt)} {a[2]}")
 
 
-_INTRINSICS = ("exp", "log", "sqrt", "sin", "cos")
-_LIBM = ("log1p", "expm1", "cbrt", "tan", "asin", "acos", "atan", "atan2", "sinh", "cosh", "tanh")
-_LIBM_REST = ("asinh", "acosh", "atanh", "erf")
+_LIBM = ("cbrt", "tan", "asin", "acos", "atan", "atan2", "sinh", "cosh", "asinh", "acosh", "atanh")
 _EXACT = frozenset(("neg", "abs", "min", "max", "select", "conj", "real", "imag", "splat", "iota", *_ORDER))
 """Operators whose value on bf16 is one of bf16, or a bool."""
-_LANEWISE = frozenset((*_LIBM, *_LIBM_REST, "floordiv", "mod", "pow"))
-_VIA_F32 = frozenset((*_INTRINSICS, *_LIBM, *_LIBM_REST, "floordiv", "mod", "pow"))
+_LANEWISE = frozenset((*_LIBM, "floordiv", "mod", "pow"))
+_VIA_F32 = frozenset((*ELEMENTARY, *_LIBM, "sqrt", "floordiv", "mod", "pow"))
 
 _OPS: dict[str, Emit] = {
     "add": _binary("fadd contract", "add", "or"),
@@ -455,8 +454,9 @@ _OPS: dict[str, Emit] = {
     "bitxor": _binary("xor", "xor", "xor"),
     "invert": _invert,
     "select": _choose,
-    **{name: _unary(name) for name in _INTRINSICS},
-    **{name: _libm(name) for name in (*_LIBM, *_LIBM_REST)},
+    "sqrt": _unary("sqrt"),
+    **ELEMENTARY,
+    **{name: _libm(name) for name in _LIBM},
     "floor": _rounding("floor"),
     "ceil": _rounding("ceil"),
     "round": _rounding("roundeven"),
