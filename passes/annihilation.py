@@ -9,8 +9,13 @@ They become statements, to be compiled like any others.  For ``y[i] = A[i, j] * 
     count0 = sum[i, j](1           where differs0[j] and not stored(A[i, j]))
     first0 = min[i, j](n * i + j   where differs0[j] and not stored(A[i, j]))
 
-The first is sparse, so that the others cost what there is to report.  The statements that they depend on stand before
-them.  What a ``scan`` block computes is not looked at, nor is the value of a reduction taken to be absent.
+The first is sparse, so that the others cost what there is to report.  They stand before the statement that they are
+about, and see what it sees.  A product over a fibre, and an update by one, are decided by an absent 0, too::
+
+    prod[j](A[i, j])    differs where the product of the stored entries, times 0, is not 0; absent is any entry
+    R[i] *= A[i, j]     as R[i] * A[i, j] does
+
+What a ``scan`` block computes is not looked at, nor is the value of a reduction taken to be absent.
 """
 
 from __future__ import annotations
@@ -63,10 +68,11 @@ class Place:
 
     ``absent`` holds where the argument has no entry, ``differs`` where IEEE would give another value, ``conditions``
     are those under which the operator is computed at all.  ``indices`` are the variables of all three, ``inner`` those
-    that they reduce themselves.
+    that they reduce themselves; ``statement`` is the number of the statement.
     """
 
-    operator: Map
+    operator: Map | Reduce
+    statement: int
     tensors: tuple[str, ...]
     absent: Expr
     differs: Expr
@@ -83,20 +89,25 @@ class Place:
     def tame(self) -> bool:
         """Whether the rest is finite if all that it reads is."""
         nodes = [n for n in walk(self.differs) if n is not self.differs]
-        inner = {n.op for n in nodes if isinstance(n, Map)} - {"not", "eq", self.operator.op}
+        op = self.operator.op if isinstance(self.operator, Map) else self.operator.monoid
+        inner = {n.op for n in nodes if isinstance(n, Map)} - {"not", "eq", op}
         literals = [n.value for n in nodes if isinstance(n, Literal) and isinstance(n.value, float)]
-        return self.operator.op == "mul" and inner <= _TAME and all(map(math.isfinite, literals))
+        return op == "mul" and inner <= _TAME and all(map(math.isfinite, literals))
 
 
 def places(program: Program, skip: Sequence[str] = ()) -> list[Place]:
     """All of them, in the order of the text; statements that define the tensors ``skip`` are left out."""
     sparse = {t.name: t for t in program.tensors if t.format is not None and not t.format.is_dense}
     out = []
-    for s in program.body:
+    defined = {t.name for t in program.tensors if t.role in ("in", "inout")}
+    for n, s in enumerate(program.body):
         if isinstance(s, Assign) and s.target.tensor not in skip:
-            finder = _Finder(sparse, s)
+            finder = _Finder(sparse, s, n)
             conditions = () if s.where is None else (s.where,)
             out += [*finder.visit(s.value, conditions)]
+            if s.op != "=" and s.target.tensor in defined and (op := ops.MONOIDS[s.op].op) is not None:
+                out += [*finder.of(Map(op, (s.target, s.value), s.value.dtype), conditions)]
+        defined |= {a.target.tensor for a in assigns((s,))}
     return out
 
 
@@ -104,10 +115,13 @@ def places(program: Program, skip: Sequence[str] = ()) -> list[Place]:
 class _Finder:
     sparse: dict[str, TensorDecl]
     statement: Assign
+    number: int
 
     def visit(self, e: Expr, conditions: tuple[Expr, ...]) -> Iterator[Place]:
         match e:
             case Reduce() | Scan() | Softmax():
+                if isinstance(e, Reduce):
+                    yield from self.fold(e, conditions)
                 yield from self.visit(e.body, conditions if e.where is None else (*conditions, e.where))
             case Top():
                 yield from self.visit(e.key, conditions if e.where is None else (*conditions, e.where))
@@ -128,15 +142,30 @@ class _Finder:
                 continue
             number = Literal(scalar(absence[0], a.dtype).item(), a.dtype)
             plain = dataclasses.replace(e, args=(*e.args[:n], number, *e.args[n + 1 :]), zero=None)
-            same = Map("eq", (plain, Literal(scalar(decided, e.dtype).item(), e.dtype)), BOOL)
-            differs = Map("not", (same,), BOOL)
-            used = names_in(differs).union(*(names_in(c) for c in (absence[1], *conditions)))
-            indices = tuple(i for i in self.statement.indices if i.name in used)
-            parts = [n for part in (differs, *conditions) for n in walk(part) if isinstance(n, Reduce)]
-            reduced = {v for n in parts for v in n.indices} - used
-            inner = tuple(i for i in self.statement.indices if i.name in reduced)
-            tensors = tuple(dict.fromkeys(n.access.tensor for n in walk(absence[1]) if isinstance(n, Stored)))
-            yield Place(e, tensors, absence[1], differs, conditions, indices, inner)
+            yield self.place(e, absence[1], _is_not(plain, decided), conditions)
+
+    def fold(self, e: Reduce, conditions: tuple[Expr, ...]) -> Iterator[Place]:
+        """A reduction that an absent element decides: what the others come to would not be decided by its value."""
+        monoid = ops.MONOIDS.get(e.monoid)
+        zero = None if monoid is None or e.dtype.kind not in "fc" else monoid.annihilator
+        absence = None if zero is None else self.absence(e.body)
+        if absence is None or absence[0] != zero:
+            return
+        assert monoid is not None and monoid.op is not None
+        stored = joined("and", [Map("not", (absence[1],), BOOL), *([] if e.where is None else [e.where])], BOOL)
+        others = dataclasses.replace(e, where=stored)
+        number = Literal(scalar(zero, e.dtype).item(), e.dtype)
+        gone = Reduce("or", e.indices, absence[1], BOOL, e.where)
+        yield self.place(e, gone, _is_not(Map(monoid.op, (others, number), e.dtype), zero), conditions)
+
+    def place(self, e: Map | Reduce, absent: Expr, differs: Expr, conditions: tuple[Expr, ...]) -> Place:
+        used = names_in(differs).union(*(names_in(c) for c in (absent, *conditions)))
+        indices = tuple(i for i in self.statement.indices if i.name in used)
+        parts = [n for part in (differs, absent, *conditions) for n in walk(part) if isinstance(n, Reduce)]
+        reduced = {v for n in parts for v in n.indices} - used
+        inner = tuple(i for i in self.statement.indices if i.name in reduced)
+        tensors = tuple(dict.fromkeys(n.access.tensor for n in walk(absent) if isinstance(n, Stored)))
+        return Place(e, self.number, tensors, absent, differs, conditions, indices, inner)
 
     def absence(self, e: Expr) -> Absence | None:
         """Where ``e`` is absent, as the interpreters say it; None if nowhere."""
@@ -160,6 +189,10 @@ class _Finder:
             return ops.evaluate(e.op, given, e.dtype).item(), joined("and", gone, BOOL)
 
 
+def _is_not(e: Expr, value: object) -> Expr:
+    return Map("not", (Map("eq", (e, Literal(scalar(value, e.dtype).item(), e.dtype)), BOOL),), BOOL)
+
+
 def _finite(e: Expr) -> bool:
     """Whether an argument is surely a finite number other than 0: then nothing can differ."""
     return isinstance(e, Literal) and isinstance(e.value, float | int) and math.isfinite(e.value) and e.value != 0
@@ -172,12 +205,17 @@ def reporting(program: Program, found: Sequence[Place]) -> Program:
     """
     taken = {t.name for t in program.tensors}
     tensors: list[TensorDecl] = []
-    body: list[Stmt] = []
+    reports: dict[int, list[Assign]] = {}
 
     def assign(
-        name: str, value: Expr, free: tuple[IndexDecl, ...], reduced: tuple[IndexDecl, ...], where: Expr | None = None
+        at: int,
+        name: str,
+        value: Expr,
+        free: tuple[IndexDecl, ...],
+        reduced: tuple[IndexDecl, ...],
+        where: Expr | None = None,
     ) -> Access:
-        """A result, or a sparse local over ``free`` of what holds."""
+        """A result, or a sparse local over ``free`` of what holds, before statement ``at``."""
         name = unused(name, taken, "_")
         taken.add(name)
         role = "local" if value.dtype is BOOL else "out"
@@ -185,14 +223,14 @@ def reporting(program: Program, found: Sequence[Place]) -> Program:
         fill = scalar(0, value.dtype).item()
         tensors.append(TensorDecl(name, value.dtype, tuple(i.extent for i in free), fmt, fill, role))
         target = Access(name, tuple(Index(i.name) for i in free), value.dtype)
-        body.append(Assign(target, "=", value, (*free, *reduced), where))
+        reports.setdefault(at, []).append(Assign(target, "=", value, (*free, *reduced), where))
         return target
 
     for n, p in enumerate(found):
         free = tuple(i for i in p.indices if i.name in names_in(p.differs))
         differs = p.differs
         if free:
-            differs = assign(f"differs{n}", Literal(True, BOOL), free, p.inner, p.differs)
+            differs = assign(p.statement, f"differs{n}", Literal(True, BOOL), free, p.inner, p.differs)
         where = joined("and", [differs, p.absent, *p.conditions], BOOL)
         names = tuple(i.name for i in p.indices)
         at: Expr = Literal(0, I64)
@@ -201,13 +239,18 @@ def reporting(program: Program, found: Sequence[Place]) -> Program:
             at = Map("add", (Map("mul", (at, extent), I64), Index(i.name)), I64)
         if names:
             everything = (*p.indices, *p.inner)
-            assign(f"count{n}", Reduce("add", names, Literal(1, I64), I64, where), (), everything)
-            assign(f"first{n}", Reduce("min", names, at, I64, where), (), everything)
+            assign(p.statement, f"count{n}", Reduce("add", names, Literal(1, I64), I64, where), (), everything)
+            assign(p.statement, f"first{n}", Reduce("min", names, at, I64, where), (), everything)
         else:
-            assign(f"count{n}", Map("cast", (where,), I64), (), p.inner)
-            assign(f"first{n}", at, (), ())
-    before = list(_needed(program, [s for s in body if isinstance(s, Assign)]))
-    read = {n.tensor for s in (*before, *body) for n in walk(s) if isinstance(n, Access)}
+            assign(p.statement, f"count{n}", Map("cast", (where,), I64), (), p.inner)
+            assign(p.statement, f"first{n}", at, (), ())
+    needed = [*_needed(program, [s for ss in reports.values() for s in ss])]
+    body: list[Stmt] = []
+    for n, s in enumerate(program.body):
+        body += reports.get(n, ())
+        if s in needed:
+            body.append(s)
+    read = {n.tensor for s in body for n in walk(s) if isinstance(n, Access)}
     kept = [
         t if t.role in ("in", "inout") else dataclasses.replace(t, role="local")
         for t in program.tensors
@@ -217,7 +260,7 @@ def reporting(program: Program, found: Sequence[Place]) -> Program:
     locals_ = [t for t in tensors if t.role != "out"]
     given = [t for t in kept if t.role != "local"]
     made = [t for t in kept if t.role == "local"]
-    return Program(f"{program.name}_nan", (*given, *results, *made, *locals_), (*before, *body), program.monoids)
+    return Program(f"{program.name}_nan", (*given, *results, *made, *locals_), tuple(body), program.monoids)
 
 
 def _needed(program: Program, wanted: Sequence[Assign]) -> Iterator[Stmt]:

@@ -43,6 +43,7 @@ from sparsec.ir.tensor import (
     elsewhere,
 )
 from sparsec.passes.lower.guards import conjunction, conjuncts
+from sparsec.passes.lower.locals import local_over
 from sparsec.passes.lower.recurrences import check_independent
 from sparsec.passes.lower.variables import has_indirect, names_in, takes_loops
 from sparsec.passes.names import unused
@@ -161,9 +162,9 @@ class _Guarding:
             name = unused(hint, self.taken)
             self.taken.add(name)
             fmt = dense(len(free)) if self.are_dense([n for n in walk(like) if isinstance(n, Access)]) else None
-            fill, dims = value.dtype.np.type(0).item(), tuple(self.extents[v].extent for v in free)
-            self.locals.append(TensorDecl(name, value.dtype, dims, fmt, fill, "local"))
-            access = Access(name, tuple(Index(v) for v in free), value.dtype)
+            extents = {v: i.extent for v, i in self.extents.items()}
+            decl, access = local_over(name, free, extents, value.dtype, fmt)
+            self.locals.append(decl)
             bound = {v for n in walk(value) if isinstance(n, Reduce) for v in n.indices} - {*free}
             decls = tuple(self.extents[v] for v in (*free, *(v for v in self.extents if v in bound)))
             self.body.append(Assign(access, "=", value, decls))

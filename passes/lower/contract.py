@@ -20,9 +20,10 @@ from sparsec.formats.format import Format
 from sparsec.formats.named import dense
 from sparsec.ir.dtypes import BOOL, DType
 from sparsec.ir.rewrite import map_children, walk
-from sparsec.ir.tensor import Access, Assign, Expr, Index, IndexDecl, Map, Program, Reduce, Stmt, TensorDecl, joined
+from sparsec.ir.tensor import Access, Assign, Expr, IndexDecl, Map, Program, Reduce, Stmt, TensorDecl, joined
 from sparsec.passes.lower.guards import conjunction, guard
 from sparsec.passes.lower.index_names import rename_indices
+from sparsec.passes.lower.locals import local_over
 from sparsec.passes.lower.order import is_sparse
 from sparsec.passes.lower.schedule import asked
 from sparsec.passes.lower.sums import MAX_TERMS, RINGS, Costs, Step, Term, terms_of
@@ -170,12 +171,11 @@ class _Contraction:
     def local(self, names: tuple[str, ...], e: Expr, format: Format | None) -> Access:
         taken = {t.name for t in (*self.program.tensors, *self.locals)}.union(self.costs.extents)
         name = unused(f"{self.target}_t", taken)
-        dims = tuple(self.costs.extents[v] for v in names)
-        decl = TensorDecl(name, e.dtype, dims, format, e.dtype.np.type(0).item(), "local")
+        decl, access = local_over(name, names, self.costs.extents, e.dtype, format)
         self.locals.append(decl)
         self.program = replace(self.program, tensors=(*self.program.tensors, decl))
         self.costs = replace(self.costs, program=self.program)
-        return Access(name, tuple(map(Index, names)), e.dtype)
+        return access
 
     def assign(self, target: Access, op: str, value: Expr, like: Assign | None = None) -> None:
         bound = (v for n in walk(value) if isinstance(n, Reduce) for v in n.indices)

@@ -22,7 +22,6 @@ from sparsec.ir.tensor import (
     Access,
     Assign,
     Expr,
-    Index,
     Literal,
     Map,
     Program,
@@ -32,6 +31,7 @@ from sparsec.ir.tensor import (
     TensorDecl,
 )
 from sparsec.passes.lower.guards import guard
+from sparsec.passes.lower.locals import local_over
 from sparsec.passes.lower.variables import names_in, takes_loops
 from sparsec.passes.names import unused
 
@@ -90,9 +90,8 @@ class _Expansion:
         free = tuple(v for v in extents if v in used)
         reduced = {v for n in walk(e) if isinstance(n, Reduce) for v in n.indices}
         name = self.fresh(f"{s.target.tensor}_{hint}")
-        fill = e.dtype.np.type(0).item()
-        self.locals.append(TensorDecl(name, e.dtype, tuple(extents[v] for v in free), None, fill, "local"))
-        target = Access(name, tuple(Index(v) for v in free), e.dtype)
+        decl, target = local_over(name, free, extents, e.dtype, None)
+        self.locals.append(decl)
         indices = (*(i for i in s.indices if i.name in used), *(i for i in s.indices if i.name in reduced - used))
         self.body.append(Assign(target, "=", e, indices, span=s.span))
         return target

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from sparsec.errors import FormatError, ScheduleError
+from sparsec.formats.format import Format
 from sparsec.formats.named import dense, dim_names
 from sparsec.ir import loops, ops
+from sparsec.ir.dtypes import DType
 from sparsec.ir.loops import Kernel, Sequence
 from sparsec.ir.monoids import definition, nothing, typed
 from sparsec.ir.rewrite import replaced, walk
@@ -41,6 +43,7 @@ from sparsec.passes.lower.factoring import factor
 from sparsec.passes.lower.fills import absent, check_fill, fills
 from sparsec.passes.lower.guards import around, guard, strip, write_out
 from sparsec.passes.lower.index_names import rename_indices
+from sparsec.passes.lower.locals import local_over
 from sparsec.passes.lower.merge_cases import MAX_WALKERS, MergeCases
 from sparsec.passes.lower.mirrored import write_out_symmetric
 from sparsec.passes.lower.once import counting
@@ -140,6 +143,19 @@ class Planner:
     def exists(self, name: str) -> bool:
         """Has a tensor values before the statement at hand?"""
         return name in self.made or self.program.tensor(name).role == "inout"
+
+    def local_over(
+        self,
+        hint: str,
+        names: Iterable[str],
+        extents: Mapping[str, Extent],
+        t: DType,
+        format: Format,
+        fill: object = None,
+    ) -> Access:
+        """Declare a local over index variables; gives its element at them."""
+        decl, access = local_over(hint, names, extents, t, format, fill)
+        return replace(access, tensor=self.local(hint, decl).name)
 
     def local(self, hint: str, like: TensorDecl) -> TensorDecl:
         """Declare a local tensor under a new name."""
@@ -257,7 +273,7 @@ class Planner:
         saved = self.program
         instead: dict[Expr, Expr] = {}
         for r in inner:
-            decl, access = self.temporary(s, r, extents)
+            access = self.temporary(s, r, extents)
             total += choose_order(self.query(access, around(value, r), extents, free_first=False)).cost
             instead[r] = access
         rest = replaced(value, instead)
@@ -265,16 +281,13 @@ class Planner:
         self.program = saved
         return total
 
-    def temporary(self, s: Assign, r: Reduce, extents: dict[str, Extent]) -> tuple[TensorDecl, Access]:
+    def temporary(self, s: Assign, r: Reduce, extents: dict[str, Extent]) -> Access:
         """A local for the value of ``r`` over the free variables it uses."""
         used = names_in(r)
         names = [v for v in mentioned(*s.target.indices) if v in used]
-        dims = tuple(extents[v] for v in names)
         sparse = is_sparse(self.program.tensor(s.target.tensor)) and self.annihilates(r)
         fmt = sparse_format(self.program, names, r) if sparse and names else dense(len(names))
-        fill = self.nothing(r)
-        decl = self.local("t", TensorDecl("t", r.dtype, dims, fmt, fill, "local"))  # type: ignore[arg-type]
-        return decl, Access(decl.name, tuple(Index(v) for v in names), r.dtype)
+        return self.local_over("t", names, extents, r.dtype, fmt, self.nothing(r))
 
     def annihilates(self, r: Reduce) -> bool:
         """Is ``r`` its identity wherever no sparse operand has an entry?"""
@@ -305,9 +318,9 @@ class Planner:
         nests: list[loops.Stmt] = []
         instead: dict[Expr, Expr] = {}
         for r in inner:
-            decl, access = self.temporary(s, r, extents)
+            access = self.temporary(s, r, extents)
             self.notes.append(
-                f"{s.target.tensor}: a reduction over {', '.join(r.indices)} goes first, into '{decl.name}'"
+                f"{s.target.tensor}: a reduction over {', '.join(r.indices)} goes first, into '{access.tensor}'"
             )
             indices = tuple(IndexDecl(v, e) for v, e in extents.items())
             nests += self.statement(Assign(access, "=", around(value, r), indices))
@@ -339,12 +352,11 @@ class Planner:
         names = [v for v in extents if v in names_in(part) - bound]
         fill = self.absent(part)
         assert isinstance(fill, Literal)
-        dims = tuple(extents[v] for v in names)
         fmt = sparse_format(self.program, names, part) if names else dense(0)
-        decl = self.local("t", TensorDecl("t", part.dtype, dims, fmt, fill.value, "local"))  # type: ignore[arg-type]
-        access = Access(decl.name, tuple(Index(v) for v in names), part.dtype)
+        access = self.local_over("t", names, extents, part.dtype, fmt, fill.value)
         self.notes.append(
-            f"{s.target.tensor}: too many sparse operands to merge at once, so a part goes first, into '{decl.name}'"
+            f"{s.target.tensor}: too many sparse operands to merge at once, "
+            f"so a part goes first, into '{access.tensor}'"
         )
         indices = tuple(IndexDecl(v, e) for v, e in extents.items())
         first = self.statement(Assign(access, "=", part, indices))

@@ -25,7 +25,7 @@ from sparsec.ir import loops
 from sparsec.ir.loops import Forall, Sequence, Workspace
 from sparsec.ir.monoids import definition
 from sparsec.ir.rewrite import map_children, walk
-from sparsec.ir.tensor import Access, Assign, Expr, Extent, Index, IndexDecl, Reduce, Scan, TensorDecl
+from sparsec.ir.tensor import Access, Assign, Expr, Extent, Index, IndexDecl, Reduce, Scan
 from sparsec.passes.lower.order import Query, has_order
 from sparsec.passes.lower.variables import names_in
 
@@ -115,11 +115,8 @@ def split_scan(planner: Planner, reader: str, scan: Scan, extents: dict[str, Ext
     """The statement that computes ``scan`` into a dense local, and the access that stands for it."""
     used = names_in(scan)
     names = [v for v in extents if v in used]
-    dims = tuple(extents[v] for v in names)
-    zero = scan.dtype.np.type(0).item()
-    decl = planner.local("t", TensorDecl("t", scan.dtype, dims, dense(len(dims)), zero, "local"))
-    planner.notes.append(f"{reader}: a scan over {scan.index} goes first, into the dense '{decl.name}'")
-    access = Access(decl.name, tuple(Index(v) for v in names), scan.dtype)
+    access = planner.local_over("t", names, extents, scan.dtype, dense(len(names)))
+    planner.notes.append(f"{reader}: a scan over {scan.index} goes first, into the dense '{access.tensor}'")
     return Assign(access, "=", scan, tuple(IndexDecl(v, e) for v, e in extents.items())), access
 
 

@@ -30,10 +30,11 @@ from sparsec.ir.dtypes import BOOL
 from sparsec.ir.loops import Accumulate, Assemble, Chunk, Chunks, Forall, Full, WorkIndex, Workspace
 from sparsec.ir.loops_exact import repeatable
 from sparsec.ir.rewrite import map_children, replaced, walk
-from sparsec.ir.tensor import Access, Assign, Expr, Extent, Index, Literal, Reduce, Scan, Stored, TensorDecl, Top
+from sparsec.ir.tensor import Access, Assign, Expr, Extent, Index, Literal, Reduce, Scan, Stored, Top
 from sparsec.passes.lower.bodies import Bodies
 from sparsec.passes.lower.copies import widest
 from sparsec.passes.lower.guards import conjuncts, guard
+from sparsec.passes.lower.locals import local_over
 from sparsec.passes.lower.order import choose_order
 from sparsec.passes.lower.scans import split_scan
 from sparsec.passes.lower.spaces import Nesting
@@ -73,9 +74,8 @@ def _mask(planner: Planner, top: Top, extents: dict[str, Extent]) -> tuple[list[
     kinds = (*(Dense() for _ in fibre), *(Compressed() for _ in groups))
     width = widest(planner.program)
     fmt = from_levels(None, kinds, tuple(range(len(names)))).concrete(width, width)
-    decl = planner.local("top1", TensorDecl("top1", BOOL, tuple(extents[v] for v in names), fmt, False, "local"))
-    mask = Access(decl.name, tuple(Index(v) for v in names), BOOL)
-    planner.notes.append(f"'{decl.name}' marks the {top.k} greatest keys along {', '.join(groups)} first")
+    mask = planner.local_over("top1", names, extents, BOOL, fmt)
+    planner.notes.append(f"'{mask.tensor}' marks the {top.k} greatest keys along {', '.join(groups)} first")
     inner = [v for v in order if v in groups]
     if len(groups) > 1 and any(n for _, n in top.groups):
         body = _collected(bodies, top, mask, inner)
@@ -86,8 +86,8 @@ def _mask(planner: Planner, top: Top, extents: dict[str, Extent]) -> tuple[list[
     countable = bool(fibre) and len(groups) == 1 and repeatable(body)
     if countable and isinstance(body, Forall):
         body = replace(body, parallel=0)
-    planner.made.add(decl.name)
-    return [*nests, Assemble(decl.name, "count" if countable else "append", body)], mask
+    planner.made.add(mask.tensor)
+    return [*nests, Assemble(mask.tensor, "count" if countable else "append", body)], mask
 
 
 def _keys(planner: Planner, top: Top, extents: dict[str, Extent]) -> tuple[list[loops.Stmt], Top, Bodies]:
@@ -99,8 +99,7 @@ def _keys(planner: Planner, top: Top, extents: dict[str, Extent]) -> tuple[list[
     groups = tuple(g for g, _ in top.groups)
     fibre = tuple(v for v in extents if v in names_in(top) and v not in groups)
     key = top.key if top.where is None else guard(top.where, top.key, 0)
-    stand_in = TensorDecl("", t, tuple(extents[v] for v in fibre), dense(len(fibre)), t.np.type(0).item(), "local")
-    target = Access("", tuple(Index(v) for v in fibre), t)
+    stand_in, target = local_over("", fibre, extents, t, dense(len(fibre)))
     nests: list[loops.Stmt] = []
     while (scan := next((n for n in walk(key) if isinstance(n, Scan)), None)) is not None:
         first, access = split_scan(planner, "top", scan, extents)

@@ -295,6 +295,10 @@ class Machine:
             flat[write.positions] = picked
         else:
             self.fold_at(s.op, flat, write.positions, picked, t)
+            zero = ops.MONOIDS[s.op].annihilator
+            if self.patterns and zero is not None and not self.scope.fixed:  # one absent element decides, as in a fold
+                gone = write.pick(self.absent(value)) & (picked == zero)
+                flat[write.positions[gone]] = zero
         target[...] = round_to(flat, t).reshape(target.shape)
 
     def fold_at(self, op: str, flat: Array, positions: Array, values: Array, t: DType) -> None:
