@@ -33,7 +33,7 @@ def place(t: TensorDecl, dims: Mapping[str, int], given: Any, operands: Iterable
             )
         if not array.flags.writeable:
             raise TypeError_(f"out for '{t.name}' is read-only")
-        if any(step == 0 and n > 1 for step, n in zip(array.strides, array.shape, strict=True)):
+        if array.size and any(step == 0 and n > 1 for step, n in zip(array.strides, array.shape, strict=True)):
             raise TypeError_(f"out for '{t.name}' has several elements at one place", hint="pass an array of its own")
         plain = t.format.order == tuple(range(t.ndim))
         if plain and fits(array, shape, t.dtype.np) and not overlap(array, operands):

@@ -143,6 +143,8 @@ def test_out_has_a_place_for_each_element() -> None:
     with pytest.raises(sp.TypeError_, match="out for 'y' has several elements at one place"):
         k(np.ones(3), out=out)
     assert k(np.ones(1), out=out[:1]).tolist() == [2]
+    empty = sp.compile("kernel f(x: f64[n, m]) -> y: f64[n, m] { y[i, j] += x[i, j] }")
+    assert empty(np.ones((2, 0)), out=np.zeros((2, 0))).shape == (2, 0)  # NumPy's strides are 0 there
 
 
 def test_torch_tensors_are_updated() -> None:
