@@ -33,7 +33,7 @@ def place(t: TensorDecl, dims: Mapping[str, int], given: Any, operands: Iterable
             )
         if not array.flags.writeable:
             raise TypeError_(f"out for '{t.name}' is read-only")
-        if array.size and any(step == 0 and n > 1 for step, n in zip(array.strides, array.shape, strict=True)):
+        if _meets_itself(array):
             raise TypeError_(f"out for '{t.name}' has several elements at one place", hint="pass an array of its own")
         plain = t.format.order == tuple(range(t.ndim))
         if plain and fits(array, shape, t.dtype.np) and not overlap(array, operands):
@@ -114,6 +114,19 @@ def fits(array: np.ndarray, shape: tuple[int, ...], dtype: np.dtype) -> bool:
     """Whether a kernel may write a row-major result into ``array``."""
     flags = array.flags
     return array.shape == shape and array.dtype == dtype and flags.c_contiguous and flags.aligned and flags.writeable
+
+
+def _meets_itself(array: np.ndarray) -> bool:
+    """Whether elements of ``array`` may share memory, as its strides tell: each steps over all that lesser ones reach.
+
+    What slices, transposes and reshapes of an array give never does.
+    """
+    reached = array.itemsize
+    for step, n in sorted((abs(step), n) for step, n in zip(array.strides, array.shape, strict=True) if n > 1):
+        if step < reached:
+            return array.size > 0
+        reached += step * (n - 1)
+    return False
 
 
 def overlap(array: np.ndarray, buffers: Iterable[np.ndarray]) -> bool:

@@ -143,6 +143,13 @@ def test_out_has_a_place_for_each_element() -> None:
     with pytest.raises(sp.TypeError_, match="out for 'y' has several elements at one place"):
         k(np.ones(3), out=out)
     assert k(np.ones(1), out=out[:1]).tolist() == [2]
+    copy = sp.compile("kernel f(x: f64[n, m]) -> y: f64[n, m] { y[i, j] = x[i, j] }")
+    window = np.lib.stride_tricks.as_strided(np.zeros(3), (2, 2), (8, 8))
+    with pytest.raises(sp.TypeError_, match="out for 'y' has several elements at one place"):
+        copy(np.ones((2, 2)), out=window)
+    x = np.arange(6.0).reshape(2, 3)
+    for apart in (np.zeros((3, 2)).T, np.zeros((4, 9))[::-3, 1::3], np.zeros((2, 3, 4))[..., 2]):
+        assert copy(x, out=apart) is apart and apart.tolist() == x.tolist()
     empty = sp.compile("kernel f(x: f64[n, m]) -> y: f64[n, m] { y[i, j] += x[i, j] }")
     assert empty(np.ones((2, 0)), out=np.zeros((2, 0))).shape == (2, 0)  # NumPy's strides are 0 there
 
