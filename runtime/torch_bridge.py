@@ -39,7 +39,7 @@ class KnownTorch:
     shared: bool
 
     def storage_of(self, obj: Any) -> Storage | None:
-        same = self.shared and _version(obj) == self.version and _values(obj).data_ptr() == self.address
+        same = self.shared and _version(obj) == self.version and _address(obj) == self.address
         return self.storage if same and not _recorded(obj) else None
 
 
@@ -55,6 +55,14 @@ def _values(obj: Any) -> Any:
     return obj._values() if obj.is_sparse else obj.values()
 
 
+def _address(obj: Any) -> int | None:
+    """Where a sparse tensor's values lie; None inside torch's transforms, which hand out wrappers for its arrays."""
+    try:
+        return int(_values(obj).data_ptr())
+    except RuntimeError:
+        return None
+
+
 def is_sparse(obj: Any) -> bool:
     return obj.layout is not _strided()
 
@@ -66,11 +74,16 @@ def _strided() -> Any:
 
 
 def _recorded(obj: Any) -> bool:
-    """Whether torch would record an operation on ``obj`` for its gradient, or carry a tangent along (forward mode)."""
+    """Whether torch would record an operation on ``obj`` for its gradient, or carry a tangent along (forward mode).
+
+    Its sparse tensors have no tangents, and asking one for its raises.
+    """
     import torch
     from torch.autograd import forward_ad
 
-    return bool(obj.requires_grad and torch.is_grad_enabled()) or forward_ad.unpack_dual(obj).tangent is not None
+    if obj.requires_grad and torch.is_grad_enabled():
+        return True
+    return not is_sparse(obj) and forward_ad.unpack_dual(obj).tangent is not None
 
 
 def _check(obj: Any, name: str) -> None:
@@ -91,6 +104,13 @@ def _check(obj: Any, name: str) -> None:
         )
 
 
+def _no_memory(name: str, why: str = "") -> UnsupportedError:
+    return UnsupportedError(
+        f"{name}: a torch tensor without memory of its own{why}",
+        hint="torch.func.vmap, jvp and their like do not go through sparsec yet",
+    )
+
+
 def dense(obj: Any, name: str = "the operand") -> tuple[np.ndarray, DType]:
     """A dense tensor's memory as a NumPy array, and its dtype (bf16 as its bits).
 
@@ -106,10 +126,7 @@ def dense(obj: Any, name: str = "the operand") -> tuple[np.ndarray, DType]:
     try:
         array = obj.numpy()
     except RuntimeError as e:
-        raise UnsupportedError(
-            f"{name}: a torch tensor without memory of its own: {str(e).partition(chr(10))[0]}",
-            hint="torch.func.vmap, jvp and their like do not go through sparsec yet",
-        ) from None
+        raise _no_memory(name, f": {str(e).partition(chr(10))[0]}") from None
     except TypeError:
         raise TypeError_(
             f"{name}: dtype {obj.dtype} has no counterpart", hint="cast the tensor with .to(torch.float32), say"
@@ -125,13 +142,12 @@ def wrap(obj: Any) -> tuple[Storage, Known | None]:
     layout = _layout(obj)
     name = f"torch {layout} tensor"
     _check(obj, name)
-    if layout == "sparse_coo":
-        storage = _wrap_list(obj, name)
-    elif layout in _COMPRESSED:
-        storage = _wrap_compressed(obj, layout, name)
-    else:
+    if layout != "sparse_coo" and layout not in _COMPRESSED:
         raise UnsupportedError(f"torch layout '{obj.layout}'", hint="dense, coo, csr, csc, bsr, bsc are taken")
-    address = _values(obj).data_ptr()
+    address = _address(obj)
+    if address is None:
+        raise _no_memory(name)
+    storage = _wrap_list(obj, name) if layout == "sparse_coo" else _wrap_compressed(obj, layout, name)
     shared = storage.nnz == 0 or storage.values.ctypes.data == address
     return storage, KnownTorch(_version(obj), address, storage, shared)
 

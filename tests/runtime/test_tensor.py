@@ -427,10 +427,19 @@ def test_torch_gradients_are_not_lost(torch: Any) -> None:
             call()
     with pytest.raises(sp.TypeError_, match=r"tensors that require gradient(.|\s)*hint: pass it with .detach\(\)"):
         sp.from_dlpack(x)
+    plain = w.detach()
     with torch.autograd.forward_ad.dual_level():
         dual = torch.autograd.forward_ad.make_dual(x.detach(), x.detach())
         with pytest.raises(sp.UnsupportedError, match="that has a tangent would lose its tangent"):
             k(a, dual)
+        with pytest.raises(sp.UnsupportedError, match="that has a tangent would lose its tangent"):
+            k(plain, dual)
+        for sparse in (plain, plain.to_sparse_coo(), plain.to_sparse_csc()):
+            assert np.array_equal(sp.tensor(sparse).numpy(), DENSE)
+            assert np.array_equal(k(sparse, x.detach()), DENSE.sum(1))
+    for sparse in (plain, plain.to_sparse_coo(), plain.to_sparse_csr()):
+        with pytest.raises(sp.UnsupportedError, match="vmap, jvp and their like do not go through sparsec yet"):
+            torch.func.jvp(lambda x, a=sparse: torch.as_tensor(k(a, x)), (x.detach(),), (x.detach(),))
     with pytest.raises(sp.UnsupportedError, match="vmap, jvp and their like do not go through sparsec yet"):
         torch.func.vmap(lambda x: k(a, x))(torch.ones((2, DENSE.shape[1]), dtype=torch.float64))
     with torch.no_grad():
