@@ -48,6 +48,13 @@ def common(args: Sequence[Typed]) -> DType:
     return out
 
 
+def beside_u64(args: Sequence[Typed]) -> int | None:
+    """Which of two arguments is a signed integer where the other is a u64: they meet in f64, which rounds both."""
+    if any(a.weak for a in args) or U64 not in (types := [a.dtype for a in args]):
+        return None
+    return next((n for n, t in enumerate(types) if t.kind == "i"), None)
+
+
 def weakness(args: Sequence[Typed]) -> str:
     """What an arithmetic result of these is."""
     kinds = {a.weak for a in args}

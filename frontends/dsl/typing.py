@@ -16,6 +16,7 @@ from sparsec.frontends.dsl.promotion import (
     OPEN,
     Typed,
     as_float,
+    beside_u64,
     cast,
     common,
     fold_literals,
@@ -253,6 +254,8 @@ class Typer:
         if rule == "select":
             t = self.common(args[1:])
             return Typed(Map(op, (cast(args[0], BOOL), cast(args[1], t), cast(args[2], t)), t, span=span))
+        if rule == "compare" and (signed := beside_u64(args)) is not None:
+            return self.compare_signs(op, args, signed, span)
         t = meet(op, common(args) if rule == "compare" else self.common(args), args)
         if t is BOOL and op in OF_BOOLS:
             op = OF_BOOLS[op]
@@ -264,6 +267,14 @@ class Typer:
             return folded
         weak = weakness(args) if rule in ("arith", "float", "part") else ""
         return Typed(Map(op, tuple(cast(a, t) for a in args), out, span=span), weak)
+
+    def compare_signs(self, op: str, args: Sequence[Typed], signed: int, span: Span) -> Typed:
+        """A comparison of a u64 with a signed integer, exact as NumPy's: as two of u64, unless that one is negative."""
+        zero = Typed(Literal(0, I64), LITERAL)
+        both = self.operate(op, [Typed(cast(a, U64)) for a in args], span)
+        if ops.evaluate(op, (-1, 0) if signed == 0 else (0, -1), BOOL):
+            return self.operate("or", [self.operate("lt", [args[signed], zero], span), both], span)
+        return self.operate("and", [self.operate("ge", [args[signed], zero], span), both], span)
 
     def common(self, args: Sequence[Typed]) -> DType:
         """The dtype in which arguments of arithmetic meet."""

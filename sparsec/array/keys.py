@@ -76,10 +76,12 @@ def selection(key: Any, shape: tuple[int, ...]) -> Selection:
     if taken > len(shape):
         dims = f"{len(shape)} dimension{'s' * (len(shape) != 1)}"
         raise IndexError_(f"{taken} indices for a tensor with {dims}")
-    if not any(k is ... for k in parts):
+    written = any(k is ... for k in parts)
+    if not written:
         parts.append(...)
     at = next(n for n, k in enumerate(parts) if k is ...)
     parts[at : at + 1] = [slice(None)] * (len(shape) - taken)
+    none = at if written and taken == len(shape) else -1  # a '...' for no dimension stood before this place
     advanced = any(isinstance(k, np.ndarray) for k in parts)
     picks: list[Any] = []
     result: list[Any] = []
@@ -105,7 +107,8 @@ def selection(key: Any, shape: tuple[int, ...]) -> Selection:
         raise ShapeError(f"index arrays of shapes {shapes} do not broadcast") from None
     joined = iter(arrays)
     picks = [p if isinstance(p, tuple) else next(joined) for p in picks]
-    together = blocks[-1] - blocks[0] == len(blocks) - 1
+    # Also a '...' that stands for no dimension parts the arrays around it.
+    together = blocks[-1] - blocks[0] == len(blocks) - 1 and not blocks[0] < none <= blocks[-1]
     new: list[Any] = [("array", n) for n in range(arrays[0].ndim)]
     place = first if together else 0
     return Selection(tuple(picks), (*result[:place], *new, *result[place:]), arrays[0].shape)

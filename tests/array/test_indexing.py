@@ -37,6 +37,20 @@ def test_reading_and_writing(key: Any, fmt: str) -> None:
     same(a, array)
 
 
+def test_an_ellipsis_for_no_dimension_parts_arrays() -> None:
+    array = np.arange(30.0).reshape(2, 3, 5)
+    for key in (
+        (slice(None), [2, 0], ..., 0), (slice(None), 1, ..., [3, 0]), (..., slice(None), [2, 0], 0),
+        (slice(None), [2, 0], 0, ...), (slice(None), ..., [2, 0], 0), (slice(None), None, [2, 0], ..., 0),
+        ([1, 0], ..., [2, 0], slice(None)),
+    ):  # fmt: skip
+        a, expected = sparse(array, "csf"), array.copy()
+        same(a[key], array[key])
+        new = np.arange(1.0, array[key].size + 1).reshape(array[key].shape)
+        a[key] = expected[key] = new
+        same(a, expected)
+
+
 @st.composite
 def keys(draw: st.DrawFn, shape: tuple[int, ...]) -> Any:
     parts: list[Any] = []
@@ -53,7 +67,8 @@ def keys(draw: st.DrawFn, shape: tuple[int, ...]) -> Any:
             case "none":
                 parts += [None, slice(None)]
     if draw(st.booleans()):
-        parts[draw(st.integers(0, len(parts) - 1)) :] = [...]
+        at = draw(st.integers(0, len(parts) - 1))
+        parts[at : draw(st.sampled_from([at, len(parts)]))] = [...]
     return tuple(parts)
 
 

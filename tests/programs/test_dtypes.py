@@ -34,6 +34,7 @@ PROGRAMS = {
     "absolute": "y[i] = sum[j](abs(A[i, j]))",
 }
 ORDERED = ("least", "greatest", "pointwise min", "compared")
+COMPARISONS = (np.equal, np.not_equal, np.less, np.less_equal, np.greater, np.greater_equal)
 DIMS = {"m": 7, "n": 6}
 
 
@@ -104,3 +105,15 @@ def natural(t: DType, name: str) -> str:
     if name == "quotient" and t.kind in "bui":
         return "f16" if t.bits <= 8 else "f32" if t.bits == 16 else "f64"
     return str(t)
+
+
+@pytest.mark.parametrize("fmt", ["dense", "coo"])
+def test_a_u64_beside_signed_integers_is_compared_exactly(fmt: str) -> None:
+    signed = np.array([2**63 - 1, -1, 5, 0, -(2**63), 2**53, 0, 7])
+    unsigned = np.array([2**63, 2**64 - 1, 5, 1, 0, 2**53 + 1, 0, 0], "u8")
+    for a, b in ((signed, unsigned), (unsigned, signed), (np.array([-1, 1], "i1"), np.array([255, 1], "u8"))):
+        given = {"a": sp.tensor(a, fmt), "b": sp.tensor(b, fmt)}
+        for text, ufunc in zip(("==", "!=", "<", "<=", ">", ">="), COMPARISONS, strict=True):
+            found = sp.evaluate(f"r[i] = a[i] {text} b[i]", **given)
+            found = found.numpy() if isinstance(found, sp.Tensor) else found
+            assert np.array_equal(found, ufunc(a, b)), text
