@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from sparsec import tensors
-from sparsec.array.operands import dense_result
+from sparsec.array.operands import dense_result, integer
 from sparsec.array.places import check_size, room, unravelled
 from sparsec.errors import ShapeError, SparsecError, TypeError_
 from sparsec.formats.format import Format
@@ -120,6 +120,7 @@ def eye(
 ) -> Tensor:
     """Ones on the k-th diagonal of a matrix, nothing elsewhere."""
     rows, columns = as_shape((n_rows, n_rows if n_cols is None else n_cols))
+    k = min(max(integer(k, "k"), -rows), columns)
     count = max(0, min(rows + min(k, 0), columns - max(k, 0)))
     kind = as_dtype(dtype)
     with room(count, "eye", "a product with it needs no matrix: c * A scales all entries, v[:, None] * A each row"):

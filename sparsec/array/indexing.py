@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from sparsec.array.keys import Selection, selection
-from sparsec.array.operands import axis_of, dense_result, is_sparse, listed, operand, sparse_operand
+from sparsec.array.operands import axis_of, dense_result, is_integer, is_sparse, listed, operand, sparse_operand
 from sparsec.array.places import check_size, places, ravelled, rebuilt, room, unravelled
 from sparsec.binding import converted
 from sparsec.errors import FormatError, IndexError_, ShapeError, TypeError_, UnsupportedError
@@ -67,7 +67,7 @@ def _plain_key(k: Any) -> Any:
         return k.numpy()
     if k is None or k is ... or isinstance(k, slice | int | np.ndarray | np.generic | list):
         return k
-    if hasattr(k, "__index__"):
+    if is_integer(k):
         return k.__index__()
     return np.asarray(operand(k, "an index"))
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from sparsec.array.operands import operand
+from sparsec.array.operands import is_integer, operand
 from sparsec.array.places import ravelled
 from sparsec.errors import IndexError_, ShapeError, TypeError_
 from sparsec.tensors import Tensor
@@ -124,7 +124,7 @@ def _part(k: Any) -> Any:
         return k
     if isinstance(k, bool | np.bool_):
         return np.asarray(k)
-    if hasattr(k, "__index__") and not isinstance(k, np.ndarray | Tensor):
+    if is_integer(k):
         return k.__index__()
     found = operand(k, "an index")
     array = np.asarray(found.numpy() if isinstance(found, Tensor) else found)

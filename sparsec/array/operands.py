@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from typing import Any
 
@@ -100,12 +101,19 @@ def broadcast_shape(shapes: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
     return tuple(out)
 
 
+def is_integer(value: Any) -> bool:
+    """Whether ``value`` is one integer; an array, which may have ``__index__``, is none."""
+    return isinstance(value, int | np.integer) or (hasattr(value, "__index__") and not hasattr(value, "shape"))
+
+
 def integer(value: Any, what: str) -> int:
     """``value`` as Python's integer; raises ``TypeError_`` for what is none."""
-    if isinstance(value, bool) or not hasattr(value, "__index__"):
-        raise TypeError_(f"{what} is an integer, not {value!r:.60}")
-    found: int = value.__index__()
-    return found
+    try:
+        if not isinstance(value, bool):
+            return operator.index(value)
+    except TypeError:
+        pass
+    raise TypeError_(f"{what} is an integer, not {value!r:.60}")
 
 
 def axis_of(axis: Any, ndim: int) -> int:
@@ -135,6 +143,7 @@ __all__ = [
     "dense_result",
     "dtype_of",
     "integer",
+    "is_integer",
     "is_sparse",
     "listed",
     "operand",

@@ -18,7 +18,7 @@ from sparsec.formats.named import named_format
 from sparsec.formats.singleton import Singleton
 from sparsec.ir.dtypes import BF16, DType, from_numpy
 from sparsec.runtime.entries import canonical
-from sparsec.runtime.storage import Storage, as_fill, is_list
+from sparsec.runtime.storage import Storage, as_fill, as_shape, is_list
 from sparsec.tensors import Tensor, automatic
 
 Coords = Sequence[np.ndarray]
@@ -70,9 +70,13 @@ def rebuilt(
     fill: Any = None,
     dtype: DType | None = None,
 ) -> Tensor:
-    """A tensor of these entries, whose places are distinct, in the format, dtype and with the fill of ``like``."""
+    """A tensor of these entries, whose places are distinct, in the format, dtype and with the fill of ``like``.
+
+    Raises ``ShapeError`` for an extent of 2**63 or more.
+    """
     dtype = like.storage.dtype if dtype is None else dtype
     fill = like.storage.fill if fill is None else as_fill(fill, dtype)
+    shape = as_shape(shape)
     if not shape:
         from sparsec.formats.named import dense
 

@@ -14,6 +14,7 @@ from sparsec.array.operands import (
     closed,
     dense_result,
     dtype_of,
+    is_integer,
     is_sparse,
     operand,
     operands,
@@ -131,7 +132,7 @@ def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
     if not is_sparse(x) and not is_sparse(y):
         return dense_result(_checked(np.tensordot, x, y, axes), closed((a, b)))
     left, right = shape_of(x), shape_of(y)
-    if hasattr(axes, "__index__"):
+    if is_integer(axes):
         n = axes.__index__()
         if not 0 <= n <= min(len(left), len(right)):
             raise ShapeError(f"axes={n} for tensors of order {len(left)} and {len(right)}")

@@ -319,7 +319,7 @@ def pad(x: Any, widths: Any, constant: Any = None) -> Any:
         raise ShapeError(f"a sparse tensor is padded with its fill {t.fill_value}, not with {constant}")
     coords, values = places(t)
     moved: Sequence[np.ndarray] = [c + int(before) for c, (before, _) in zip(coords, pairs, strict=True)]
-    return rebuilt(moved, values, tuple(n + int(p.sum()) for n, p in zip(t.shape, pairs, strict=True)), t)
+    return rebuilt(moved, values, tuple(n + sum(p.tolist()) for n, p in zip(t.shape, pairs, strict=True)), t)
 
 
 __all__ = [

@@ -7,6 +7,7 @@ coordinates.
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -36,7 +37,7 @@ def on_dense(function: Callable[..., Any], x: Any, t: Any, *args: Any, **options
     """NumPy's function where ``t`` is dense: a ``Tensor`` if ``x`` was one."""
     try:
         return dense_result(function(np.asarray(t), *args, **options), isinstance(x, Tensor))
-    except (ValueError, IndexError) as e:  # AxisError is both
+    except (ValueError, IndexError, OverflowError, MemoryError) as e:  # AxisError is both of the first
         raise ShapeError(str(e)) from None
 
 
@@ -236,7 +237,9 @@ def roll(x: Any, shift: Any, axis: Any = None) -> Any:
     coords, values = places(t)
     for a, by in zip(axes, shifts, strict=True):
         d = axis_of(a, t.ndim)
-        coords[d] = (coords[d] + integer(by, "a shift") % max(t.shape[d], 1)) % max(t.shape[d], 1)
+        extent = max(t.shape[d], 1)
+        by = integer(by, "a shift") % extent
+        coords[d] = coords[d] + np.where(coords[d] < extent - by, by, by - extent)  # the sum may pass i64
     return rebuilt(coords, values, t.shape, t)
 
 
@@ -269,6 +272,7 @@ def diagonal(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
     """The diagonal of two dimensions, as the last dimension of the result."""
     t = sparse_operand(x)
     a, b = axis_of(axis1, t.ndim), axis_of(axis2, t.ndim)
+    offset = integer(offset, "an offset")
     if a == b:
         raise ShapeError("a diagonal runs through two dimensions")
     if not is_sparse(t):
@@ -276,7 +280,7 @@ def diagonal(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
     length = max(0, min(t.shape[a] + min(offset, 0), t.shape[b] - max(offset, 0)))
     coords, values = places(t)
     kept = coords[b] - coords[a] == offset
-    along = coords[a][kept] + min(offset, 0)
+    along = np.minimum(coords[a], coords[b])[kept]
     rest = [d for d in range(t.ndim) if d not in (a, b)]
     return rebuilt([*(coords[d][kept] for d in rest), along], values[kept], (*(t.shape[d] for d in rest), length), t)
 
@@ -285,10 +289,8 @@ def repeat(x: Any, repeats: Any, axis: int | None = None) -> Any:
     """Each element (or slice along ``axis``) several times; ``repeats`` is a number, or one for each."""
     t = sparse_operand(x)
     counts = listed(repeats)
-    if not is_sparse(t):
-        return on_dense(np.repeat, x, t, counts, axis)
     if axis is None:
-        return repeat(reshape(t, (-1,)), repeats, 0)
+        return repeat(reshape(x if isinstance(x, Tensor) else t, (-1,)), counts, 0)
     d = axis_of(axis, t.ndim)
     if counts.dtype.kind not in "iub":
         raise TypeError_(f"repeats are integers, not {counts.dtype}")
@@ -296,18 +298,23 @@ def repeat(x: Any, repeats: Any, axis: int | None = None) -> Any:
         raise ShapeError("repeats: a number of times is at least 0")
     if counts.size != 1 and counts.shape != (t.shape[d],):
         raise ShapeError(f"repeats: {counts.size} numbers for the extent {t.shape[d]}")
+    total = t.shape[d] * int(counts.reshape(-1)[0]) if counts.size == 1 else sum(counts.tolist())
+    shape = as_shape((*t.shape[:d], total, *t.shape[d + 1 :]))
+    counts = np.where(counts < 2**63, counts, 0).astype(np.int64)  # more is left only of slices that are not there
+    if not is_sparse(t):
+        with room(math.prod(shape), "repeat"):
+            return on_dense(np.repeat, x, t, counts, d)
     coords, values = places(t)
     if counts.size == 1:
         each = int(counts.reshape(-1)[0])
-        extent, times, starts = t.shape[d] * each, np.full(len(values), each), coords[d] * each
+        times, starts = np.full(len(values), each), coords[d] * each
     else:
-        ends = np.cumsum(counts, dtype=np.int64)
-        extent, times = int(ends[-1]) if len(ends) else 0, counts[coords[d]].astype(np.int64)
-        starts = ends[coords[d]] - times
+        times = counts[coords[d]]
+        starts = np.cumsum(counts)[coords[d]] - times
     with room(sum(times.tolist()), "repeat"):
         new = [np.repeat(c, times) for c in coords]
         new[d] = np.repeat(starts - (np.cumsum(times) - times), times) + np.arange(times.sum())
-        return rebuilt(new, np.repeat(values, times), (*t.shape[:d], extent, *t.shape[d + 1 :]), t)
+        return rebuilt(new, np.repeat(values, times), shape, t)
 
 
 def tile(x: Any, reps: Any) -> Any:

@@ -101,6 +101,18 @@ def test_parts_of_dense_tensors_are_views() -> None:
     assert (array[0] == 5).all()
 
 
+@pytest.mark.parametrize("fmt", ["csr", "dense"])
+def test_keys_of_torch(fmt: str) -> None:
+    torch = pytest.importorskip("torch")
+    a = sparse(D, fmt)
+    for key in (torch.tensor([0, 1]), torch.tensor([2]), torch.tensor(1), torch.tensor([True, False, True])):
+        same(a[key], D[key.numpy()])
+        if key.dtype != torch.bool:
+            same(a[:, key], D[:, key.numpy()])
+    with pytest.raises(sp.SparsecError, match="ind"):
+        a[torch.tensor(1.5)]
+
+
 def test_take() -> None:
     a = sparse(D)
     same(np.take(a, [2, 0], axis=1), np.take(D, [2, 0], axis=1))

@@ -86,6 +86,27 @@ def test_too_large_to_count() -> None:
         wide.reshape(-1)
 
 
+def test_extents_that_no_i64_can_say() -> None:
+    wide, most = sp.from_coo([[3]], [1.0], (2**62,)), 2**63 - 1
+    calls: list[Callable[[], object]] = [
+        lambda: np.repeat(wide, 2), lambda: np.concatenate([wide, wide]), lambda: np.tile(wide, 2),
+        lambda: np.repeat(sparse(D), 2**63, axis=0), lambda: np.repeat(sparse(D), [most, most, 2], axis=0),
+        lambda: np.repeat(sp.tensor(D, "dense"), 2**63, axis=0), lambda: np.pad(wide, (most, most)),
+        lambda: np.repeat(sp.tensor(D, "dense"), 2**62), lambda: np.tile(sp.tensor(D, "dense"), 2**70),
+    ]  # fmt: skip
+    for call in calls:
+        with pytest.raises(sp.ShapeError):
+            call()
+    assert np.repeat(sparse(D[:0]), 2**63, axis=0).shape == (0, 4)
+    assert np.repeat(sp.tensor(D[:0], "dense"), 2**63, axis=0).shape == (0, 4)
+    assert sp.eye(3, k=2**70).nnz == sp.eye(3, k=-(2**70)).nnz == 0 and sp.eye(3, k=2**70).shape == (3, 3)
+    assert sparse(D).diagonal(2**70).shape == sparse(D).diagonal(-(2**70)).shape == (0,)
+    (at,), _ = np.roll(sp.from_coo([[most - 2]], [1.0], (most,)), most - 4).coo()
+    assert at.tolist() == [(2 * most - 6) % most]
+    with pytest.raises(sp.TypeError_, match="k is an integer"):
+        sp.eye(3, k=np.array([1, 2]))  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize(
     "call",
     [lambda a: np.roll(a, "x"), lambda a: np.roll(a, 1.5, 0), lambda a: np.pad(a, "x"), lambda a: np.pad(a, 0.5)],
