@@ -21,18 +21,18 @@ from sparsec.passes.lower.variables import pointwise
 
 @dataclass(slots=True)
 class Asked:
-    """The directives for one statement, by command; the loops of ``unroll`` may be several."""
+    """The directives for one statement, by command; those of ``vector`` and ``unroll`` are for a loop each."""
 
     order: Directive | None = None
     parallel: Directive | None = None
     panel: Directive | None = None
-    vector: Directive | None = None
+    vector: tuple[Directive, ...] = ()
     unroll: tuple[Directive, ...] = ()
 
     @property
     def all(self) -> tuple[Directive, ...]:
-        alone = (self.order, self.parallel, self.panel, self.vector)
-        return (*(d for d in alone if d is not None), *self.unroll)
+        alone = (self.order, self.parallel, self.panel)
+        return (*(d for d in alone if d is not None), *self.vector, *self.unroll)
 
 
 def schedulable(program: Program) -> dict[str, Assign]:
@@ -69,9 +69,13 @@ def asked(directives: Iterable[Directive], target: str) -> Asked:
     for d in directives:
         if d.statement != target:
             continue
-        if d.command == "unroll":
-            found.unroll += (d,)
-        elif getattr(found, d.command) is not None:
+        before = getattr(found, d.command)
+        if d.command in ("vector", "unroll"):
+            if any(other.loops == d.loops and other.number != d.number for other in before):
+                what = f"'{d.command} {d.loops[0]}'"
+                raise ScheduleError(f"{what} is asked twice of '{target}'", span=d.span, hint="keep one")
+            setattr(found, d.command, (*before, d))
+        elif before is not None:
             raise ScheduleError(f"'{d.command}' is asked twice of '{target}'", span=d.span, hint="keep one")
         else:
             setattr(found, d.command, d)
@@ -142,9 +146,8 @@ def scheduled(stmt: Stmt, a: Asked, names: Mapping[str, str], why_not: str | Non
             hint="it needs a dense result, its last dimension innermost, inside of a sum, over dense operands",
         )
     stmt = _in_parallel(stmt, why_not, a.parallel, _with_panels(names, panel))
-    for d in (a.vector, *a.unroll):
-        if d is not None:
-            stmt = _marked(stmt, d, names)
+    for d in (*a.vector, *a.unroll):
+        stmt = _marked(stmt, d, names)
     return stmt
 
 

@@ -36,6 +36,14 @@ def test_what_the_compiler_chose_asks_for_the_same(text: str) -> None:
     assert made(first) and again.ir("loops") == first.ir("loops")
 
 
+def test_what_was_asked_asks_for_the_same() -> None:
+    text = "kernel f(A: f64[n, n] dia, B: f64[n, n]) -> C: f64[n, n] { C[i, k] = A[i, j] * B[j, k] }"
+    first = sp.compile(text, schedule="order i; panel k 4; vector i 8")
+    assert "vector i 8; vector k 4" in made(first)
+    again = sp.compile(text, schedule=made(first))
+    assert made(again) == made(first) and again.ir("loops") == first.ir("loops")
+
+
 @pytest.mark.parametrize(
     "schedule",
     [
@@ -109,7 +117,8 @@ def test_the_text_of_a_program_has_its_schedule() -> None:
         (SPMM, "order i/4, i%4, j", "there is no loop 'i/4'"),
         (SPMM, "parallel i by 0", "a number from 1 on"),
         (SPMM, "panel k", "a number from 1 on"),
-        (SPMM, "panel k 8; panel k 16", "asked twice"),
+        (SPMM, "panel k 8; panel k 16", "'panel' is asked twice of 'C'"),
+        (SPMM, "vector k 8; vector k 4", "'vector k' is asked twice of 'C'"),
         (SPMM, "parallel i, j", "is no command"),
         (SPMM, "parallel i static", "is no command"),
         (SPMM, "order i, q", "'q' is not an index variable"),
