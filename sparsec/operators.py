@@ -104,12 +104,24 @@ _ELSEWHERE = {
     "tocsr": "convert('csr')", "tocsc": "convert('csc')", "tocoo": "convert('coo')", "tobsr": "convert('bsr[2, 2]')",
     "todia": "convert('dia')", "asformat": "convert('csr')", "to_sparse_csr": "convert('csr')",
     "to_sparse_csc": "convert('csc')", "to_sparse_coo": "convert('coo')", "to_sparse": "convert('coo')",
-    "data": "storage.values", "values": "storage.values", "indices": "levels[1]['crd']",
-    "indptr": "levels[1]['pos']", "crow_indices": "levels[1]['pos']", "col_indices": "levels[1]['crd']",
-    "coords": "coo()[0]", "row": "coo()[0][0]", "col": "coo()[0][1]", "getnnz": "nnz", "eliminate_zeros": "prune()",
-    "count_nonzero": "prune().nnz", "H": "conj().T", "matmul": "dot(B)",
+    "data": "storage.values", "values": "storage.values", "coords": "coo()[0]", "row": "coo()[0][0]",
+    "col": "coo()[0][1]", "getnnz": "nnz", "eliminate_zeros": "prune()", "count_nonzero": "prune().nnz",
+    "H": "conj().T", "matmul": "dot(B)",
 }  # fmt: skip
 """Attributes of sparse arrays elsewhere, and what does the same here."""
+_ARRAYS = {"indices": "crd", "col_indices": "crd", "indptr": "pos", "crow_indices": "pos"}
+"""Arrays of compressed formats elsewhere, and what they are called here, in the formats that have them."""
+
+
+def _instead(t: Any, name: str) -> str | None:
+    """What does here what the attribute ``name`` does elsewhere, of a tensor like ``t``."""
+    if name not in _ARRAYS:
+        return _ELSEWHERE.get(name)
+    if t.ndim < 2:
+        return "coo()[0]"
+    array, levels = _ARRAYS[name], t.storage.levels
+    found = f"levels[1]['{array}']"
+    return found if len(levels) > 1 and array in levels[1] else f"convert('csr').{found}"
 
 
 class _NotNumba(UnsupportedError, NotImplementedError):
@@ -206,7 +218,7 @@ class Operators:
 
         def __getattr__(self, name: str) -> Any:
             """Only for names that are not there: those of SciPy's and torch's sparse arrays are told in ours."""
-            ours = _ELSEWHERE.get(name)
+            ours = _instead(self, name)
             hint = f": write A.{ours}" if ours else ""
             raise AttributeError(f"a Tensor has no attribute '{name}'{hint}", name=name, obj=self)
 
@@ -334,9 +346,13 @@ class Operators:
             )
         return namespace
 
+    def __dir__(self) -> list[str]:
+        """All names but the one that raises."""
+        return [name for name in super().__dir__() if name != "_numba_type_"]
+
     @property
     def _numba_type_(self) -> Any:
-        """What numba asks for: a ``Tensor`` has no type there.
+        """What numba asks for: a ``Tensor`` has no type there.  It raises, even in ``hasattr``.
 
         pydata/sparse hands both sides of ``S @ A`` to numba, and lets Python ask the other side where that is not
         implemented: ``A.__rmatmul__`` then computes it.

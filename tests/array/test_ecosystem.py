@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import multiprocessing
 import pickle
 import re
@@ -150,6 +151,22 @@ def test_attributes_of_others_are_told_in_ours(theirs: str, ours: str) -> None:
     assert eval(f"A.{ours}", {"A": a, "B": a}) is not None
     with pytest.raises(AttributeError, match="has no attribute 'shap'$"):
         _ = a.shap
+
+
+@pytest.mark.parametrize("fmt", ["csr", "csc", "coo", "dcsr", "dense", "bsr[2, 2]", "dia"])
+@pytest.mark.parametrize("theirs", sorted(operators._ARRAYS))
+def test_arrays_of_others_are_told_in_each_format(theirs: str, fmt: str) -> None:
+    a = sparse(np.triu(np.ones((4, 4))), fmt)
+    with pytest.raises(AttributeError, match=f"a Tensor has no attribute '{theirs}': write A") as e:
+        getattr(a, theirs)
+    assert isinstance(eval(str(e.value).partition("write ")[2], {"A": a}), np.ndarray)
+    with pytest.raises(AttributeError, match=r"write A\.coo\(\)\[0\]$"):
+        getattr(sparse(np.ones(3), "sparse"), theirs)
+
+
+def test_members_can_be_listed() -> None:
+    names = {name for name, _ in inspect.getmembers(sparse(D))}
+    assert {"T", "nnz", "sum"} <= names and "_numba_type_" not in names
 
 
 def test_a_number_is_formatted_as_one() -> None:
