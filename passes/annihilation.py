@@ -260,7 +260,8 @@ def reporting(program: Program, found: Sequence[Place]) -> Program:
     locals_ = [t for t in tensors if t.role != "out"]
     given = [t for t in kept if t.role != "local"]
     made = [t for t in kept if t.role == "local"]
-    return Program(f"{program.name}_nan", (*given, *results, *made, *locals_), tuple(body), program.monoids)
+    every = (*given, *results, *made, *locals_)
+    return Program(f"{program.name}_nan", every, tuple(body), program.monoids, bare=program.bare)
 
 
 def _needed(program: Program, wanted: Sequence[Assign]) -> Iterator[Stmt]:

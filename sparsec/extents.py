@@ -83,7 +83,7 @@ def extents(
         raise _unknown(program, min(unknown))
     if extra := set(dims) - known:
         name = min(extra, key=str)
-        if _bare(program):
+        if program.bare:
             raise ShapeError(
                 f"sizes names '{name}', and the extent of no index variable is asked for by that name",
                 hint="leave it out: all extents are known",
@@ -94,11 +94,6 @@ def extents(
     return dims
 
 
-def _bare(program: Program) -> bool:
-    """Whether a program is of statements without a signature, which names itself and its dimensions."""
-    return program.span is None and bool(program.body)
-
-
 def _disagree(
     program: Program, shown: Sequence[str], d: str, first: Place | None, second: Place, found: tuple[int, int]
 ) -> str:
@@ -107,11 +102,11 @@ def _disagree(
     if first is None:
         return f"dimension '{d}' is {found[0]} in sizes and {found[1]} in '{here}'"
     there = shown[first[0]]
-    if not _bare(program) and here != there:
+    if not program.bare and here != there:
         return f"dimension '{d}' is {found[0]} in '{there}' and {found[1]} in '{here}'"
     shared = sorted(_indices_at(program, first) & _indices_at(program, second))
-    why = f"both are '{d}'" if not _bare(program) else "the statements make them one"
-    if _bare(program) and shared:
+    why = f"both are '{d}'" if not program.bare else "the statements make them one"
+    if program.bare and shared:
         why = f"the index '{shared[0]}' runs over both"
     one = f"dimension {first[1] + 1} of '{there}' is {found[0]}"
     return f"{one}, and dimension {second[1] + 1} of '{here}' is {found[1]}: {why}"
@@ -127,7 +122,7 @@ def _indices_at(program: Program, place: Place) -> set[str]:
 def _unknown(program: Program, d: str) -> ShapeError:
     """What to say of a dimension whose extent nothing says."""
     message = f"the extent of dimension '{d}' is not known: only results have it"
-    if _bare(program):
+    if program.bare:
         t, place = next((t, t.dims.index(d)) for t in program.tensors if d in t.dims)
         message = f"nothing says the extent of dimension {place + 1} of '{t.name}'"
     return ShapeError(message, hint=f"pass sizes={{'{d}': ...}}")

@@ -144,7 +144,7 @@ def finish(name: str, body: Body, out: list[Stmt], definitions: Definitions, nam
     if final:
         out = [fixed(s, final) for s in out]
     monoids = tuple(m for n, m in definitions.monoids.items() if n in body.monoids)
-    return Program(name, decls, tuple(out), monoids, span=None if named is None else named.span)
+    return Program(name, decls, tuple(out), monoids, bare=named is None, span=None if named is None else named.span)
 
 
 def fixed(s: Stmt, final: Mapping[str, Extent]) -> Stmt:

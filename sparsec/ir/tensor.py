@@ -341,13 +341,17 @@ class MonoidDef:
 
 @node
 class Program:
-    """A kernel: its tensors (operands in signature order, results in theirs, then locals) and statements."""
+    """A kernel: its tensors (operands in signature order, results in theirs, then locals) and statements.
+
+    One of ``bare`` statements has no signature, and so no names of dimensions that its writer knows.
+    """
 
     name: str
     tensors: tuple[TensorDecl, ...]
     body: tuple[Stmt, ...]
     monoids: tuple[MonoidDef, ...] = ()
     schedule: tuple[Directive, ...] = ()
+    bare: bool = field(default=False, compare=False, repr=False, kw_only=True)
     span: Span | None = _span()
 
     def tensor(self, name: str) -> TensorDecl:

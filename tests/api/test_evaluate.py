@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 import scipy.sparse
 
 import sparsec as sp
+from sparsec.extents import extents
 
 A = scipy.sparse.csr_array(np.array([[0.0, 2, 0], [1, 0, 3], [0, 0, 0], [4, 0, 0]]))
 D = A.toarray()
@@ -139,6 +141,15 @@ def test_errors_of_extents_name_what_the_caller_wrote(call: Any, says: str) -> N
     with pytest.raises(sp.ShapeError) as e:
         call()
     assert says in str(e.value), str(e.value)
+
+
+@pytest.mark.parametrize(("bare", "says"), [
+    (False, "dimension 'n' is 3 in 'A' and 9 in 'x'"), (True, "the index 'j' runs over both"),
+])  # fmt: skip
+def test_a_program_is_bare_wherever_it_was_written(bare: bool, says: str) -> None:
+    program = sp.compile("kernel f(A: f64[m, n], x: f64[n]) -> y: f64[m] { y[i] = A[i, j] * x[j] }").program
+    with pytest.raises(sp.ShapeError, match=says):
+        extents(replace(program, bare=bare, span=None), [(4, 3), (9,)], None)
 
 
 def test_errors_of_extents_name_the_whole_of_a_composite() -> None:
