@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from sparsec.array.operands import axis_of, closed, dense_result, is_sparse, operand, shape_of
-from sparsec.array.places import mapped, places, rebuilt
+from sparsec.array.places import mapped, places, rebuilt, room
 from sparsec.array.shapes import expand_dims, reshape
 from sparsec.errors import FormatError, ShapeError
 from sparsec.tensors import Tensor, tensor
@@ -39,17 +39,18 @@ def concat(given: Sequence[Any], axis: int | None = 0) -> Any:
             n != m for k, (n, m) in enumerate(zip(t.shape, first, strict=True)) if k != d
         ):
             raise ShapeError(f"shapes {first} and {t.shape} do not join along axis {axis}")
-    coords: list[list[np.ndarray]] = [[] for _ in first]
-    values, at = [], 0
-    for t in parts:
-        own, held = places(t)
-        values.append(held)
-        for k, c in enumerate(own):
-            coords[k].append(c + at if k == d else c)
-        at += t.shape[d]
-    shape = (*first[:d], at, *first[d + 1 :])
+    shape = (*first[:d], sum(t.shape[d] for t in parts), *first[d + 1 :])
     like = next(t for t, x in zip(parts, xs, strict=True) if is_sparse(x))
-    return rebuilt([np.concatenate(c) for c in coords], np.concatenate(values), shape, like)
+    with room(sum(t.nnz for t in parts), "what is joined"):
+        coords: list[list[np.ndarray]] = [[] for _ in first]
+        values, at = [], 0
+        for t in parts:
+            own, held = places(t)
+            values.append(held)
+            for k, c in enumerate(own):
+                coords[k].append(c + at if k == d else c)
+            at += t.shape[d]
+        return rebuilt([np.concatenate(c) for c in coords], np.concatenate(values), shape, like)
 
 
 def _alike(xs: Sequence[Any]) -> list[Tensor]:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -132,11 +134,24 @@ def check_size(shape: Sequence[int]) -> int:
     return size
 
 
+@cache
+def _most_entries() -> int:
+    """Entries of 32 bytes (two coordinates, the key that sorts them, a value) that the machine's memory holds.
+
+    More of them would not always fail: the system grants memory before it has it, and ends who then uses it.
+    """
+    try:
+        size = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, OSError, ValueError):
+        size = 0
+    return size // 32 if size > 0 else 2**59  # whose bytes of i64 would pass what NumPy counts
+
+
 @contextmanager
 def room(count: int, what: str, hint: str = "what nearly all elements are is better the fill") -> Iterator[None]:
     """Around the making of ``count`` entries; raises ``ShapeError`` where they do not fit in memory."""
     try:
-        if count >= 2**59:  # bytes of i64 would pass what NumPy counts
+        if count >= _most_entries():
             raise MemoryError
         yield
     except MemoryError:

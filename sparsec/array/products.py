@@ -20,7 +20,7 @@ from sparsec.array.operands import (
     operands,
     shape_of,
 )
-from sparsec.array.places import format_like
+from sparsec.array.places import format_like, room
 from sparsec.array.reductions import resulting
 from sparsec.array.statements import access, index, kernel, letters, remember, remembered, run, target
 from sparsec.errors import ShapeError, TypeError_
@@ -152,7 +152,13 @@ def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
     summed = [names[p] for p, _ in pairs]
     kept = [n for n in [*names, *others] if n not in summed]
     shape = tuple(n for n, i in [*zip(left, names, strict=True), *zip(right, others, strict=True)] if i not in summed)
-    return contract((x, names), (y, others), kept, summed, shape)
+    count = _stored(x) * _stored(y) if not summed else 0
+    with room(count, "the product", "an expression in a kernel uses its elements without storing them"):
+        return contract((x, names), (y, others), kept, summed, shape)
+
+
+def _stored(x: Any) -> int:
+    return int(x.nnz if is_sparse(x) else np.size(x))
 
 
 def vecdot(a: Any, b: Any, axis: Any = -1) -> Any:

@@ -119,3 +119,14 @@ def test_lengths_are_integers(call: Callable[[sp.Tensor], object]) -> None:
 def test_widths_of_another_order() -> None:
     with pytest.raises(sp.SparsecError, match="a pair for each dimension"):
         np.pad(sparse(D), ((1, 1), (1, 1), (1, 1)))
+
+
+def test_what_memory_cannot_hold_is_refused_before_it_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sparsec.array.places._most_entries", lambda: 40)
+    a = sp.eye(5)
+    for call in (
+        lambda: np.tile(a, (10, 1)), lambda: np.repeat(a, 10), lambda: np.broadcast_to(a, (10, 5, 5)),
+        lambda: np.kron(sp.eye(7), sp.eye(7)), lambda: np.concatenate([a] * 10), lambda: np.outer(sp.eye(7), [1.0] * 7),
+    ):  # fmt: skip
+        with pytest.raises(sp.ShapeError, match="would store .* entries, which do not fit in memory"):
+            call()
