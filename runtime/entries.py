@@ -293,7 +293,7 @@ def _coordinates(coords: Any, ndim: int) -> list[np.ndarray]:
         array = [np.asarray(coords)]
     shapes = {c.shape for c in array}
     if len(array) != ndim or len(shapes) > 1 or any(c.ndim != 1 for c in array):
-        found = f"({len(array)}, {len(array[0])})" if len(shapes) == 1 and array[0].ndim == 1 else "another"
+        found = str((len(array), *(array[0].shape if array else ())))
         if len(shapes) > 1:
             found = f"rows of shapes {', '.join(str(c.shape) for c in array)}"
         turned = len(shapes) == 1 and array[0].shape == (ndim,)

@@ -183,7 +183,13 @@ def low_rank(matrix: np.ndarray | None, stored: Storage, rank: int, t: DType, re
             a[..., :r] if k < 2 else a[..., :r, :] for k, a in enumerate(np.linalg.svd(matrix, full_matrices=False))
         )
     root, r = np.sqrt(s), len(s) if s.ndim == 1 else r
-    left, right = np.zeros((*batch, m, rank), u.dtype), np.zeros((*batch, rank, n), v.dtype)
+    try:
+        left, right = np.zeros((*batch, m, rank), u.dtype), np.zeros((*batch, rank, n), v.dtype)
+    except (MemoryError, ValueError):
+        raise FormatError(
+            f"the factors of lowrank[{rank}] do not fit in memory",
+            hint=f"a tensor of shape {stored.shape} has a rank of {min(m, n)} at most",
+        ) from None
     left[..., :r], right[..., :r, :] = u * root[..., None, :], root[..., :, None] * v
     held = tuple(to_storage(np.asarray(cast_value(a, t)), t) for a in (left, right))
     wide = tuple(from_storage(a, t).astype(u.dtype) for a in held)

@@ -32,9 +32,14 @@ def _decoded(encoding: Encoding, packed: np.ndarray, codes: Codes, t: DType) -> 
     unpacked = packed
     if encoding.bits == 4:
         unpacked = np.stack([packed & np.uint8(15), packed >> np.uint8(4)], axis=1).reshape(-1)[: codes.count]
-    scale, zero = (np.repeat(a, encoding.group)[: codes.count] for a in (codes.scale, codes.zero))
+    scale, zero = (_each(a, encoding, codes.count) for a in (codes.scale, codes.zero))
     steps = unpacked.astype(np.int16) - zero
     return to_storage(np.asarray(cast_value(scale * steps.astype(scale.dtype), t)), t)
+
+
+def _each(a: np.ndarray, encoding: Encoding, count: int) -> np.ndarray:
+    """What a group has, for each of its values, of which there are ``count`` in all."""
+    return np.repeat(a, min(encoding.group, count))[:count]
 
 
 def encode(storage: Storage, encoding: Encoding) -> tuple[Storage, float]:
@@ -59,8 +64,7 @@ def encode(storage: Storage, encoding: Encoding) -> tuple[Storage, float]:
         raise FormatError(f"the range of a group of values({encoding}) passes the greatest {types['scale']}")
     step = np.where(scale == 0, 1, scale).astype(np.float64)
     zero = np.rint(-low / step).clip(0, encoding.greatest)
-    wide = (np.repeat(a, encoding.group)[: len(exact)] for a in (step, zero))
-    steps, shift = wide
+    steps, shift = (_each(a, encoding, len(exact)) for a in (step, zero))
     chosen = (np.rint(exact / steps) + shift).clip(0, encoding.greatest).astype(np.uint8)
     codes = Codes(len(exact), scale, zero.astype(np.uint8))
     packed = chosen

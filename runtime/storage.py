@@ -157,7 +157,7 @@ class Storage:
         """The coordinates of the entries, an array for each dimension; for coordinate lists, and dense storage."""
         order = self.format.dim_order
         if self.format.is_dense:
-            grids = np.indices([self.shape[d] for d in order]).reshape(len(order), -1)
+            grids = np.indices([self.shape[d] for d in order]).reshape(len(order), self.positions)
         elif is_list(self.format):
             grids = [arrays["crd"] for arrays in self.levels]  # type: ignore[assignment]
         else:

@@ -233,10 +233,11 @@ def statement_kernel(text: str, operands: Mapping[str, Any]) -> tuple[Kernel, di
         raise e.locate(text) from None
 
 
-def einsum(spec: str, /, *operands: Any, format: str | None = None) -> Any:
+def einsum(spec: str, /, *operands: Any, format: str | None = None, **other: Any) -> Any:
     """A sum of products in NumPy's notation: ``einsum("ik,kj->ij", A, B)``.
 
-    ``format`` is the result's; without one it is sparse where the operands make it so.
+    ``format`` is the result's; without one it is sparse where the operands make it so.  Options of NumPy's are
+    refused with ``TypeError_``.
 
     >>> import numpy as np, sparsec as sp
     >>> sp.einsum("ij,j->i", np.eye(2), np.array([3.0, 4.0]))
@@ -244,6 +245,9 @@ def einsum(spec: str, /, *operands: Any, format: str | None = None) -> Any:
     """
     from sparsec.frontends.einsum import einsum_program
 
+    if other:
+        hint = "cast the result: .astype(...)" if "dtype" in other else "it takes format=..."
+        raise TypeError_(f"sp.einsum takes no {min(other)}=", hint=hint)
     given, types = _typed({str(n): x for n, x in enumerate(operands)})
 
     def make() -> Kernel:

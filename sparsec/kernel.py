@@ -368,14 +368,16 @@ class Kernel:
         dims = {d: 1 for t in program.tensors for d in t.dims if isinstance(d, str)}
         return self._variant(program, [_declared(t) for t in program.operands], dims)
 
-    def prepare(self, **operands: Any) -> dict[str, Any]:
+    def prepare(self, /, *given: Any, **operands: Any) -> dict[str, Any]:
         """The operands converted once to the formats that the kernel takes, for repeated calls.
 
-        Any of the operands may be given; sparse ones come back as ``Tensor``, dense ones as NumPy arrays.
+        Any of the operands may be given, by position or name; sparse ones come back as ``Tensor``, dense ones as NumPy
+        arrays.
         """
-        for name in operands:
-            if name not in self._names:
-                self._ordered((), operands)
+        first = dict(zip(self._names, given, strict=False))
+        if len(given) > len(self._names) or any(n in first or n not in self._names for n in operands):
+            self._ordered(given, operands)  # which says what is wrong
+        operands = first | operands
         if self._resolved is None:
             self.decide(operands)
         assert self._resolved is not None

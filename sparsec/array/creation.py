@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from sparsec import tensors
-from sparsec.array.operands import dense_result, integer
+from sparsec.array.operands import as_dtype, dense_result, integer
 from sparsec.array.places import check_size, room, unravelled
 from sparsec.errors import ShapeError, SparsecError, TypeError_
 from sparsec.formats.format import Format
@@ -19,21 +19,16 @@ from sparsec.runtime.storage import as_fill, as_shape
 from sparsec.tensors import Tensor, from_coo, tensor
 
 
-def as_dtype(dtype: Any, default: Any = np.float64) -> np.dtype:
-    """A NumPy dtype from a name of the language or anything that NumPy takes."""
-    return tensors.as_dtype(default if dtype is None else dtype).np
-
-
 def asarray(obj: Any, dtype: Any = None, format: str | Format | None = None, copy: bool | None = None) -> Tensor:
     """A ``Tensor`` of anything that ``sp.tensor`` takes, itself if it is one already.
 
     ``copy=True`` copies the memory, ``copy=False`` raises ``TypeError_`` where a copy would be needed.
     """
     made = tensor(obj)
-    if dtype is not None and made.dtype != as_dtype(dtype):
+    if dtype is not None and made.storage.dtype is not (wanted := tensors.as_dtype(dtype)):
         if copy is False:
-            raise TypeError_(f"{made.dtype} becomes {as_dtype(dtype)} only in a copy", hint="leave out copy=False")
-        made = made.astype(as_dtype(dtype))
+            raise TypeError_(f"{made.storage.dtype} becomes {wanted} only in a copy", hint="leave out copy=False")
+        made = made.astype(wanted)
     elif copy is False and not isinstance(obj, Tensor) and not _shares(made, obj):
         raise TypeError_("the object's memory cannot be shared", hint="leave out copy=False")
     if format is not None:
@@ -180,6 +175,8 @@ def random(
         raise TypeError_(f"rng: {e}", hint="pass a generator of NumPy, an integer of at least 0 or None") from None
     count = round(density * size)
     kind = as_dtype(dtype)
+    if sampler is not None and not callable(sampler):
+        raise TypeError_(f"sampler: {sampler!r:.60} is no function", hint="it takes a number and gives so many values")
     with room(count, "random", "make the density less"):
         values = np.asarray(generator.random(count) if sampler is None else sampler(count))
         if sampler is None and kind.kind in "iub":

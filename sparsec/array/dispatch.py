@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from sparsec.array import creation, elementwise, indexing, joining, linalg, products, reductions, searching, shapes
-from sparsec.array.operands import is_sparse, sparse_operand
+from sparsec.array.operands import as_dtype, is_sparse, sparse_operand
 from sparsec.array.pointwise import apply
 from sparsec.errors import ShapeError, TypeError_, UnsupportedError
 from sparsec.tensors import Tensor
@@ -211,7 +211,7 @@ def functions() -> dict[Callable[..., Any], Callable[..., Any]]:
 
 
 def _cast(x: Any, dtype: Any) -> Any:
-    return x if dtype is None else reductions.cast(x, np.dtype(dtype))
+    return x if dtype is None else reductions.cast(x, as_dtype(dtype))
 
 
 def _rows(arrays: Any) -> list[Any]:
@@ -238,7 +238,9 @@ def _equal(a: Any, b: Any, equal_nan: bool = False) -> bool:
     return bool(reductions.reduce("all", same))
 
 
-def _einsum(*given: Any, optimize: Any = False) -> Any:
+def _einsum(*given: Any, optimize: Any = False, dtype: Any = None) -> Any:
+    if dtype is not None:
+        raise UnsupportedError("np.einsum of Tensors with dtype=", hint="cast the result: .astype(...)")
     if not given or not isinstance(given[0], str):
         raise UnsupportedError("np.einsum of Tensors with lists of indices", hint="say it in letters: 'ij,jk->ik'")
     return products.einsum(*given)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from sparsec.array.operands import is_sparse, operand, sparse_operand
+from sparsec.array.operands import integer, is_sparse, operand, sparse_operand
 from sparsec.array.places import mapped
 from sparsec.array.pointwise import apply
 from sparsec.array.shapes import on_dense
@@ -40,6 +40,7 @@ def _plain(function: Any, x: Any) -> Any:
 
 def around(x: Any, decimals: int = 0) -> Any:
     """Rounded to so many decimals, halves to even."""
+    decimals = integer(decimals, "decimals")
     return _plain(lambda a: a.copy() if a.dtype == bool else np.round(a, decimals), x)
 
 

@@ -8,12 +8,25 @@ from typing import Any
 
 import numpy as np
 
+from sparsec import tensors
 from sparsec.errors import IndexError_, ShapeError, TypeError_
+from sparsec.ir.dtypes import BF16
 from sparsec.runtime.outside import dense_source, operand_storage
 from sparsec.tensors import Tensor
 
 Operand = Any
 """A sparse ``Tensor``, a NumPy array of order 1 or more, or a number (Python's are weak, NumPy's have a dtype)."""
+
+
+def as_dtype(dtype: Any, default: Any = np.float64) -> np.dtype:
+    """A NumPy dtype from a name of the language or anything that NumPy takes.
+
+    Raises ``TypeError_`` for what is no dtype, and for bf16, which NumPy lacks.
+    """
+    found = tensors.as_dtype(default if dtype is None else dtype)
+    if found is BF16:
+        raise TypeError_("NumPy has no bf16, nor its functions", hint="cast what they give: .astype('bf16')")
+    return found.np
 
 
 def is_sparse(x: object) -> bool:
@@ -136,6 +149,7 @@ def axes_of(axis: Any, ndim: int) -> tuple[int, ...]:
 
 __all__ = [
     "Operand",
+    "as_dtype",
     "axes_of",
     "axis_of",
     "broadcast_shape",

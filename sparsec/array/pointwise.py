@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from sparsec.array.broadcasting import Placed, placed, spread
-from sparsec.array.operands import broadcast_shape, closed, dense_result, is_sparse, operands, shape_of
+from sparsec.array.operands import as_dtype, broadcast_shape, closed, dense_result, is_sparse, operands, shape_of
 from sparsec.array.places import format_like, mapped, ravelled, rebuilt, unravelled, usual, writable
 from sparsec.array.statements import access, index, kernel, letters, remember, remembered, run, target
 from sparsec.errors import ShapeError, TypeError_
@@ -96,7 +96,7 @@ def _loop(ufunc: np.ufunc, parts: Sequence[Placed], dtype: Any) -> tuple[np.dtyp
     """The dtypes in which NumPy computes; raises ``TypeError_`` where it has no loop for the operands'."""
     given = tuple(p.dtype for p in parts)
     options: dict[str, Any] = (
-        {} if dtype is None else {"signature": (None,) * ufunc.nin + (np.dtype(dtype),) * ufunc.nout}
+        {} if dtype is None else {"signature": (None,) * ufunc.nin + (as_dtype(dtype),) * ufunc.nout}
     )
     try:
         found: tuple[np.dtype, ...] = ufunc.resolve_dtypes(given + (None,) * ufunc.nout, **options)

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from sparsec.array.operands import axes_of, dense_result, dtype_of, is_sparse, sparse_operand
+from sparsec.array.operands import as_dtype, axes_of, dense_result, dtype_of, is_sparse, sparse_operand
 from sparsec.array.places import check_size, mapped, pattern, refilled, usual, writable
 from sparsec.array.pointwise import apply, select
 from sparsec.array.statements import access, letters, run, target
@@ -89,8 +89,7 @@ def _dtype(name: str, given: np.dtype, wanted: Any) -> np.dtype:
     if name in ("any", "all"):
         return np.dtype(bool)
     if wanted is not None:
-        chosen: np.dtype = np.dtype(wanted)
-        return chosen
+        return as_dtype(wanted)
     if name in ("sum", "prod") and given.kind in "bi" and given.itemsize <= 8:
         return np.dtype(np.int64)
     return np.dtype(np.uint64) if name in ("sum", "prod") and given.kind == "u" else given
@@ -172,11 +171,12 @@ def restored(result: Any, axes: tuple[int, ...], ndim: int, keepdims: bool) -> A
 
 def mean(x: Any, axis: Any = None, dtype: Any = None, keepdims: bool = False) -> Any:
     """The mean along an axis, several or all: float of integers; NaN of nothing."""
+    dtype = None if dtype is None else as_dtype(dtype)
     t = sparse_operand(x)
     axes = axes_of(axis, t.ndim)
     if not is_sparse(t):
         return _quiet(np.mean, t, x, axes, keepdims, dtype=dtype)
-    out = _floating(t.dtype) if dtype is None else np.dtype(dtype)
+    out = _floating(t.dtype) if dtype is None else dtype
     wide = np.dtype(np.float32) if out == np.float16 else out
     total = reduce("sum", t, axes, dtype=wide, keepdims=keepdims)
     return cast(_over(total, wide.type(_extent(t, axes))), out)
@@ -191,13 +191,16 @@ def _over(total: Any, n: Any) -> Any:
 
 def var(x: Any, axis: Any = None, dtype: Any = None, correction: float = 0, keepdims: bool = False) -> Any:
     """The variance along an axis, several or all: the squares about the mean, summed, over n - ``correction``."""
+    dtype = None if dtype is None else as_dtype(dtype)
+    if not isinstance(correction, int | float | np.integer | np.floating):
+        raise TypeError_(f"what is taken off the count is a number, not {correction!r:.60}")
     t = sparse_operand(x)
     axes = axes_of(axis, t.ndim)
     if not is_sparse(t):
         return _quiet(np.var, t, x, axes, keepdims, dtype=dtype, ddof=correction)
     if t.dtype.kind == "c":
         raise TypeError_("the variance of complex entries is not there", hint="take real(A) and imag(A)")
-    out = _floating(t.dtype) if dtype is None else np.dtype(dtype)
+    out = _floating(t.dtype) if dtype is None else dtype
     wide = np.dtype(np.float32) if out == np.float16 else out
     t = _cast(t, wide)
     n = _extent(t, axes)

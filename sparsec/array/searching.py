@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from sparsec.array.operands import axis_of, dense_result, is_sparse, listed, sparse_operand
+from sparsec.array.operands import as_dtype, axis_of, dense_result, is_sparse, listed, sparse_operand
 from sparsec.array.places import check_size, mapped, places, ravelled, rebuilt, unravelled
 from sparsec.array.reductions import restored
 from sparsec.array.shapes import on_dense, reshape
@@ -295,7 +295,7 @@ def cumulative(x: Any, axis: int | None, dtype: Any, include_initial: bool, prod
     if axis is None and array.ndim != 1:
         raise ShapeError("a running sum or product of several dimensions needs an axis")
     function = np.cumulative_prod if product else np.cumulative_sum
-    kind = None if dtype is None else np.dtype(dtype)
+    kind = None if dtype is None else as_dtype(dtype)
     made = function(array, axis=axis, dtype=kind, include_initial=include_initial)
     return dense_result(made, isinstance(x, Tensor) and not is_sparse(x))
 

@@ -82,6 +82,9 @@ def test_operands_in_another_format_are_converted(fmt: str) -> None:
     a = sp.tensor(matrix()).convert(fmt)
     assert k(a, x).tolist() == (matrix() @ x).tolist()
     assert k(**k.prepare(A=a), x=x).tolist() == (matrix() @ x).tolist()
+    assert k.prepare(a).keys() == {"A"} and k.prepare(a, x=x).keys() == {"A", "x"}
+    with pytest.raises(sp.TypeError_, match="is given twice"):
+        k.prepare(a, A=a)
     assert sp.compile(SPMV, formats={"A": fmt})(matrix(), x).tolist() == (matrix() @ x).tolist()
 
 

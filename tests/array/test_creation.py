@@ -133,3 +133,8 @@ def test_an_integer_that_the_dtype_does_not_hold_is_refused(value: int, dtype: s
     limits = np.iinfo(np.dtype(dtype))
     for edge in (int(limits.min), int(limits.max)):
         assert sp.full((2, 2), edge, dtype=np.dtype(dtype))[0, 0] == edge
+
+
+def test_asarray_takes_bf16() -> None:
+    assert sp.asarray([1.0, 2.5], "bf16").storage.dtype.name == "bf16"
+    assert sp.asarray(sp.tensor([1.0]).astype("bf16"), "bf16", copy=False).numpy().tolist() == [1.0]

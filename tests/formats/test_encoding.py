@@ -176,3 +176,8 @@ def test_arrays_that_lie_are_found() -> None:
     ):  # fmt: skip
         with pytest.raises(sp.FormatError):
             wrong.validate()
+
+
+def test_a_group_may_pass_the_number_of_values_by_far() -> None:
+    small, large = encoded("csr", "q8[1000]"), encoded("csr", f"q8[{2**31 - 1}]")
+    assert np.array_equal(small.numpy(), large.numpy())

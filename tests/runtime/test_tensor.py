@@ -480,3 +480,9 @@ def test_a_tensor_over_arrays_that_lie_is_refused() -> None:
         with pytest.raises(sp.FormatError, match="tensor: "):
             sp.Tensor(replace(s, values=values))
     assert sp.Tensor(s).nnz == 4
+
+
+def test_the_coordinates_of_a_scalar_have_no_row() -> None:
+    for s in (sp.tensor(3.0), sp.from_coo(np.zeros((0, 1), int), [3.0], ())):
+        coords, values = s.coo()
+        assert coords.shape == (0, 1) and values.tolist() == [3.0]
