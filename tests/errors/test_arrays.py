@@ -197,7 +197,7 @@ OBJECTS: list[tuple[Callable[[], Any], type[sp.SparsecError], str]] = [
      "does not fit in memory: it has 72057594037927936 elements\nhint: coo() gives the coordinates and values"),
     (lambda: sp.eye(2**40), sp.ShapeError, "eye would store 1099511627776 entries, which do not fit in memory"),
     (lambda: sp.random(2**42, 0.5), sp.ShapeError, "random would store 2199023255552 entries, which do not fit"),
-    (lambda: np.repeat(LONG, 2**40), sp.ShapeError, "repeat would store 1099511627776 entries, which do not fit"),
+    (lambda: np.repeat(sp.eye(4), 2**40), sp.ShapeError, "repeat would store 4398046511104 entries, which do not fit"),
     (lambda: np.broadcast_to(LONG, (2**40, 2**40)), sp.ShapeError, "broadcast would store 1099511627776 entries"),
     (lambda: LONG.__setitem__(slice(None), 9.0), sp.ShapeError, "the assignment would store 1099511627776 entries"),
     (lambda: sp.tensor(DENSE, "csr").sum(dtype="foo"), sp.TypeError_, "'foo' is no dtype"),
