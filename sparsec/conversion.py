@@ -16,6 +16,7 @@ from sparsec.ir import dtypes
 from sparsec.ir.tensor import Access, Assign, Index, IndexDecl, Program, TensorDecl
 from sparsec.passes.lower.composites import decompose
 from sparsec.runtime.entries import (
+    canonical,
     check_dense,
     coo_format,
     dense_storage,
@@ -84,9 +85,28 @@ def convert(storage: Storage, format: Format) -> Storage:
                 raise _no_room(storage, format) from None
             if e.reason == "outside":
                 raise _outside(storage, format) from None
+            if e.reason == "packed":
+                return convert(_sorted(storage, format), format)
             if e.reason != "width":
                 raise
     raise FormatError(f"the tensor has more entries than the positions of '{format}' can count", hint="declare pos=i64")
+
+
+def _sorted(storage: Storage, format: Format) -> Storage:
+    """The entries as a list in the order of ``format``'s dimensions, where kernels cannot sort: by NumPy.
+
+    Raises ``FormatError`` where they come in that order and ``format`` stores them in another, as blocks do.
+    """
+    own, wanted = coo_format(storage.format.dim_order), coo_format(format.dim_order)
+    if own == wanted:
+        raise FormatError(
+            f"'{format.label}' stores the entries in another order than '{storage.format.label}', and sorting takes "
+            "more than 64 bits for the coordinates of each",
+            hint="number the rows and columns that have entries",
+        )
+    entries = convert(storage, own)
+    coords, shape, dtype = entries.coordinates(), entries.shape, entries.dtype
+    return canonical(coords, entries.values, shape, format.dim_order, dtype, entries.fill)[0]
 
 
 def sorted_keys(keys: np.ndarray, bits: int) -> tuple[np.ndarray, np.ndarray]:

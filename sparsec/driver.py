@@ -265,7 +265,7 @@ _REASONS: dict[str, tuple[str, str | None]] = {
     "packed": (
         "the entries of a result come in another order than it stores them, and sorting takes more than 64 bits for "
         "the coordinates of each",
-        "store it in the order in which they come (by columns: dcsc), or number the rows and columns that have entries",
+        "store it in the order in which they come, or number the rows and columns that have entries",
     ),
     "bounds": (
         "the kernel accessed a buffer out of bounds",

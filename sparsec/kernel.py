@@ -20,7 +20,7 @@ from sparsec.errors import BackendError, FormatError, SparsecError, TypeError_, 
 from sparsec.extents import check_constants, constants, extents
 from sparsec.formats.format import Format
 from sparsec.formats.level import CanIterate, CanSpan, CanWindow
-from sparsec.ir.dtypes import BF16
+from sparsec.ir.dtypes import BF16, I64
 from sparsec.ir.tensor import Program, TensorDecl
 from sparsec.ir.tensor_values import from_storage, held, to_storage
 from sparsec.knobs import knobs
@@ -35,7 +35,7 @@ from sparsec.results import as_array, check_nan, check_tensor, overlap, patterns
 from sparsec.runtime.entries import dense_storage
 from sparsec.runtime.outside import operand_storage
 from sparsec.runtime.storage import Storage
-from sparsec.tensors import Tensor
+from sparsec.tensors import Tensor, label
 
 if TYPE_CHECKING:
     from sparsec.ir import loops
@@ -154,6 +154,8 @@ class Kernel:
                     raise _no_room(program) from None
                 if e.reason == "outside":
                     raise _outside(program) from None
+                if e.reason == "packed":
+                    raise _unsorted(program) from None
                 if e.reason == "pattern":
                     raise _not_in_pattern(known) from None
                 if e.reason in ("index", "twice") and self._nest is None:
@@ -522,6 +524,20 @@ def _no_room(program: Program) -> FormatError:
     return FormatError(
         f"result {names} has more entries beneath one parent than its format has room for",
         hint="choose a wider format, or one without such a bound: csr",
+    )
+
+
+def _unsorted(program: Program) -> FormatError:
+    """What to say where the entries of a result come in another order and cannot be sorted."""
+    sparse = [t for t in program.results if t.format and not t.format.is_dense]
+    names = " or ".join(f"'{t.name}' ({t.format.label})" for t in sparse if t.format) or "a local"
+    plain = [t.format for t in sparse if t.format and t.format.is_plain and t.ndim == 2]
+    turned = [label(Format(f.dims[::-1], f.opened().concrete(I64, I64).levels)) for f in plain]
+    other = next((f" ({name})" for name in turned if "->" not in name), "")
+    return FormatError(
+        f"the entries of result {names} come in another order than it stores them, and sorting takes more than 64 bits "
+        "for the coordinates of each",
+        hint=f"store it in the order in which they come{other}, or number the rows and columns that have entries",
     )
 
 

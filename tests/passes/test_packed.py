@@ -44,8 +44,23 @@ def test_of_equals_the_first_is_kept() -> None:
     assert entries(made) == {(1, 5): 3, (2, HALF - 1): 3}
 
 
+@pytest.mark.parametrize("fmt", ["dcsr", "dcsc", "coo"])
+def test_conversions_sort_any_bits(fmt: str) -> None:
+    i, j = np.array([5, 5, 2**33 - 1, 0]), np.array([7, 3, 0, 2**32 - 1])
+    a = sp.from_coo([i, j], [1.0, 2.0, 3.0, 0.0], (2**33, 2**32), format=fmt)
+    for other in ("dcsr", "dcsc", "coo"):
+        for t, want in ((a, entries(a)), (a.T, {(q, p): x for (p, q), x in entries(a).items()})):
+            made = t.convert(other)
+            made.validate()
+            assert made.format == other and entries(made) == want
+    with pytest.raises(sp.FormatError, match="'csb.* stores the entries in another order than 'coo"):
+        a.convert("coo").convert("csb[2, 2]")
+
+
 def test_more_bits_are_an_error() -> None:
     a = sp.from_coo([[3], [5]], [1.0], (HALF, HALF + 1), format="dcsr")
     with pytest.raises(sp.SparsecError, match="sorting takes more than 64 bits") as found:
         sp.compile("kernel f(A: f64[m, n] dcsr) -> B: f64[n, m] dcsr { B[j, i] = A[i, j] }")(a)
-    assert "dcsc" in str(found.value)
+    assert "result 'B' (dcsr)" in str(found.value) and "in which they come (dcsc)" in str(found.value)
+    with pytest.raises(sp.FormatError, match=r"in which they come \(dcsr\)"):
+        sp.compile("kernel f(A: f64[m, n] dcsr) -> B: f64[m, n] dcsc { B[i, j] = A[i, j] }")(a)
