@@ -18,7 +18,8 @@ from sparsec.ir.rewrite import walk
 from sparsec.ir.tensor import Access, Assign, Expr, Index, IndexDecl, Map, Program, ScanLoop, assigns
 from sparsec.ir.tensor_interp import Machine, Scope
 from sparsec.passes.lower.admitted import guard_reads
-from sparsec.passes.lower.checks import of_operands, to_check
+from sparsec.passes.lower.checks import of_operands, reads_of, to_check
+from sparsec.passes.lower.guards import conjunction, conjuncts
 from sparsec.passes.lower.variables import is_plain, mentioned
 from sparsec.runtime.storage import Storage
 from sparsec.tensors import Tensor
@@ -29,6 +30,7 @@ Operands = Mapping[str, "Storage | np.ndarray[Any, np.dtype[Any]]"]
 def index_outside(program: Program, operands: Operands, dims: Mapping[str, int]) -> SparsecError | None:
     """What to say where a kernel stopped at an index; None if that cannot be told."""
     computed: list[str] = []
+    perhaps: list[str] = []
     program = guard_reads(program)
     # Floats computed again may round to others.
     known = {n for n in of_operands(program) if n in operands or program.tensor(n).dtype.kind in "biu"}
@@ -40,18 +42,26 @@ def index_outside(program: Program, operands: Operands, dims: Mapping[str, int])
             reads = sorted({a.tensor for a in walk(e) if isinstance(a, Access)})
             if not found.reads <= known:
                 computed.append(f"an index of '{tensor}', computed from {' and '.join(map(repr, reads))},")
+                if reads_of(e) <= known:  # its condition is not: where that holds is asked of the parts that are
+                    parts = [] if where is None else [c for c in conjuncts(where) if reads_of(c) <= known]
+                    first = _first_outside(program, s, e, conjunction(parts), n, operands, dims)
+                    perhaps += [] if first is None else [f"{first[0]}, which {_says(first[1])}"]
                 continue
             first = _first_outside(program, s, e, where, n, operands, dims)
             if first is not None:
                 what, value = first
-                says = "leaves 64 bits on the way" if value is None else f"is {value}"
                 outside = f"lies outside of dimension {d + 1} of '{tensor}', which is 0 .. {n - 1}"
                 negative = value is not None and value < 0
                 hint = "negative ones do, too: they do not count from the end" if negative else None
-                return ShapeError(f"{what} {says}, and {outside}", span=s.target.span, hint=hint)
+                return ShapeError(f"{what} {_says(value)}, and {outside}", span=s.target.span, hint=hint)
     if not computed:
         return None
-    return ShapeError(f"{' or '.join(computed)} lies outside of it", hint="negative ones do, too")
+    maybe = f", perhaps {' or '.join(perhaps)}" if perhaps else ""
+    return ShapeError(f"{' or '.join(computed)} lies outside of it{maybe}", hint="negative ones do, too")
+
+
+def _says(value: int | None) -> str:
+    return "leaves 64 bits on the way" if value is None else f"is {value}"
 
 
 def written_twice(program: Program) -> SparsecError:

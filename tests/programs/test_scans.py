@@ -211,6 +211,10 @@ def test_a_block_follows_what_it_has_computed() -> None:
     assert sp.compile(hops)(np.array([1, 1, 1, -3]), np.array([1.0, 0, 1, 1, 1])) == 0
     with pytest.raises(ShapeError, match="an index of 'next', computed from 't',"):
         sp.compile(hops)(np.array([1, 1, 1, -4]), np.ones(5))
+    x, p = np.arange(4.0), np.array([9, 1, 7, 0])
+    chain = "scan i { y[i] = x[p[i]] where y[i - 1] < 3 and i > 0 }"
+    with pytest.raises(ShapeError, match=r"computed from 'p', lies outside of it, perhaps p\[2\], which is 7"):
+        sp.evaluate(chain, x=x, p=p)
     with pytest.raises(UnsupportedError, match="a loop for an index that reads 'x', which the scan block writes"):
         sp.evaluate("scan i { x[i] = q[sum[j](x[j] where j < i)] }", q=cycle)
 
