@@ -14,7 +14,7 @@ from sparsec.errors import ScheduleError, UnsupportedError
 from sparsec.ir.loops import Chunk, Forall, Guard, Stmt, Workspace
 from sparsec.ir.rewrite import postwalk, walk
 from sparsec.ir.schedule import Directive
-from sparsec.ir.tensor import Assign, Program, assigns
+from sparsec.ir.tensor import Assign, Program, ScanLoop, assigns
 from sparsec.passes.lower.spaces import Space
 from sparsec.passes.lower.variables import pointwise
 
@@ -44,12 +44,14 @@ def schedulable(program: Program) -> dict[str, Assign]:
     for s in assigns(program.body):
         found.setdefault(s.target.tensor, []).append(s)
     plain = {s.target.tensor for s in program.body if isinstance(s, Assign) and pointwise(s)}
+    blocks = {s.target.tensor for s in assigns(tuple(b for b in program.body if isinstance(b, ScanLoop)))}
     single = {name: ss[0] for name, ss in found.items() if len(ss) == 1 and name in plain}
     for d in program.schedule:
         for name in for_statements(d, found):
             if name not in single:
-                several = len(found.get(name, ())) > 1
-                why = "several statements write it" if several else "a scan, a softmax or a top does"
+                why = "a scan block writes it" if name in blocks else "a scan, a softmax or a top does"
+                if len(found.get(name, ())) > 1:
+                    why = "several statements write it"
                 raise UnsupportedError(
                     f"'{d}' is for '{name}', whose loops cannot be scheduled yet: {why}",
                     span=d.span,

@@ -136,9 +136,9 @@ def test_what_cannot_be_is_refused(text: str, schedule: str, said: str) -> None:
 @pytest.mark.parametrize(
     ("body", "why"),
     [
-        ("scan i { y[i] = x[i] + y[i - 1] }", "a scan"),
-        ("y[i] = scan[i](x[i])", "a scan"),
-        ("y[i] = x[i] where top[i: 2](x[i])", "a top"),
+        ("scan i { y[i] = x[i] + y[i - 1] }", "a scan block writes it"),
+        ("y[i] = scan[i](x[i])", "a scan, a softmax or a top does"),
+        ("y[i] = x[i] where top[i: 2](x[i])", "a scan, a softmax or a top does"),
         ("y[i] = x[i]; y[i] += 1.0", "several statements"),
     ],
 )
