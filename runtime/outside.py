@@ -132,7 +132,9 @@ def dense_source(obj: Any, name: str = "the operand") -> tuple[np.ndarray, DType
         raise _no_array(obj, name, e) from None
     if array.dtype.kind in "OUSV" and not hasattr(obj, "dtype"):
         if array.size and all(isinstance(x, int) for x in array.flat):
-            raise TypeError_(f"{name}: {obj!r:.60} holds an integer past 64 bits", hint="write it as a float: 1e30")
+            large = max(array.flat, key=abs)
+            wide = f": {float(large)!r}".replace("e+", "e") if abs(large) < 10**300 else ""
+            raise TypeError_(f"{name}: {obj!r:.60} holds an integer past 64 bits", hint=f"write it as a float{wide}")
         raise _no_array(obj, name)
     return array, from_numpy(array.dtype)
 

@@ -194,7 +194,9 @@ class Builder:
         return ast.Between(c[0], c[1], c[2], self.source.span(start, stop))
 
     def integer(self, c: Children, start: int, stop: int) -> ast.Number:
-        value = self._int(c[0], "write it as a float: 1e20; an index or a bound is below 2**63 anyway")
+        digits = c[0].text
+        wide = f": {float(digits)!r}".replace("e+", "e") if len(digits) <= 300 else ""
+        value = self._int(c[0], f"write it as a float{wide}; an index or a bound is below 2**63 anyway")
         return ast.Number(value, "int", self.source.span(start, stop))
 
     def floating(self, c: Children, start: int, stop: int) -> ast.Number:

@@ -33,9 +33,19 @@ REDUCTIONS = (
 IR_MONOIDS = tuple(ops.MONOIDS)
 
 
+_CHOICE, _POWER = "a choice is select(c, a, b)", "a power is written x ** 2"
+_EXTENT = "an extent is the dimension's name, n where x is f64[n]; bare statements are passed it"
+_ELSEWHERE = {
+    "where": _CHOICE, "if": _CHOICE, "pow": _POWER, "power": _POWER, "len": _EXTENT, "shape": _EXTENT, "size": _EXTENT,
+    "float": "a cast is written f64(x)", "int": "a cast is written i64(x)",
+}  # fmt: skip
+"""How the language says what functions of these names do in others."""
+
+
 def unknown(what: str, name: str, known: Iterable[str], span: Span, otherwise: str | None = None) -> TypeError_:
     """The error for a name that means nothing; ``otherwise`` is the hint when nothing known is like it."""
-    hint = "write 3.141592653589793" if name == "pi" else nearest(name, known) or otherwise
+    elsewhere = _ELSEWHERE.get(name) if what == "function" else "write 3.141592653589793" if name == "pi" else None
+    hint = elsewhere or nearest(name, known) or otherwise
     return TypeError_(f"unknown {what} '{name}'", span=span, hint=hint)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from sparsec.errors import SyntaxError_, nearest
@@ -65,6 +66,8 @@ def _slips(source: Source, token: Token, before: Token | None, fits: set[str]) -
         yield "'=' alone defines a tensor"
     if word == "@" and "MUL" in fits:
         yield "products are written element by element: A[i, j] * B[j, k] sums over j"
+    if before is not None and before.kind in ("int", "float") and before.stop == token.start:
+        yield from _numbers(last, word)
     if word == "." and "MUL" in fits:
         yield "there are no attributes: a transpose is writing the indices in another order, a function is sqrt(x[i])"
     if word == "==" and "ASSIGN" in fits:
@@ -81,6 +84,14 @@ def _slips(source: Source, token: Token, before: Token | None, fits: set[str]) -
         yield "a kernel is written kernel f(x: f64[n]) -> y: f64[n] { ... }"
     if word == "return":
         yield "a result is written by its name: y[i] = ..."
+    if word in ("let", "var"):
+        rest = re.split(r"[\n;#}]", source.text[token.stop :])[0].strip()
+        yield f"what is defined needs no '{word}'" + (f": {rest}" if 0 < len(rest) <= 60 else "")
+    if word == "[" and last == "]":
+        first = re.search(r"\b(\w+)\[([^\[\]]*)\]\s*$", source.text[: token.start])
+        second = re.match(r"\[([^\[\]]*)\]", source.text[token.start :])
+        both = f"{first[1]}[{first[2]}, {second[1]}]" if first and second else "A[i, j]"
+        yield f"all indices stand in one bracket: {both}"
     if word in _ELSEWHERE:
         yield f"there is no '{word}': a choice is select(c, a, b), a condition 'where', a loop an index"
     if fits == {"NAME", "INT"} or (fits == {"COMMA", "RSQB"} and token.kind != "eof"):
@@ -100,6 +111,17 @@ def _slips(source: Source, token: Token, before: Token | None, fits: set[str]) -
     starts = token.kind in ("name", "int", "float", "imaginary") or word == "("
     if starts and "MUL" in fits and word not in ("fill", "values"):
         yield "an operator is missing: a product is written with '*'"
+
+
+def _numbers(first: str, rest: str) -> Iterator[str]:
+    """Advice where two tokens without a space between them were meant as one number, or as a range."""
+    if first.endswith(".") and rest.startswith("."):
+        yield f"a range is written {first[:-1]}:{rest[1:] or 'n'}"
+    try:
+        value = float(first + rest) if "." in first else int(first + rest, 0)
+    except ValueError:
+        return
+    yield f"a number is written in decimal digits alone: {value}"
 
 
 __all__ = ["explain"]

@@ -308,8 +308,7 @@ class Typer:
             arity(e, ops.OPS[e.name].arity)
             return self.operate(e.name, args, e.span)
         if e.name in REDUCTIONS or e.name in s.definitions.reductions:
-            hint = f"write {e.name}[i](...)" if e.name != "top" else "write top[j: 2](...)"
-            raise TypeError_(f"the reduction '{e.name}' names its indices", span=e.span, hint=hint)
+            raise unindexed(e)
         if e.name in s.definitions.kernels:
             raise TypeError_(
                 f"'{e.name}' is a kernel, and its call is a statement by itself",
@@ -443,7 +442,15 @@ def annihilated(product: Typed, s: Semiring) -> Typed:
     return product._replace(expr=replace(e, zero=zero))
 
 
+def unindexed(e: ast.Call) -> TypeError_:
+    """The error for a reduction that is called as a function."""
+    hint = f"write {e.name}[i](...)" if e.name != "top" else "write top[j: 2](...)"
+    return TypeError_(f"the reduction '{e.name}' names its indices", span=e.span, hint=hint)
+
+
 def arity(e: ast.Call, n: int) -> None:
+    if len(e.args) == 1 and e.name in REDUCTIONS:
+        raise unindexed(e)
     if len(e.args) != n:
         hint = f"write {e.name}({', '.join('xyz'[:n])})"
         raise TypeError_(f"'{e.name}' takes {counted(n, 'argument')}, not {len(e.args)}", span=e.span, hint=hint)

@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 
 import click
 
+from sparsec.cli.hints import spoken
 from sparsec.errors import SparsecError, nearest
 from sparsec.knobs import show_logs
 
@@ -119,7 +120,7 @@ def _exit_code(problem: BaseException) -> int | str | None:
                 os.dup2(nobody.fileno(), sys.__stdout__.fileno() if sys.__stdout__ else 1)
             return PIPE_CLOSED
         case SparsecError():
-            _complain(str(problem))
+            _complain(spoken(problem))
         case MemoryError():
             _complain("out of memory" + (f": {problem}" if str(problem) else ""))
         case RecursionError():

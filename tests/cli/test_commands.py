@@ -295,6 +295,7 @@ def test_wrong_programs_and_data(invoke: Invoke, matrix: Path, program: Path, tm
     (tmp_path / "broken.sp").write_text("kernel f(x: f64[n]) -> y: f64[n] {\n    y[i] = x[i] +\n}\n")
     (tmp_path / "empty.sp").write_text("# nothing\n")
     (tmp_path / "x.npy").write_text("no array")
+    (tmp_path / "bare.sp").write_text("y[i] = x[i]\n")
     for arguments, message in [
         (("run", tmp_path / "no.sp"), "cannot read the program"),
         (("run", tmp_path / "binary"), "is not a program"),
@@ -317,7 +318,11 @@ def test_wrong_programs_and_data(invoke: Invoke, matrix: Path, program: Path, tm
         (("run", "-e", SPMV, f"A={matrix}", "x=rand(5)", "--kernel", "k"), "no kernels to choose"),
         (("run", "-e", SPMV, f"A={matrix}", "x=rand(5)", "--out", f"y={tmp_path / 'no' / 'y.npy'}"), "cannot write"),
         (("run", "-e", SPMV), "operands 'A', 'x' are missing\nhint: add A=matrix.mtx 'x=rand(100)'"),
-        (("run", "-e", SPMV, "x=rand(5)"), "there is no operand 'A'"),
+        (("run", "-e", SPMV, "x=rand(5)"), "there is no operand 'A'\n  at line 1, column 8:"),
+        (("run", "-e", SPMV, "x=rand(5)"), "hint: add it: A=..."),
+        (("run", "-e", "y[i, j] = x[i]", "x=rand(5)"), "dimension 2 of 'y'\nhint: add --size j=..."),
+        (("run", tmp_path / "bare.sp", "x=rand(5)"), "bare statements follow -e: sparsec run -e 'y[i] ="),
+        (("run", "-e", "kernel f(x: f64) -> y: f64 { y = x }", "x=1"), "a text with a kernel comes from a file or '-'"),
         (("explain", "-e", SPMV, f"A={matrix}"), "there is no operand 'x'"),
         (("run", program, "--kernel", "spmv"), "spmv: operands 'A', 'x' are missing\nhint: add 'A=rand(100,100)'"),
         (("inspect", tmp_path / "no.mtx"), "no.mtx"),
