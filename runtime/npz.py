@@ -36,6 +36,7 @@ def read(path: Path) -> Storage:
                 f"'{path}' holds arrays ({', '.join(sorted(names)):.60}), but no sparse tensor",
                 hint="np.load reads it; sp.tensor takes its arrays",
             )
+        _check_names(path, names, arrays["format"])
         _check_places(path, arrays)
     from scipy.sparse import load_npz
 
@@ -46,6 +47,26 @@ def read(path: Path) -> Storage:
 
 _PLACES = ("indices", "indptr", "row", "col", "coords", "offsets", "shape")
 """The arrays of SciPy's layouts that count; it takes numbers of other kinds, and drops what is behind the point."""
+
+
+_LAYOUTS = {
+    **dict.fromkeys(("csr", "csc", "bsr"), ("indices", "indptr")),
+    "dia": ("offsets",),
+    "coo": ("row", "col"),
+}
+"""SciPy's formats, and what their files have beside ``data`` and ``shape``."""
+
+
+def _check_names(path: Path, names: set[str], format: np.ndarray) -> None:
+    """Raise ``FileError`` for a file of SciPy's whose format is none of its, or that lacks an array of it."""
+    found = format.item() if format.ndim == 0 else format
+    layout = found.decode("ascii", "replace") if isinstance(found, bytes) else str(found)
+    if layout not in _LAYOUTS:
+        raise FileError(f"'{path}' has the format {layout!r:.60}", hint="SciPy writes " + ", ".join(_LAYOUTS))
+    places = ("coords",) if layout == "coo" and "coords" in names else _LAYOUTS[layout]
+    for name in ("data", "shape", *places):
+        if name not in names:
+            raise FileError(f"'{path}' lacks the array '{name}'")
 
 
 def _check_places(path: Path, arrays: Any) -> None:

@@ -117,7 +117,7 @@ def dense_source(obj: Any, name: str = "the operand") -> tuple[np.ndarray, DType
     if (masked := sys.modules.get("numpy.ma")) and isinstance(obj, masked.MaskedArray):
         raise TypeError_(f"{name} is a masked array", hint="fill the masked places first: .filled(0)")
     if isinstance(obj, np.ndarray | np.generic):
-        return np.asarray(obj), from_numpy(obj.dtype)
+        return np.asarray(obj), _counterpart(obj.dtype, name)
     if (torch := sys.modules.get("torch")) and isinstance(obj, torch.Tensor):
         from sparsec.runtime.torch_bridge import dense
 
@@ -136,7 +136,14 @@ def dense_source(obj: Any, name: str = "the operand") -> tuple[np.ndarray, DType
             wide = f": {float(large)!r}".replace("e+", "e") if abs(large) < 10**300 else ""
             raise TypeError_(f"{name}: {obj!r:.60} holds an integer past 64 bits", hint=f"write it as a float{wide}")
         raise _no_array(obj, name)
-    return array, from_numpy(array.dtype)
+    return array, _counterpart(array.dtype, name)
+
+
+def _counterpart(dtype: np.dtype, name: str) -> DType:
+    try:
+        return from_numpy(dtype)
+    except TypeError_ as e:
+        raise TypeError_(f"{name}: {e.message}", hint=e.hint) from None
 
 
 def _no_array(obj: Any, name: str, why: Exception | None = None) -> TypeError_:

@@ -9,7 +9,7 @@ import numpy as np
 
 from sparsec.binding import shape_of
 from sparsec.conversion import fits as formats_fit
-from sparsec.errors import BackendError, FormatError, ShapeError, TypeError_
+from sparsec.errors import BackendError, FormatError, ShapeError, SparsecError, TypeError_
 from sparsec.ir.dtypes import BF16
 from sparsec.ir.tensor import Program, TensorDecl
 from sparsec.ir.tensor_values import from_storage, held, round_to, to_storage
@@ -27,10 +27,7 @@ def place(t: TensorDecl, dims: Mapping[str, int], given: Any, operands: Iterable
     if given is not None:
         array = as_array(given)
         if array.shape != shape or array.dtype not in (t.dtype.np, held(t.dtype)):
-            raise ShapeError(
-                f"out for '{t.name}' has shape {array.shape} and dtype {array.dtype}, "
-                f"expected {shape} and {held(t.dtype)}"
-            )
+            raise _misfit(t, array.shape, shape, array.dtype, held(t.dtype))
         if not array.flags.writeable:
             raise TypeError_(f"out for '{t.name}' is read-only")
         if _meets_itself(array):
@@ -63,9 +60,9 @@ def start(t: TensorDecl, given: Any) -> Any:
     else:
         raise TypeError_(f"out for the sparse result '{t.name}' is a Tensor, not {type(given).__name__}")
     if len(shape) != t.ndim or not fits:
-        raise ShapeError(
-            f"out for '{t.name}' has shape {shape} and dtype {array.dtype}, expected order {t.ndim} and {t.dtype.np}"
-        )
+        if len(shape) != t.ndim:
+            raise ShapeError(f"out for '{t.name}' has {len(shape)} dimensions, expected {t.ndim}")
+        raise _misfit(t, shape, shape, array.dtype, held(t.dtype) if t.format.is_dense else t.dtype)
     return array
 
 
@@ -75,9 +72,14 @@ def check_tensor(t: TensorDecl, dims: Mapping[str, int], given: Any) -> None:
         raise TypeError_(f"out for the sparse result '{t.name}' is a Tensor, not {type(given).__name__}")
     shape, storage = shape_of(t, dims), given.storage
     if storage.shape != shape or storage.dtype is not t.dtype:
-        raise ShapeError(
-            f"out for '{t.name}' has shape {storage.shape} and dtype {storage.dtype}, expected {shape} and {t.dtype}"
-        )
+        raise _misfit(t, storage.shape, shape, storage.dtype, t.dtype)
+
+
+def _misfit(t: TensorDecl, shape: Any, expected: Any, dtype: Any, wanted: Any) -> SparsecError:
+    """The error for an ``out`` of another shape, or else of another dtype."""
+    if shape != expected:
+        return ShapeError(f"out for '{t.name}' has shape {shape}, expected {expected}")
+    return TypeError_(f"out for '{t.name}' has dtype {dtype}, expected {wanted}", hint="the result is not cast")
 
 
 def patterns(program: Program, given: Mapping[str, Any]) -> dict[str, Storage]:

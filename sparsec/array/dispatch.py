@@ -29,7 +29,9 @@ def ufunc(function: np.ufunc, method: str, inputs: tuple[Any, ...], options: Map
     options.pop("order", None)
     options.pop("subok", None)
     if options.pop("where", True) is not True:
-        raise UnsupportedError(f"where= of np.{name} on a Tensor", hint="np.where(c, np.add(A, B), A) says the same")
+        given = ", ".join("ABC"[: function.nin])
+        hint = f"write np.where(c, np.{name}({given}), A), for a condition c"
+        raise UnsupportedError(f"where= of np.{name} on a Tensor", hint=hint)
     if method == "reduce" and name in _FOLDS:
         made = reductions.reduce(
             _FOLDS[name], inputs[0], options.pop("axis", 0), options.pop("dtype", None), options.pop("keepdims", False)

@@ -83,9 +83,11 @@ def _loops(words: list[str]) -> Iterator[str]:
 
 def _number(words: list[str], command: str, span: Span | None) -> int:
     text = words.pop(0) if words else ""
+    if text in ("-", "+") and words:
+        text += words.pop(0)
     if not text.isdigit() or not 1 <= int(text) < 2**31:
         raise ScheduleError(
-            f"'{command}' needs a number from 1 on{f', not {text!r}' if text else ''}",
+            f"'{command}' needs a number from 1 to 2**31 - 1{f', not {text!r}' if text else ''}",
             span=span,
             hint=f"write {EXAMPLES[command]}",
         )

@@ -119,6 +119,10 @@ def test_out_takes_dense_results() -> None:
     assert k(square, z, out=z) is z and z.tolist() == want.tolist(), "an operand may be the result's place"
     with pytest.raises(sp.ShapeError, match="expected"):
         k(a, x, out=np.empty(6))
+    with pytest.raises(sp.TypeError_, match="out for 'y' has dtype float32, expected float64"):
+        k(a, x, out=np.empty(7, np.float32))
+    with pytest.raises(sp.TypeError_, match="operand 'x': NumPy dtype 'object' has no counterpart"):
+        k(a, x.astype(object))
     with pytest.raises(sp.TypeError_, match="array"):
         k(a, x, out=[0.0] * 7)
     y.flags.writeable = False
@@ -165,7 +169,7 @@ def test_out_takes_sparse_results() -> None:
     assert c.numpy().tolist() == (a @ matrix(5, 6, 2)).toarray().tolist()
     with pytest.raises(sp.ShapeError, match="out for 'C' has shape"):
         k(a, matrix(5, 7, 2), out=c)
-    with pytest.raises(sp.ShapeError, match="dtype"):
+    with pytest.raises(sp.TypeError_, match="out for 'C' has dtype f32, expected f64"):
         k(a, matrix(5, 6, 2), out=c.astype("f32"))
     with pytest.raises(sp.TypeError_, match="is a Tensor"):
         k(a, matrix(5, 6, 2), out=np.zeros((7, 6)))

@@ -146,6 +146,8 @@ def test_out_and_methods_of_ufuncs() -> None:
         np.add.accumulate(a)
     with pytest.raises(sp.UnsupportedError, match="where="):
         np.add(a, b, where=D > 0)
+    with pytest.raises(sp.UnsupportedError, match=r"np.where\(c, np.exp\(A\), A\)"):
+        np.exp(a, where=D > 0)
 
 
 def test_what_is_no_operand() -> None:
