@@ -62,7 +62,8 @@ def start(t: TensorDecl, given: Any) -> Any:
     if len(shape) != t.ndim or not fits:
         if len(shape) != t.ndim:
             raise ShapeError(f"out for '{t.name}' has {len(shape)} dimensions, expected {t.ndim}")
-        raise _misfit(t, shape, shape, array.dtype, held(t.dtype) if t.format.is_dense else t.dtype)
+        kinds = (array.dtype, held(t.dtype)) if t.format.is_dense else (array.storage.dtype, t.dtype)
+        raise _misfit(t, shape, shape, *kinds)
     return array
 
 

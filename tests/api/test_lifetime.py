@@ -127,7 +127,7 @@ def test_what_cannot_be_asked_for() -> None:
         ({}, sp.TypeError_, "out lacks the sparse result 'R'"),
         (None, sp.TypeError_, r"out lacks the sparse result 'R', whose pattern compute keeps(.|\s)*assemble"),
         (P.convert("coo"), sp.FormatError, "out for 'R' is stored as coo, the result as csr"),
-        (P.astype("f4"), sp.ShapeError, "float32"),
+        (P.astype("f4"), sp.TypeError_, "has dtype f32, expected f64"),
         (sp.tensor(sparse(6, 6), format="csr"), sp.ShapeError, "out for 'R' has shape"),
         (sp.tensor(sparse(6, 7), format="csr", fill_value=1), sp.FormatError, "fill value 1"),
         (locked, sp.TypeError_, "read-only"),

@@ -172,11 +172,11 @@ def test_what_is_passed_must_fit() -> None:
     for out, kind, words in [
         ({"y": np.ones(4)}, sp.ShapeError, "dimension 'n' is 3 in 'x' and 4 in 'y'"),
         ({"y": np.ones((3, 1))}, sp.ShapeError, "out for 'y'"),
-        ({"y": np.ones(3, np.float32)}, sp.ShapeError, "float32"),
+        ({"y": np.ones(3, np.float32)}, sp.TypeError_, "has dtype float32, expected float64"),
         ({"y": [1.0, 2, 3]}, sp.TypeError_, "not list"),
         ({"y": locked}, sp.TypeError_, "read-only"),
         ({"C": np.ones(3)}, sp.TypeError_, "out for the sparse result 'C' is a Tensor"),
-        ({"C": a.astype("f4")}, sp.ShapeError, "out for 'C'"),
+        ({"C": a.astype("f4")}, sp.TypeError_, "out for 'C' has dtype f32, expected f64"),
         ({"C": sp.tensor(np.ones(4), format="sparse")}, sp.ShapeError, "dimension 'n'"),
         ({"C": sp.from_coo([[1]], [1.0], (3,), fill_value=2)}, sp.FormatError, "'C' has fill value 2"),
         ({"D": x}, sp.TypeError_, "no result 'D'"),
