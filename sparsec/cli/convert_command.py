@@ -16,7 +16,7 @@ from sparsec.cli.output import Out, json_option, progress
 @click.option("--to", "format_", metavar="FORMAT", help="Storage format, for file types that keep it.")
 @json_option
 def convert(source: Path, target: Path, format_: str | None, as_json: bool) -> None:
-    """Read SOURCE and write TARGET; their suffixes say their types (.mtx .tns .npz, also .gz).
+    """Read SOURCE and write TARGET; their suffixes say their types (.mtx .tns .npz .bsp.h5, also .mtx.gz .mtx.bz2).
 
     \b
     sparsec convert a.mtx a.npz --to csc

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 @click.option("--check", is_flag=True, help="Compare with what NumPy computes on dense arrays (small cases).")
 @click.option("--time", "timed", is_flag=True, help="Say where the time went: steps of compiling, calls.")
 @click.option("--against", metavar="PEERS", help="Time scipy, torch or both (scipy,torch) beside it.")
-@click.option("--out", "outs", multiple=True, metavar="NAME=FILE", help="Write a result: .mtx .npz .tns .npy.")
+@click.option("--out", "outs", multiple=True, metavar="NAME=FILE", help="Write a result: .mtx .tns .npz .bsp.h5 .npy.")
 @click.option("--threads", type=click.IntRange(1, 1024), help="Threads of parallel loops (all cores).")
 @json_option
 def run(
@@ -41,7 +41,7 @@ def run(
 
     \b
     An operand NAME=VALUE is
-      A=matrix.mtx              a file (.mtx .tns .npz .npy, also .gz)
+      A=matrix.mtx              a file (.mtx .tns .npz .bsp.h5 .npy, also .mtx.gz .mtx.bz2)
       x=rand(1000)  rand(9,4)   random, dense; randn zeros ones arange eye too
       A=rand(1000,1000,0.01)    random, sparse with this density
       x=rand(1000):f32          with a dtype
