@@ -34,6 +34,8 @@ from sparsec.passes.lower.spaces import Computed, Space, make_space
 from sparsec.passes.lower.variables import mentioned, names_in
 
 EXTENT = 10_000.0
+STRIP = 1024
+"""Coordinates of a result that stay in the cache while the diagonals over them are walked."""
 FIBRE = 16.0
 CONVERT = 30.0
 """Cost of converting one entry, in iterations."""
@@ -107,12 +109,28 @@ class Query:
         alone = make_space(self.program, kept, extents, self.lets)
         if not alone.misfits:
             yield alone
+            if strips := self.strips(alone):
+                stripped = make_space(self.program, kept, extents, self.lets, strips)
+                if not stripped.misfits:
+                    yield stripped
             target = self.program.tensor(self.target.tensor).format
             if self.lets or (target is not None and target.is_plain):
                 return  # it asks for nothing
             together = make_space(self.program, [*kept, self.target], extents)
             if together.domains != alone.domains and not together.misfits:
                 yield together
+
+    def strips(self, space: Space) -> dict[str, int]:
+        """The variables of a dense result that a level adds up with others, in strips that a cache holds.
+
+        A loop over diagonals inside of one over rows would search them anew for each row; around it, all of the result
+        would pass through the cache once a diagonal.
+        """
+        if self.lets or is_sparse(self.program.tensor(self.target.tensor)):
+            return {}
+        free = {e.name for e in self.target.indices if isinstance(e, Index)} - {*self.in_order, *self.whole}
+        added = {v for key in space.sums for _, v, divisor in key if divisor == 1}
+        return {v: STRIP for v in self.variables if v in free & added and space.own[v] == {v}}
 
     def absent(self, e: Expr) -> Expr:
         """What ``e`` is where no sparse access has an entry."""
@@ -389,18 +407,25 @@ def estimate(query: Query, space: Space, order: tuple[str, ...], converted: Sequ
         total += trips * (1.0 + SCAN * loose.scans.count(v))
     last = order[-1] if order else ""
     for n in (*walk(query.value), query.target):
-        if isinstance(n, Access) and not is_sparse(program.tensor(n.tensor)) and n.indices:
-            variables = space.level_names(program, n)
-            if last in variables[:-1]:
-                total += 0.5 * trips
-            elif last in variables:
-                total += 0.01 * trips
+        if not isinstance(n, Access) or not n.indices or n in converted:
+            continue
+        variables = space.level_names(program, n)
+        if last in variables[:-1] and _has_places(program.tensor(n.tensor), variables.index(last) + 1):
+            total += 0.5 * trips
+        elif last in variables and not is_sparse(program.tensor(n.tensor)):
+            total += 0.01 * trips
     total += trips * _result_penalty(query, space, order, loose.walked)
     # Among equals keep free variables in the result's order, outermost first.
     summed = space.loops_of(query.reduced)
     free = [v for v in order if v not in summed]
     wanted = [v for v in space.level_names(program, query.target) if v in free]
     return total * (1.0 + 1e-6 * sum(a != b for a, b in zip(free, wanted, strict=False)))
+
+
+def _has_places(t: TensorDecl, level: int) -> bool:
+    """Has every entry of the level above room for all coordinates of ``level`` and those beneath?"""
+    assert t.format is not None
+    return all(spec.type.full or isinstance(spec.type, CanWindow) for spec in t.format.levels[level:])
 
 
 def result_prefix(
@@ -546,7 +571,7 @@ def _fibre(
     if not isinstance(level, CanIterate) or level.full:
         return full
     if n == 0:
-        return full / 2
+        return full / 2 if t.format.coords[n].digit is not None else min(full / 2, FIBRE)
     if level.branchless:
         return FIBRE / 4
     if level.fan is not None:
@@ -564,6 +589,6 @@ def window_trips(query: Query, space: Space, a: Access, v: str, position: dict[s
         if not isinstance(level, CanWindow) or level.full:
             continue
         loops = space.level_needs(c, a).union(*(space.level_needs(stored[key], a) for key in level.outer))
-        if v == max(loops, key=lambda u: position.get(u, -1)):
+        if loops and v == max(loops, key=lambda u: position.get(u, -1)):
             return size_of(space.domains[v]) / 2 if level.width is None else float(level.width)
     return None

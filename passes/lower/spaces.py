@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 from sparsec.formats.coords import Coord, Digit
 from sparsec.ir.loops import Chunk, Chunks, Domain, Forall, Full, Let, Span, Stmt
@@ -114,10 +115,17 @@ class _Wishes:
 
 
 def make_space(
-    program: Program, accesses: Iterable[Access], extents: Mapping[str, Extent], lets: Iterable[Computed] = ()
+    program: Program,
+    accesses: Iterable[Access],
+    extents: Mapping[str, Extent],
+    lets: Iterable[Computed] = (),
+    strips: Mapping[str, int] = MappingProxyType({}),
 ) -> Space:
-    """The loops for index variables with these extents that let the levels of ``accesses`` drive them."""
-    wishes = _Wishes({}, set(), {})
+    """The loops for index variables with these extents that let the levels of ``accesses`` drive them.
+
+    The variables of ``strips`` get a loop over strips of so many coordinates around their own.
+    """
+    wishes = _Wishes({v: frozenset({n}) for v, n in strips.items()}, set(), {})
     misfits = set()
     for access in dict.fromkeys(accesses):
         fmt = program.tensor(access.tensor).format
