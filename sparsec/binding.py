@@ -51,7 +51,7 @@ def bind(t: TensorDecl, given: Any, *, contiguous: bool = False) -> Bound:
     assert t.format is not None
     storage = operand_storage(given)
     if storage is None:
-        array = _array(t, given)
+        array = array_for(t, given)
         if t.format.values is not None:
             raise _not_encoded(t)
         if t.format.is_dense:
@@ -138,7 +138,7 @@ def strided(order: int) -> Format:
     return from_levels(None, (Dense(strided=True),) * order).normal()
 
 
-def _array(t: TensorDecl, given: Any) -> np.ndarray:
+def array_for(t: TensorDecl, given: Any) -> np.ndarray:
     """A NumPy array of the declared dtype over what the caller passed; Python's numbers and lists are cast."""
     array, dtype = dense_source(given, f"operand '{t.name}'")
     if dtype is t.dtype:
@@ -211,4 +211,4 @@ def shape_of(t: TensorDecl, dims: Mapping[str, int]) -> tuple[int, ...]:
     return tuple(d if isinstance(d, int) else dims[d] for d in t.dims)
 
 
-__all__ = ["Bound", "bind", "bind_array", "composite", "row_major", "shape_of"]
+__all__ = ["Bound", "array_for", "bind", "bind_array", "composite", "row_major", "shape_of"]

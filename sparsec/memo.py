@@ -10,9 +10,10 @@ from weakref import ref
 
 import numpy as np
 
-from sparsec.binding import Bound, shape_of
+from sparsec.binding import Bound, array_for, shape_of
 from sparsec.driver import Call, Compiled
 from sparsec.ir.dtypes import BF16
+from sparsec.ir.tensor import TensorDecl
 from sparsec.knobs import knobs
 from sparsec.results import fits, overlap, returned, torch_of
 from sparsec.runtime.outside import operand_storage
@@ -20,17 +21,22 @@ from sparsec.runtime.storage import Storage
 from sparsec.tensors import Tensor
 
 _NOTHING = np.empty(1)
+_NUMBERS = (bool, int, float, complex, np.generic)
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """An operand as it was in the last call: its storage, or the look of its array; ``at`` is its number's place."""
+    """An operand as it was in the last call: its storage, or the look of its array; ``at`` is its number's place.
+
+    One that was a number of Python's or NumPy's is any such ``number``, put into an array as its declaration says.
+    """
 
     at: int
     storage: ref[Storage] | None = None
     shape: tuple[int, ...] = ()
     strides: tuple[int, ...] = ()
     dtype: np.dtype | None = None
+    number: TensorDecl | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +56,7 @@ class Memo:
     def call(self, operands: tuple[Any, ...], out: np.ndarray | None) -> tuple[bool, Any]:
         """(whether the operands are like those of the last call, the result)."""
         numbers = self.template.copy()
-        foreign = False
+        foreign, kept = False, []
         for place, x in zip(self.places, operands, strict=True):
             if place.storage is not None:
                 if type(x) is Tensor:
@@ -59,6 +65,11 @@ class Memo:
                     storage, foreign = operand_storage(x), True
                 if storage is None or storage is not place.storage():
                     return False, None
+            elif place.number is not None:
+                if not isinstance(x, _NUMBERS):
+                    return False, None
+                kept.append(array_for(place.number, x))
+                numbers[place.at] = kept[-1].ctypes.data
             elif (
                 type(x) is not np.ndarray
                 or x.shape != place.shape
@@ -97,7 +108,7 @@ class Memo:
         out: list[np.ndarray] = []
         for place, x in zip(self.places, operands, strict=True):
             storage = operand_storage(x) if place.storage is not None else None
-            out += storage.buffers if storage is not None else [x]
+            out += storage.buffers if storage is not None else [x] if place.number is None else []
         return out
 
 
@@ -114,8 +125,10 @@ def remember(
     """
     if knobs().check:
         return None
-    places, at = [], 0
+    places, at, first = [], 0, 0
     for parts, x in zip(bounds, operands, strict=True):
+        decl = variant.program.operands[first]
+        first += len(parts)
         if len(parts) > 1:
             storage = operand_storage(x)
             numbers = [n for b in parts for n in b.numbers]
@@ -130,6 +143,8 @@ def remember(
             if operand_storage(x) is not b.keep:
                 return None
             places.append(Place(at, ref(b.keep)))
+        elif isinstance(x, _NUMBERS) and not b.shape:
+            places.append(Place(at - 1, number=decl))
         elif x is b.keep:
             places.append(Place(at - 1, None, x.shape, x.strides, x.dtype))
         else:
