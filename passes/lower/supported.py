@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import NoReturn
 
 from sparsec.errors import FormatError, UnsupportedError
-from sparsec.formats.level import CanAppend, Level
 from sparsec.ir.rewrite import walk
 from sparsec.ir.tensor import (
     Assign,
@@ -46,13 +46,13 @@ def _declaration(t: TensorDecl) -> None:
     if t.role == "local" and t.format is not None and any(spec.type.prefix for spec in t.format.levels):
         _no(f"a local stored as '{t.format.label}', whose rows must be found to be whole,", t, "store it in csr")
     if t.role != "in" and t.format is not None:
-        above: Level | None = None
-        for spec in t.format.levels:
-            if not spec.type.branchless:
-                above = spec.type
-            elif not isinstance(above, CanAppend):
-                hint = "that there is one, no less and no more, is not checked: write fixed[1] instead"
+        for above, spec in pairwise(t.format.levels):
+            if spec.type.branchless and above.type.unique:
+                hint = "that there is one, no less and no more, is not checked: write fixed[1], or nonunique above it"
                 _no(f"a result whose level '{spec}' has one entry for each parent", t, hint)
+            if above.type.branchless and not spec.type.branchless:
+                hint = "let the singletons be the last levels, or store them as compressed"
+                _no(f"a result with level '{spec}' beneath a list of coordinates ('{above}')", t, hint)
     if t.format is not None:
         try:
             t.format.require_runnable()

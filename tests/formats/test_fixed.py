@@ -123,3 +123,22 @@ def test_a_singleton_beneath_every_coordinate_is_no_result() -> None:
     with pytest.raises(sp.UnsupportedError, match="has one entry for each parent"):
         sp.tensor(np.eye(3)).convert(fmt)
     assert (sp.tensor(np.eye(3)).convert(fmt.replace("singleton", "fixed[1]")).numpy() == np.eye(3)).all()
+
+
+@pytest.mark.parametrize("fmt", [
+    "(i, j) -> (i: compressed, j: singleton)", "(i, j) -> (i: compressed[unordered], j: singleton)",
+    "(i, j) -> (i/2: dense, j: compressed, i%2: singleton)",
+])  # fmt: skip
+def test_a_singleton_beneath_a_unique_level_is_no_result(fmt: str) -> None:
+    for make in (lambda: sp.tensor(np.ones((3, 3))).convert(fmt), lambda: sp.from_coo([[0], [1]], [1.0], (3, 3), fmt)):
+        with pytest.raises(sp.UnsupportedError, match="has one entry for each parent"):
+            make()
+
+
+@pytest.mark.parametrize("fmt", [
+    "(i, j) -> (i/2: compressed[nonunique], j/2: singleton, i%2: dense, j%2: dense)",
+    "(i, j) -> (j/3: compressed[nonunique], i: singleton, j%3: runs)",
+])  # fmt: skip
+def test_levels_beneath_a_list_of_coordinates_are_no_result(fmt: str) -> None:
+    with pytest.raises(sp.UnsupportedError, match="beneath a list of coordinates"):
+        sp.tensor(np.ones((5, 7))).convert(fmt)
