@@ -10,12 +10,8 @@ They become statements, to be compiled like any others.  For ``y[i] = A[i, j] * 
     first0 = min[i, j](n * i + j   where differs0[j] and not stored(A[i, j]))
 
 The first is sparse, so that the others cost what there is to report.  They stand before the statement that they are
-about, and see what it sees.  A product over a fibre, and an update by one, are decided by an absent 0, too::
-
-    prod[j](A[i, j])    differs where the product of the stored entries, times 0, is not 0; absent is any entry
-    R[i] *= A[i, j]     as R[i] * A[i, j] does
-
-What a ``scan`` block computes is not looked at, nor is the value of a reduction taken to be absent.
+about, and see what it sees.  What a ``scan`` block computes is not looked at, nor is the value of a reduction taken to
+be absent.
 """
 
 from __future__ import annotations
@@ -71,7 +67,7 @@ class Place:
     that they reduce themselves; ``statement`` is the number of the statement.
     """
 
-    operator: Map | Reduce
+    operator: Map
     statement: int
     tensors: tuple[str, ...]
     absent: Expr
@@ -89,25 +85,20 @@ class Place:
     def tame(self) -> bool:
         """Whether the rest is finite if all that it reads is."""
         nodes = [n for n in walk(self.differs) if n is not self.differs]
-        op = self.operator.op if isinstance(self.operator, Map) else self.operator.monoid
-        inner = {n.op for n in nodes if isinstance(n, Map)} - {"not", "eq", op}
+        inner = {n.op for n in nodes if isinstance(n, Map)} - {"not", "eq", self.operator.op}
         literals = [n.value for n in nodes if isinstance(n, Literal) and isinstance(n.value, float)]
-        return op == "mul" and inner <= _TAME and all(map(math.isfinite, literals))
+        return self.operator.op == "mul" and inner <= _TAME and all(map(math.isfinite, literals))
 
 
 def places(program: Program, skip: Sequence[str] = ()) -> list[Place]:
     """All of them, in the order of the text; statements that define the tensors ``skip`` are left out."""
     sparse = {t.name: t for t in program.tensors if t.format is not None and not t.format.is_dense}
     out = []
-    defined = {t.name for t in program.tensors if t.role in ("in", "inout")}
     for n, s in enumerate(program.body):
         if isinstance(s, Assign) and s.target.tensor not in skip:
             finder = _Finder(sparse, s, n)
             conditions = () if s.where is None else (s.where,)
             out += [*finder.visit(s.value, conditions)]
-            if s.op != "=" and s.target.tensor in defined and (op := ops.MONOIDS[s.op].op) is not None:
-                out += [*finder.of(Map(op, (s.target, s.value), s.value.dtype), conditions)]
-        defined |= {a.target.tensor for a in assigns((s,))}
     return out
 
 
@@ -120,8 +111,6 @@ class _Finder:
     def visit(self, e: Expr, conditions: tuple[Expr, ...]) -> Iterator[Place]:
         match e:
             case Reduce() | Scan() | Softmax():
-                if isinstance(e, Reduce):
-                    yield from self.fold(e, conditions)
                 yield from self.visit(e.body, conditions if e.where is None else (*conditions, e.where))
             case Top():
                 yield from self.visit(e.key, conditions if e.where is None else (*conditions, e.where))
@@ -144,24 +133,10 @@ class _Finder:
             plain = dataclasses.replace(e, args=(*e.args[:n], number, *e.args[n + 1 :]), zero=None)
             yield self.place(e, absence[1], _is_not(plain, decided), conditions)
 
-    def fold(self, e: Reduce, conditions: tuple[Expr, ...]) -> Iterator[Place]:
-        """A reduction that an absent element decides: what the others come to would not be decided by its value."""
-        monoid = ops.MONOIDS.get(e.monoid)
-        zero = None if monoid is None or e.dtype.kind not in "fc" else monoid.annihilator
-        absence = None if zero is None else self.absence(e.body)
-        if absence is None or absence[0] != zero:
-            return
-        assert monoid is not None and monoid.op is not None
-        stored = joined("and", [Map("not", (absence[1],), BOOL), *([] if e.where is None else [e.where])], BOOL)
-        others = dataclasses.replace(e, where=stored)
-        number = Literal(scalar(zero, e.dtype).item(), e.dtype)
-        gone = Reduce("or", e.indices, absence[1], BOOL, e.where)
-        yield self.place(e, gone, _is_not(Map(monoid.op, (others, number), e.dtype), zero), conditions)
-
-    def place(self, e: Map | Reduce, absent: Expr, differs: Expr, conditions: tuple[Expr, ...]) -> Place:
+    def place(self, e: Map, absent: Expr, differs: Expr, conditions: tuple[Expr, ...]) -> Place:
         used = names_in(differs).union(*(names_in(c) for c in (absent, *conditions)))
         indices = tuple(i for i in self.statement.indices if i.name in used)
-        parts = [n for part in (differs, absent, *conditions) for n in walk(part) if isinstance(n, Reduce)]
+        parts = [n for part in (differs, *conditions) for n in walk(part) if isinstance(n, Reduce)]
         reduced = {v for n in parts for v in n.indices} - used
         inner = tuple(i for i in self.statement.indices if i.name in reduced)
         tensors = tuple(dict.fromkeys(n.access.tensor for n in walk(absent) if isinstance(n, Stored)))

@@ -11,6 +11,7 @@ from sparsec.ir import loops
 from sparsec.ir.buffer import Comment, Expr, i64
 from sparsec.ir.loops import Accumulate, Assemble, Forall
 from sparsec.ir.loops_exact import conditions
+from sparsec.ir.loops_writes import operators
 from sparsec.ir.rewrite import walk
 from sparsec.ir.tensor import Access, Index
 from sparsec.passes.lower.context import Env
@@ -40,10 +41,10 @@ def assemble(low: Lowerer, s: Assemble, env: Env) -> None:
     ctx.valued = decl.role != "pattern"
     ctx.asked = asked = frozenset() if ctx.valued else _asked(s.body)
     if s.method == "insert":
-        operators = {n.op for n in walk(s.body) if isinstance(n, Accumulate) and n.target.tensor == s.tensor}
-        insert = InsertWriter(ctx, decl, None if "=" in operators else min(operators, default=None))
-        if any(a.tensor == s.tensor for a in low.reads(s.body)):
-            insert.complete = False  # a recurrence: what it reads too early is the fill
+        first, *others = operators(s.body, s.tensor) or ("=",)
+        insert = InsertWriter(ctx, decl, None if first == "=" else first)
+        if others or any(a.tensor == s.tensor for a in low.reads(s.body)):
+            insert.complete = False  # a recurrence: what it reads, or updates, too early is the fill
         low.writer = ctx.writers[s.tensor] = insert
         with low.b.collect() as body:
             low.stmt(s.body, env)

@@ -84,8 +84,7 @@ class Env:
     ``full_chunks`` holds the outer indices of chunks known to be whole here, ``inside`` the computed indices known to
     lie in their domains, ``relations`` what the loops and lets around say of index variables.  ``within`` has accesses
     with the number of a level whose coordinate lies in its window, ``facts`` what is at least 0 here, as the loops and
-    conditions around say.  ``written`` has the tensors that the loop here, or the one just around, writes to,
-    ``handed_on`` what each step of an ordered loop takes over from the one before.
+    conditions around say.  ``written`` has the tensors that the loop here, or the one just around, writes to.
     """
 
     indices: dict[str, Expr] = field(default_factory=dict)
@@ -96,7 +95,6 @@ class Env:
     within: frozenset[tuple[Access, int]] = frozenset()
     facts: tuple[Linear, ...] = ()
     written: frozenset[str] = frozenset()
-    handed_on: frozenset[str] = frozenset()
 
     def bind(self, name: str, value: Expr) -> Env:
         return replace(self, indices={**self.indices, name: value})
@@ -317,16 +315,8 @@ class Context:
             self.b.set(total, combine(storage.fold, total, storage.load(self.b, q)))
         return total
 
-    def folded(self, access: Access, op_name: str, old: Expr, value: TExpr, env: Env) -> Expr:
-        """What ``access``, which holds ``old``, holds after ``value``.
-
-        One absent entry decides a fold whose operator it annihilates: what was folded before may have passed to
-        infinity, which another order would never have met.  A scan has one order alone.
-        """
-        if op_name != "=" and access.tensor not in env.handed_on and isinstance(value, Literal) and value.fill:
-            zero = ops.MONOIDS[op_name].annihilator
-            if zero is not None and value.value == zero:
-                return Const(value.value, value.dtype)
+    def folded(self, op_name: str, old: Expr, value: TExpr, env: Env) -> Expr:
+        """What holds ``old`` after ``value``."""
         v = self.expr(value, env)
         return v if op_name == "=" else combine(op_name, old, v)
 

@@ -80,7 +80,7 @@ class LaneWork:
         return load(self.buffer, self.lane)
 
     def update(self, ctx: Context, access: Access, op_name: str, value: TExpr, env: Env) -> None:
-        ctx.b.store(self.buffer, self.lane, ctx.folded(access, op_name, load(self.buffer, self.lane), value, env))
+        ctx.b.store(self.buffer, self.lane, ctx.folded(op_name, load(self.buffer, self.lane), value, env))
 
 
 def find(low: Lowerer, f: Forall, env: Env) -> Lockstep | None:

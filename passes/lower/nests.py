@@ -23,7 +23,7 @@ from sparsec.ir.loops import (
     Kernel,
     Workspace,
 )
-from sparsec.ir.loops_writes import handed_on, written
+from sparsec.ir.loops_writes import written
 from sparsec.ir.rewrite import walk
 from sparsec.ir.tensor import Access, Index, Literal
 from sparsec.passes.lower import lockstep, padding, parallel
@@ -345,8 +345,6 @@ class Lowerer:
 
     def forall(self, f: Forall, env: Env) -> None:
         env = replace(env, relations=merge(env.relations, relations(f)), written=written(f.body))
-        if f.ordered:
-            env = replace(env, handed_on=env.handed_on | handed_on(f.body))
         walkers = []
         sweeps = [
             a

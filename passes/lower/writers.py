@@ -46,7 +46,7 @@ class InsertWriter:
         return stmts
 
     def update(self, ctx: Context, access: Access, op_name: str, value: TExpr, env: Env) -> None:
-        v = ctx.expr(value, env) if op_name == "=" else ctx.folded(access, op_name, ctx.read(access, env), value, env)
+        v = ctx.expr(value, env) if op_name == "=" else ctx.folded(op_name, ctx.read(access, env), value, env)
         pos = ctx.b.let("at", ctx.address(self.storage, access, env))
         ctx.b.store(self.storage.values, pos, v)
 

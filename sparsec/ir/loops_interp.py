@@ -51,8 +51,7 @@ from sparsec.ir.loops import (
     Tile,
     Workspace,
 )
-from sparsec.ir.loops_writes import handed_on
-from sparsec.ir.rewrite import walk
+from sparsec.ir.loops_writes import operators
 from sparsec.ir.tensor import RESULTS, Access, Dim, Expr, Extent, Index, Literal, Map, MonoidDef, Stored, TensorDecl
 from sparsec.ir.tensor_values import from_storage, held, scalar, to_storage
 
@@ -132,7 +131,6 @@ class _Machine:
         self.decls = {t.name: t for t in kernel.tensors}
         self.monoids = {m.name: m for m in kernel.monoids}
         self.states: dict[str, monoids.State] = {}
-        self.handed_on: set[str] = set()  # what each step of an ordered loop takes over from the one before
         inputs = [t for t in kernel.tensors if t.role in ("in", "inout")]
         for t in inputs:
             if t.name not in arrays:
@@ -196,14 +194,11 @@ class _Machine:
                 for child in stmts:
                     self.run(child)
             case Forall(index, domain, body):
-                coordinates, before = self.domain(domain), self.handed_on
-                if s.ordered:
-                    self.handed_on = before | handed_on(body)
+                coordinates = self.domain(domain)
                 for coordinate in reversed(coordinates) if s.reverse else coordinates:
                     self.indices[index] = coordinate
                     self.run(body)
                 self.indices.pop(index, None)
-                self.handed_on = before
             case ForallStored():
                 self._run_stored(s)
             case Workspace():
@@ -239,9 +234,8 @@ class _Machine:
     def _begin(self, tensor: str, body: Stmt) -> None:
         """Set a result to its fill, or to the identity of the monoid that it is accumulated with."""
         t = self.decls[tensor]
-        operators = {n.op for n in walk(body) if isinstance(n, Accumulate) and n.target.tensor == tensor}
-        accumulates = operators and "=" not in operators
-        self._create(t, ops.MONOIDS[min(operators)].identity(t.dtype) if accumulates else t.fill)
+        first = next(iter(operators(body, tensor)), "=")
+        self._create(t, t.fill if first == "=" else ops.MONOIDS[first].identity(t.dtype))
 
     def _run_stored(self, s: ForallStored) -> None:
         slot, t = self.slots[s.access.tensor], self.decls[s.access.tensor]
@@ -293,10 +287,7 @@ class _Machine:
                 return
             if monoid.op is None:
                 raise UnsupportedError(f"a reduction with '{s.op}' has a tuple state and cannot update in place")
-            decides = known is Known.ABSENT and monoid.annihilator is not None and value == monoid.annihilator
-            if not decides or s.target.tensor in self.handed_on:
-                value = ops.evaluate(monoid.op, (slot.values[at], value), slot.dtype)
-            slot.values[at] = value
+            slot.values[at] = ops.evaluate(monoid.op, (slot.values[at], value), slot.dtype)
             stored = True
         if slot.tracks:
             slot.stored[at] |= stored

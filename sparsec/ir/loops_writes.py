@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sparsec.ir.loops import Accumulate, Stmt, Workspace
+from sparsec.ir.loops import Accumulate, Stmt
 from sparsec.ir.rewrite import walk
 
 
@@ -11,9 +11,13 @@ def written(s: Stmt) -> frozenset[str]:
     return frozenset(n.target.tensor for n in walk(s) if isinstance(n, Accumulate))
 
 
-def handed_on(body: Stmt) -> frozenset[str]:
-    """What ``body``, a step of an ordered loop, hands on to the next: what it writes to and does not begin itself."""
-    return written(body) - {n.name for n in walk(body) if isinstance(n, Workspace)}
+def operators(body: Stmt, tensor: str) -> tuple[str, ...]:
+    """The operators by which ``body`` writes a tensor, once each, in the order of the text.
+
+    The first says what the tensor begins as: its fill where that is ``=``, else the operator's identity.
+    """
+    found = (n.op for n in walk(body) if isinstance(n, Accumulate) and n.target.tensor == tensor)
+    return tuple(dict.fromkeys(found))
 
 
-__all__ = ["handed_on", "written"]
+__all__ = ["operators", "written"]

@@ -13,7 +13,7 @@ What the node's docstrings leave open:
   the admitted points, and a result point that has none is outside.
 - A result begins as its fill if the first statement that writes it is ``=``, else as the operator's identity (or as
   the array the caller passed under its name).
-- With ``stored`` an entry that is not stored annihilates even against inf and NaN (``ops.forced``), in reductions too.
+- With ``stored`` an entry that is not stored annihilates even against inf and NaN (``ops.forced``).
 - A user's monoid is folded left to right, its literals and operators taken in the type of the reduction's body.
 - f16 computes in f16, bf16 in f32 with a rounding after every operator; arrays of bf16 hold their bits in uint16.
 """
@@ -295,10 +295,6 @@ class Machine:
             flat[write.positions] = picked
         else:
             self.fold_at(s.op, flat, write.positions, picked, t)
-            zero = ops.MONOIDS[s.op].annihilator
-            if self.patterns and zero is not None and not self.scope.fixed:  # one absent element decides, as in a fold
-                gone = write.pick(self.absent(value)) & (picked == zero)
-                flat[write.positions[gone]] = zero
         target[...] = round_to(flat, t).reshape(target.shape)
 
     def fold_at(self, op: str, flat: Array, positions: Array, values: Array, t: DType) -> None:
@@ -496,11 +492,7 @@ class Machine:
             return round_to(logsumexp(body, mask, axes), e.dtype)
         if mask is not None:
             body = np.where(mask, body, identity(e.monoid, e.dtype))
-        out = round_to(fold(e.monoid, body, axes, e.dtype), e.dtype)
-        zero = ops.MONOIDS[e.monoid].annihilator
-        if self.patterns and zero is not None:  # one absent element decides, in whatever order
-            out = np.where((self.absent(e.body) & (body == zero)).any(axes, keepdims=True), out.dtype.type(zero), out)
-        return out
+        return round_to(fold(e.monoid, body, axes, e.dtype), e.dtype)
 
     def scan(self, e: Scan, body: Array, mask: Array | None) -> Array:
         """Running fold along the axis of ``e.index``."""
