@@ -58,6 +58,8 @@ def check_earlier(body: Body, read: ast.Subscript, s: ast.AssignText, block: Blo
     if writes is None or writes >= len(read.indices):
         return
     e, ahead = read.indices[writes], 0
+    if isinstance(e, ast.Binary) and e.op == "+" and isinstance(e.left, ast.Number):
+        e = e._replace(left=e.right, right=e.left)
     if isinstance(e, ast.Binary) and e.op in ("+", "-") and isinstance(e.right, ast.Number):
         ahead = int(e.right.value.real) * (1 if e.op == "+" else -1) * (-1 if block.reverse else 1)
         e = e.left

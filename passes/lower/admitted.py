@@ -117,7 +117,10 @@ class _Guarding:
         """The index ``e``, which was ``before``, where the conditions hold."""
         if not conditions or not must_lie_inside(before):
             return e
-        names = names_in(before) | self.steps
+        names = names_in(before)
+        reads = {n.tensor for part in (before, *conditions) for n in walk(part) if isinstance(n, Access)}
+        if not reads.isdisjoint(self.written):
+            names = names | self.steps  # it is checked at each point of the block, which knows its own
         inline = [c for c in conditions if self.is_simple(c) and names_in(c) <= names]
         rest = [c for c in conditions if c not in inline]
         asked = conjunction([*inline, *([self.admits(before, names, rest)] if rest else [])])
@@ -152,7 +155,7 @@ class _Guarding:
         free = tuple(v for v in self.extents if v in names & used)
         others = tuple(v for v in self.extents if v in used - names)
         value = Reduce("or", others, condition, BOOL) if others else condition
-        return self.local("admits", value, free, e)
+        return self.local("admits", value, free, value)
 
     def local(self, hint: str, value: Expr, free: tuple[str, ...], like: Expr) -> Access:
         """A local over ``free`` that holds ``value``, dense if all is that ``like`` reads."""

@@ -56,6 +56,9 @@ def plan_recurrence(planner: Planner, s: ScanLoop, ahead: list[loops.Stmt]) -> l
         a = planner.renamed(write_out(planner.program, a, planner.exists(a.target.tensor)))
         for check, when in checks(planner, a, block):
             (ahead if when == "ahead" else points if when == "at" else nests).append(check)
+            if when == "at" and isinstance(check, Forall):
+                places = f"an index that '{a.target.tensor}' reads at is checked at each point of the block"
+                planner.notes.append(f"{places}, over all of {check.index}")
         before, point = _at_point(planner, a, block)
         nests += before
         points.append(point)
@@ -79,7 +82,7 @@ def _at_point(planner: Planner, s: Assign, block: Block) -> tuple[list[loops.Stm
     extents = {i.name: i.extent for i in (own, *s.indices)}  # a statement need not mention it
     value = factor(simplify_expr(s.value))
     query = replace(planner.query(s.target, value, extents, free_first=True), outermost=(step,))
-    while (scan := cannot_ride(query)) is not None:
+    while (scan := _along(query.value, step) or cannot_ride(query)) is not None:
         check_independent(scan, written, "a scan")
         first, access = split_scan(planner, s.target.tensor, scan, extents)
         nests += planner.statement(first)
@@ -107,6 +110,11 @@ def _at_point(planner: Planner, s: Assign, block: Block) -> tuple[list[loops.Stm
     return nests + conversions, Workspace(work, s.target.dtype, shape, "dense", zero, producer, consumer)
 
 
+def _along(e: Expr, step: str) -> Scan | None:
+    """An innermost scan over the block's own variable, all of whose points are needed at each."""
+    return next((n for n in reversed([*walk(e)]) if isinstance(n, Scan) and n.index == step), None)
+
+
 def check_independent(e: Expr, written: tuple[str, ...], what: str) -> None:
     """Raise ``UnsupportedError`` if ``e``, which must be computed before the block, reads what that writes."""
     for n in walk(e):
@@ -128,7 +136,8 @@ def may_see_itself(s: Assign, step: str) -> bool:
     def sees(e: Expr, alone: bool) -> bool:
         if isinstance(e, Access) and e.tensor == target.tensor:
             own = alone and e.indices == target.indices
-            return not own and not any(_another_point(e.indices[d], step) for d in steps)
+            another = own or any(_another_point(e.indices[d], step) for d in steps)
+            return not another or any(sees(c, False) for c in e.indices)
         alone = alone and not isinstance(e, Reduce | Scan | Top)
         return any(sees(c, alone) for c in children(e))
 
@@ -138,7 +147,7 @@ def may_see_itself(s: Assign, step: str) -> bool:
 def _another_point(e: Expr, step: str) -> bool:
     """Is ``e`` another coordinate than ``step`` for certain?"""
     match e:
-        case Map(op=("add" | "sub"), args=(Index(name=v), Literal(value=n))):
+        case Map("add" | "sub", (Index(name=v), Literal(value=n))) | Map("add", (Literal(value=n), Index(name=v))):
             return v == step and n != 0
     return False
 

@@ -44,7 +44,7 @@ class ScalarWork:
         return self.var
 
     def update(self, ctx: Context, access: Access, op_name: str, value: TExpr, env: Env) -> None:
-        ctx.b.set(self.var, ctx.folded(access, op_name, self.var, value, env))
+        ctx.b.set(self.var, ctx.folded(op_name, self.var, value, env))
 
 
 class DenseWork:
@@ -55,14 +55,20 @@ class DenseWork:
     def __init__(self, ctx: Context, w: Workspace) -> None:
         self.w = w
         self.sizes = [ctx.domain_size(x.domain) for x in w.indices]
-        self.size = ctx.b.product("size", *self.sizes)
         self.buffer = Buffer(ctx.b.fresh(w.name), w.dtype, Origin(w.name, -1, "workspace"))
         initial = Const(w.init, w.dtype)
         if w.kind == "registers":
-            ctx.b.emit(Alloc(self.buffer, self.size, initial, "stack"))
+            ctx.b.emit(Alloc(self.buffer, ctx.b.product("size", *self.sizes), initial, "stack"))
             return
-        ctx.allocate(lambda: ctx.b.emit(Alloc(self.buffer, self.size)))
-        with ctx.b.loop("p", i64(0), self.size, note=f"clear {w.name}") as p:
+        size: Expr = i64(0)
+
+        def allocate() -> None:
+            nonlocal size
+            size = ctx.b.product("size", *self.sizes)
+            ctx.b.emit(Alloc(self.buffer, size))
+
+        ctx.allocate(allocate)
+        with ctx.b.loop("p", i64(0), size, note=f"clear {w.name}") as p:
             ctx.b.store(self.buffer, p, initial)
 
     def address(self, ctx: Context, access: Access, env: Env) -> Expr:
@@ -81,7 +87,7 @@ class DenseWork:
 
     def update(self, ctx: Context, access: Access, op_name: str, value: TExpr, env: Env) -> None:
         pos = self.address(ctx, access, env)
-        ctx.b.store(self.buffer, pos, ctx.folded(access, op_name, load(self.buffer, pos), value, env))
+        ctx.b.store(self.buffer, pos, ctx.folded(op_name, load(self.buffer, pos), value, env))
 
 
 class BitmapWork:
@@ -123,7 +129,7 @@ class BitmapWork:
         b = ctx.b
         at = b.let("at", ctx.expr(access.indices[0], env))
         if self.valued:
-            b.store(self.values, at, ctx.folded(access, op_name, load(self.values, at), value, env))
+            b.store(self.values, at, ctx.folded(op_name, load(self.values, at), value, env))
         b.store(self.flags, at, Const(1, U8))
         b.store(self.blocks, op("shr", at, i64(6)), Const(1, U8))
 

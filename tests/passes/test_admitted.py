@@ -48,7 +48,7 @@ MADE = """\
         ),
         (
             "y[i] = reduce.add[j](x[at[j]] where M[i, j]):f64 for i < n, j < n",
-            MADE.format(
+            MADE.replace("bool[n] dense", "bool[n]").format(
                 "reduce.or[i](M[i, j]):bool for j < n, i < n",
                 "y[i] = reduce.add[j](x[select(admits[j], at[j], fill(-1):i64)] where M[i, j]):f64 for i < n, j < n",
             ),

@@ -7,6 +7,7 @@ import pytest
 
 import sparsec as sp
 from sparsec.errors import ShapeError, TypeError_, UnsupportedError
+from sparsec.ir.tensor_interp import interpret
 from sparsec.knobs import scope
 from tests.programs.cases import MATRIX
 from tests.support.stages import agree, lowered
@@ -219,10 +220,51 @@ def test_a_block_follows_what_it_has_computed() -> None:
         sp.evaluate("scan i { x[i] = q[sum[j](x[j] where j < i)] }", q=cycle)
 
 
+@pytest.mark.parametrize("fmt", ["csf", "dense", "(i) -> (i: hashed)", "rle"])
+@pytest.mark.parametrize(("block", "want"), [
+    ("y[i] = x[i]; y[i] += z[i]", [4, 2, 7, 8, 5, 8]),
+    ("y[i] = x[i]; y[i] *= z[i]", [3, 0, 12, 16, 0, 12]),
+    ("y[i] = scan[i](x[i]) - z[i]", [2, 1, 4, 7, 6, 7]),
+])  # fmt: skip
+def test_a_block_leaves_no_place_as_it_found_it(fmt: str, block: str, want: list[float]) -> None:
+    x, z = np.array([3.0, 0, 4, 4, 0, 2]), np.arange(6) + 1.0
+    k = sp.compile(f"kernel f(z: f64[n], x: f64[n] {fmt}) -> y: f64[n] {{ scan i {{ {block} }} }}")
+    for rest in (7.0, np.nan):
+        assert k(z, sp.tensor(x, format=fmt), out=np.full(6, rest)).tolist() == want
+
+
+def test_the_first_statement_says_what_a_result_begins_as() -> None:
+    for block, x, want in (("t max= x[i]; t += 0.0", [-1, -2], -1), ("t *= x[i]; t += x[i]", [-1, -2, -3], -9)):
+        k = sp.compile(f"kernel f(x: f64[n]) -> t: f64 {{ scan i {{ {block} }} }}")
+        assert k(np.array(x, float)) == want == interpret(k.program, {"x": np.array(x, float)})["t"]
+
+
+def test_what_a_point_reads_of_itself_inside_an_index() -> None:
+    k = sp.compile("kernel f(A: i64[n, n]) -> y: i64[n, n] { scan i { y[i, j] += y[i - 1, y[i, j - 1]] + A[i, j] } }")
+    assert k(np.array([[1, 2], [1, 4]])).tolist() == [[1, 2], [2, 5]]
+
+
+def test_dense_factorisations() -> None:
+    rng = np.random.default_rng(3)
+    a = rng.random((7, 7)) + 7 * np.eye(7)
+    paths = "kernel f(A: f64[n, n]) -> D: f64[n, n] { D[i, j] = A[i, j]; scan k { D[i, j] min= D[i, k] + D[k, j] } }"
+    want = a.copy()
+    for k in range(7):
+        want = np.minimum(want, want[:, k : k + 1] + want[k : k + 1])
+    np.testing.assert_allclose(sp.compile(paths)(a), want)
+    lu = """kernel f(A: f64[n, n]) -> U: f64[n, n] {
+        U[i, j] = A[i, j]
+        scan k { U[i, j] -= U[i, k] * U[k, j] / U[k, k] where i > k and j >= k }
+    }"""
+    upper = sp.compile(lu.replace("-=", "+=").replace("U[i, k] *", "-U[i, k] *"))(a)
+    assert np.abs(np.tril(upper, -1)).max() < 1e-12 and np.isclose(np.prod(np.diag(upper)), np.linalg.det(a))
+
+
 def test_a_point_that_is_not_written_yet_is_refused() -> None:
     for text in (
         "scan i { y[i] = y[i] + x[i] }",
         "scan i { y[i] = y[i + 1] + x[i] }",
+        "scan i { y[i] = y[1 + i] + x[i] }",
         "scan i reverse { y[i] = y[i - 1] + x[i] }",
         "scan i { y[i] = z[i] + x[i]; z[i] = y[i] }",
     ):
