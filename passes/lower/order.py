@@ -415,6 +415,7 @@ def estimate(query: Query, space: Space, order: tuple[str, ...], converted: Sequ
         elif last in variables and not is_sparse(program.tensor(n.tensor)):
             total += 0.01 * trips
     total += trips * _result_penalty(query, space, order, loose.walked)
+    total *= 1.05 if space.strips else 1.0  # strips are for what gains by them
     # Among equals keep free variables in the result's order, outermost first.
     summed = space.loops_of(query.reduced)
     free = [v for v in order if v not in summed]
@@ -554,7 +555,7 @@ def _fibre(
         return full
     assert t.format is not None
     if a not in converted and (width := window_trips(query, space, a, v, position)) is not None:
-        return min(full, width)
+        full = min(full, width)
     if a in converted:
         kinds = level_kinds(t.format)
         names = [e.name for e in a.indices if isinstance(e, Index)]

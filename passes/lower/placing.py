@@ -100,7 +100,8 @@ def _why_not_parallel(space: Space, p: Parts) -> str | None:
         return "there is none"
     if p.order[0] not in p.free - p.summed:
         return "its iterations write to the same places, since it is summed over"
-    if any(p.order[0] in c.needs for c in space.computed):
+    own = Index(p.order[0]) in p.target.indices
+    if not own and any(p.order[0] in c.needs for c in space.computed):
         return "what a loop over diagonals writes is apart, but not by an index that says so"
     return None if _are_apart(space, p) else "its iterations may write to the same places"
 

@@ -47,7 +47,8 @@ class Space:
     """``domains`` has the loops in a natural order; ``nesting`` pairs of loops, outer and inner, that must nest so.
 
     ``own`` has the loops that stand for an index variable, ``parts`` those that its value depends on.  ``computed`` are
-    index variables, ``lets`` the places of a left side (``places.py``).
+    index variables, ``lets`` the places of a left side (``places.py``), ``strips`` the variables with a loop over
+    strips that no format asks for.
     """
 
     domains: Mapping[str, Domain]
@@ -59,6 +60,7 @@ class Space:
     misfits: frozenset[Access]
     nesting: tuple[tuple[str, str], ...]
     lets: tuple[Computed, ...] = ()
+    strips: frozenset[str] = frozenset()
 
     def level_name(self, coord: Coord, access: Access) -> str:
         """The loop whose index is the coordinate of a level of ``access`` (but for a shift), or an empty name."""
@@ -133,6 +135,7 @@ def make_space(
         if not fmt.is_plain and not _take(wishes, fmt.coords, access):
             misfits.add(access)
     space = _build(program, wishes, extents, frozenset(misfits), {c.name for c in lets})
+    space = replace(space, strips=frozenset(strips))
     found = tuple(replace(c, needs=space.depends(c.value)) for c in lets)
     return replace(space, lets=found, parts={**space.parts, **{c.name: c.needs for c in found}}) if found else space
 

@@ -38,7 +38,7 @@ def test_what_the_compiler_chose_asks_for_the_same(text: str) -> None:
 
 def test_what_was_asked_asks_for_the_same() -> None:
     text = "kernel f(A: f64[n, n] dia, B: f64[n, n]) -> C: f64[n, n] { C[i, k] = A[i, j] * B[j, k] }"
-    first = sp.compile(text, schedule="order i; panel k 4; vector i 8")
+    first = sp.compile(text, schedule="order i, j, k; panel k 4; vector i 8")
     assert "vector i 8; vector k 4" in made(first)
     again = sp.compile(text, schedule=made(first))
     assert made(again) == made(first) and again.ir("loops") == first.ir("loops")
