@@ -176,6 +176,10 @@ class Delta8(Level, CanIterate, CanLocate, CanAppend):
     def live(self, arrays: dict[str, np.ndarray], parents: np.ndarray, extent: int) -> np.ndarray:
         return np.repeat(parents, np.diff(arrays["pos"]))
 
+    def coordinates(self, arrays: dict[str, np.ndarray], parents: int, extent: int) -> tuple[np.ndarray, np.ndarray]:
+        crd = decode(arrays["pos"], arrays["step"][: arrays["pos"][-1]], arrays["crd"])
+        return np.repeat(np.arange(parents), np.diff(arrays["pos"])), crd
+
 
 def decode(pos: np.ndarray, step: np.ndarray, wide: np.ndarray) -> np.ndarray:
     """The coordinates (i64) of all entries."""

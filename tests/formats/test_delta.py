@@ -105,3 +105,16 @@ def test_arrays_that_lie(role: str, array: list[int], text: str) -> None:
     A.levels[1][role] = np.array(array, A.levels[1][role].dtype)  # type: ignore[index]
     with pytest.raises(sp.FormatError, match=f"level 1 .j: compressed.: {text}"):
         A.validate()
+
+
+@pytest.mark.parametrize("fmt", [
+    "(i, j) -> (j-i: compressed, i: compressed[index=delta8])",
+    "(i, j) -> (j/3: compressed[index=delta8], i: dense, j%3: dense)",
+    "(i, j) -> (i/4: dense, j: compressed[index=delta8], i%4: dense)",
+])  # fmt: skip
+def test_narrow_steps_beside_parts_of_dimensions(fmt: str) -> None:
+    a = np.zeros((5, 900))
+    a[[0, 1, 1, 4], [3, 0, 800, 899]] = 1, 2, 3, 4
+    narrow, plain = sp.tensor(a).convert(fmt), sp.tensor(a).convert(fmt.replace("[index=delta8]", ""))
+    assert narrow.nnz == plain.nnz and "stored" in repr(narrow)
+    assert ((narrow + narrow).numpy() == 2 * a).all() and (narrow.max(axis=1) == a.max(1)).all()
