@@ -1,4 +1,4 @@
-"""``exp log sin`` and kin as polynomials: straight code that runs lane by lane, where libm has one number a call.
+"""``exp log tanh`` and kin as polynomials: straight code that runs lane by lane, where libm has one number a call.
 
 An argument is reduced to a small interval, exactly or nearly so (Cody and Waite, Software Manual for the Elementary
 Functions, 1980), a polynomial computed there, and the result put together; at most 4 units in the last place off, with
@@ -6,10 +6,10 @@ the zeros, infinities and NaN of C's functions.  The coefficients are made by ``
 
     exp     n = round(x / ln 2), r = x - n ln 2:  e**x = 2**n (1 + r + r**2 P(r))
     log     x = 2**k (1 + f), s = f / (2 + f):  log x = k ln 2 + 2 s + s z L(z), z = s**2
-    sin     n = round(x / (pi / 2)), r = x - n pi / 2:  the sine or cosine of r, by n modulo 4
     tanh    -e / (2 + e), e = expm1(-2 |x|)
     erf     x E(x**2) up to 1, then 1 - e**(-x**2) C((x - 3) / (x + 3))
 
+``sin`` and ``cos`` stay libm's: to reduce large arguments takes a branch, which no vectoriser sees through.
 Adding ``1.5 * 2**m`` to a float with m bits rounds it to an integer, which the low bits of the sum are.
 """
 
@@ -17,12 +17,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import inf, nan, pi
+from math import inf, nan
 
-from sparsec.backends.cpu.code import Code, ll, with_dtype
+from sparsec.backends.cpu.code import Code, ll
 from sparsec.backends.cpu.lanes import Lanes
-from sparsec.ir.buffer import Type, Vec, scalar
-from sparsec.ir.dtypes import BOOL, F32, F64
+from sparsec.ir.buffer import Type, scalar
+from sparsec.ir.dtypes import F32, F64
 
 EXP64 = (  # within 1.2e-16
     0.5000000000000001,
@@ -56,22 +56,6 @@ LOG32 = (  # within 1.9e-07
     0.6666668504478588,
     0.3998877843365144,
     0.29580046168312196,
-)
-SIN64 = (  # within 3.2e-17
-    -0.16666666666666666,
-    0.008333333333330946,
-    -0.000198412698367542,
-    2.7557316100283695e-06,
-    -2.5051131372218632e-08,
-    1.5918095236696272e-10,
-)
-COS64 = (  # within 2.3e-18
-    0.041666666666666664,
-    -0.0013888888888887395,
-    2.480158729876295e-05,
-    -2.755731727031051e-07,
-    2.087614597263508e-09,
-    -1.1382611119025631e-11,
 )
 ERF64 = (  # within 1.6e-17
     1.1283791670955126,
@@ -172,9 +156,6 @@ KINDS = {
     ),
 }  # fmt: skip
 LOG2_E = 1.4426950408889634
-HALF_PI = (1.5707963267341256, 6.077100506303966e-11, 2.0222662487111665e-21, 8.4784276603689e-32)
-"""pi / 2 in four parts: the first three have 33 bits or fewer, and numbers below ``TURNS`` multiply them exactly."""
-TURNS = 2.0**20
 
 
 def _clamped(x: Lanes, low: float, high: float) -> Lanes:
@@ -270,69 +251,10 @@ def erf(x: Lanes, kind: Kind) -> Lanes:
     return (a < 1.0).choose(a * z.polynomial(kind.erf), large).signed_as(x)
 
 
-def _turned(x: Lanes, quarter: int) -> Lanes:
-    """The sine of x + ``quarter`` pi / 2, for |x| up to TURNS pi / 2."""
-    kind = KINDS[F64]
-    k = x * (2 / pi) + kind.magic
-    n = k - kind.magic
-    r = x
-    for part in HALF_PI:
-        r = r - n * part
-    z = r * r
-    sine = r * (z * z.polynomial(SIN64) + 1.0)
-    cosine = z * z * z.polynomial(COS64) + (z * -0.5 + 1.0)
-    turns = k.bits() + quarter
-    value = (turns & 1).is_(0).choose(sine, cosine)
-    return (turns & 2).is_(0).choose(value, -value)
-
-
-def _circular(name: str, quarter: int) -> Callable[[Code, list[str], Type, Type], str]:
-    """sin or cos: computed in f64, by libm where a lane lies far out."""
-
-    def emit(c: Code, args: list[str], t: Type, rt: Type) -> str:
-        wide = with_dtype(t, F64)
-        x = Lanes(c, args[0] if t == wide else c.ins(f"fpext {ll(t)} {args[0]} to {ll(wide)}"), wide)
-        far = (x.abs() > TURNS).text
-        if isinstance(t, Vec):
-            symbol, flags = f"llvm.vector.reduce.or.v{t.lanes}i1", ll(with_dtype(t, BOOL))
-            c.module.intrinsic(symbol, "i1", flags)
-            far = c.call(symbol, "i1", f"{flags} {far}")
-        slow, fast, done = c.new_label(f"far_{name}"), c.new_label(name), c.new_label("done")
-        c.branch(far, slow, fast, c.module.unlikely())
-        c.start(slow)
-        c.module.math(name, "double", "double")
-        called = _called(c, name, x)
-        slow = c.label
-        c.jump(done)
-        c.start(fast)
-        near = _turned(x, quarter).text
-        c.jump(done)
-        c.start(done)
-        value = c.ins(f"phi {ll(wide)} [ {called}, %{slow} ], [ {near}, %{fast} ]")
-        return value if t == wide else c.ins(f"fptrunc {ll(wide)} {value} to {ll(t)}")
-
-    return emit
-
-
-def _called(c: Code, name: str, x: Lanes) -> str:
-    """A function of libm, lane by lane."""
-    if not isinstance(x.t, Vec):
-        return c.call(name, "double", f"double {x.text}")
-    out = "poison"
-    for lane in range(x.t.lanes):
-        one = c.call(name, "double", f"double {c.ins(f'extractelement {ll(x.t)} {x.text}, i64 {lane}')}")
-        out = c.ins(f"insertelement {ll(x.t)} {out}, double {one}, i64 {lane}")
-    return out
-
-
 def _straight(f: Callable[[Lanes, Kind], Lanes]) -> Callable[[Code, list[str], Type, Type], str]:
     return lambda c, args, t, rt: f(Lanes(c, args[0], t), KINDS[scalar(t)]).text
 
 
-ELEMENTARY = {
-    **{f.__name__: _straight(f) for f in (exp, expm1, log, log1p, tanh, erf)},
-    "sin": _circular("sin", 0),
-    "cos": _circular("cos", 1),
-}
+ELEMENTARY = {f.__name__: _straight(f) for f in (exp, expm1, log, log1p, tanh, erf)}
 
 __all__ = ["ELEMENTARY"]

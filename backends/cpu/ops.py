@@ -426,11 +426,12 @@ def _choose(c: Code, a: list[str], t: Type, rt: Type) -> str:
     return c.ins(f"select {ll(t)} {a[0]}, {ll(rt)} {a[1]}, {ll(rt)} {a[2]}")
 
 
+_INTRINSICS = ("sqrt", "sin", "cos")
 _LIBM = ("cbrt", "tan", "asin", "acos", "atan", "atan2", "sinh", "cosh", "asinh", "acosh", "atanh")
 _EXACT = frozenset(("neg", "abs", "min", "max", "select", "conj", "real", "imag", "splat", "iota", *_ORDER))
 """Operators whose value on bf16 is one of bf16, or a bool."""
 _LANEWISE = frozenset((*_LIBM, "floordiv", "mod", "pow"))
-_VIA_F32 = frozenset((*ELEMENTARY, *_LIBM, "sqrt", "floordiv", "mod", "pow"))
+_VIA_F32 = frozenset((*ELEMENTARY, *_INTRINSICS, *_LIBM, "floordiv", "mod", "pow"))
 
 _OPS: dict[str, Emit] = {
     "add": _binary("fadd contract", "add", "or"),
@@ -454,7 +455,7 @@ _OPS: dict[str, Emit] = {
     "bitxor": _binary("xor", "xor", "xor"),
     "invert": _invert,
     "select": _choose,
-    "sqrt": _unary("sqrt"),
+    **{name: _unary(name) for name in _INTRINSICS},
     **ELEMENTARY,
     **{name: _libm(name) for name in _LIBM},
     "floor": _rounding("floor"),

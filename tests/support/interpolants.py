@@ -36,16 +36,6 @@ def _log(z: Any) -> Any:
     return 2 * mp.hyp2f1(1, 1.5, 2.5, z) / 3
 
 
-def _sin(z: Any) -> Any:
-    """(sin(r) / r - 1) / z with z = r**2"""
-    return -mp.hyp1f2(1, 2, 2.5, -z / 4) / 6
-
-
-def _cos(z: Any) -> Any:
-    """(cos(r) - 1 + z / 2) / z**2 with z = r**2"""
-    return mp.hyp1f2(1, 2.5, 3, -z / 4) / 24
-
-
 def _erf(z: Any) -> Any:
     """erf(x) / x with z = x**2"""
     return 2 / mp.sqrt(mp.pi) * mp.hyp1f1(0.5, 1.5, -z)
@@ -63,8 +53,6 @@ POLYNOMIALS: dict[str, tuple[Function, float, float, int]] = {
     "EXP32": (_exp, -HALF_LN2, HALF_LN2, 4),
     "LOG64": (_log, 0, 0.02944, 6),
     "LOG32": (_log, 0, 0.02944, 2),
-    "SIN64": (_sin, 0, 0.617, 5),
-    "COS64": (_cos, 0, 0.617, 5),
     "ERF64": (_erf, 0, 1, 12),
     "ERF32": (_erf, 0, 1, 6),
     "ERFC64": (_erfc, -0.5, 1 / 3, 17),
