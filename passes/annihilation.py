@@ -131,16 +131,15 @@ class _Finder:
                 continue
             number = Literal(scalar(absence[0], a.dtype).item(), a.dtype)
             plain = dataclasses.replace(e, args=(*e.args[:n], number, *e.args[n + 1 :]), zero=None)
-            yield self.place(e, absence[1], _is_not(plain, decided), conditions)
-
-    def place(self, e: Map, absent: Expr, differs: Expr, conditions: tuple[Expr, ...]) -> Place:
-        used = names_in(differs).union(*(names_in(c) for c in (absent, *conditions)))
-        indices = tuple(i for i in self.statement.indices if i.name in used)
-        parts = [n for part in (differs, *conditions) for n in walk(part) if isinstance(n, Reduce)]
-        reduced = {v for n in parts for v in n.indices} - used
-        inner = tuple(i for i in self.statement.indices if i.name in reduced)
-        tensors = tuple(dict.fromkeys(n.access.tensor for n in walk(absent) if isinstance(n, Stored)))
-        return Place(e, self.number, tensors, absent, differs, conditions, indices, inner)
+            same = Map("eq", (plain, Literal(scalar(decided, e.dtype).item(), e.dtype)), BOOL)
+            differs = Map("not", (same,), BOOL)
+            used = names_in(differs).union(*(names_in(c) for c in (absence[1], *conditions)))
+            indices = tuple(i for i in self.statement.indices if i.name in used)
+            parts = [n for part in (differs, *conditions) for n in walk(part) if isinstance(n, Reduce)]
+            reduced = {v for n in parts for v in n.indices} - used
+            inner = tuple(i for i in self.statement.indices if i.name in reduced)
+            tensors = tuple(dict.fromkeys(n.access.tensor for n in walk(absence[1]) if isinstance(n, Stored)))
+            yield Place(e, self.number, tensors, absence[1], differs, conditions, indices, inner)
 
     def absence(self, e: Expr) -> Absence | None:
         """Where ``e`` is absent, as the interpreters say it; None if nowhere."""
@@ -162,10 +161,6 @@ class _Finder:
         with np.errstate(all="ignore"):
             given = tuple(scalar(v, a.dtype) for v, a in zip(values, e.args, strict=True))
             return ops.evaluate(e.op, given, e.dtype).item(), joined("and", gone, BOOL)
-
-
-def _is_not(e: Expr, value: object) -> Expr:
-    return Map("not", (Map("eq", (e, Literal(scalar(value, e.dtype).item(), e.dtype)), BOOL),), BOOL)
 
 
 def _finite(e: Expr) -> bool:

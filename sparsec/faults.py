@@ -107,7 +107,7 @@ def _machine(
     dims: Mapping[str, int],
 ) -> Machine:
     """The reference interpreter over all points, with what the expressions read."""
-    reads = {a.tensor for part in (e, where) if part is not None for a in walk(part) if isinstance(a, Access)}
+    reads = reads_of(e, where)
     made: list[Assign] = []
     for s in reversed([*assigns(program.body)]):
         if s.target.tensor in reads:

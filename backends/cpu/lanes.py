@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from sparsec.backends.cpu.code import Code, literal, ll, suffix, with_dtype
 from sparsec.ir.buffer import Type, scalar
-from sparsec.ir.dtypes import BOOL, F64, I32, I64
+from sparsec.ir.dtypes import BOOL, F64, I32, I64, DType
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +83,8 @@ class Lanes:
         """A float of type ``t`` by its bits."""
         return self._as(scalar(t))
 
-    def _as(self, d: object) -> Lanes:
-        t = with_dtype(self.t, d)  # type: ignore[arg-type]
+    def _as(self, d: DType) -> Lanes:
+        t = with_dtype(self.t, d)
         return self.of(self.code.ins(f"bitcast {ll(self.t)} {self.text} to {ll(t)}"), t)
 
     def abs(self) -> Lanes:

@@ -42,6 +42,7 @@ from sparsec.ir.tensor import (
     Top,
     elsewhere,
 )
+from sparsec.passes.lower.checks import reads_of
 from sparsec.passes.lower.guards import conjunction, conjuncts
 from sparsec.passes.lower.locals import local_over
 from sparsec.passes.lower.recurrences import check_independent
@@ -118,8 +119,7 @@ class _Guarding:
         if not conditions or not must_lie_inside(before):
             return e
         names = names_in(before)
-        reads = {n.tensor for part in (before, *conditions) for n in walk(part) if isinstance(n, Access)}
-        if not reads.isdisjoint(self.written):
+        if not reads_of(before, *conditions).isdisjoint(self.written):
             names = names | self.steps  # it is checked at each point of the block, which knows its own
         inline = [c for c in conditions if self.is_simple(c) and names_in(c) <= names]
         rest = [c for c in conditions if c not in inline]

@@ -2,9 +2,8 @@
 
 ``x[idx[i]]`` stops the kernel where an index lies outside of ``x``, negative ones included.  The check is a nest of its
 own over the points of the index, ahead of the statement (and of the whole kernel, where only operands are read, and
-locals made of them): it
-costs one pass over the indices, and the statement's own loops need no guard.  In a scan block an index may be what the
-block computes: it is checked at the point that reads there.
+locals made of them): it costs one pass over the indices, and the statement's own loops need no guard.  In a scan block
+an index may be what the block computes: it is checked at the point that reads there.
 """
 
 from __future__ import annotations
@@ -176,4 +175,4 @@ def _nest(
     return conversions, Nesting(choice.order, choice.space).foralls(inner, body)
 
 
-__all__ = ["Block", "checks", "early_locals", "of_operands", "to_check", "writing"]
+__all__ = ["Block", "checks", "early_locals", "of_operands", "reads_of", "to_check", "writing"]
