@@ -171,10 +171,17 @@ def _take(wishes: _Wishes, coords: tuple[Coord, ...], access: Access) -> bool:
         if unknown[0] in used or any((name, divisor) in taken for _, name, divisor in key):
             return False
         new[unknown[0]] = key
+    replaced, sums = wishes.replaced | new, wishes.sums | set(new.values())
+    if any(_beneath(replaced, v, d) for key in sums for _, v, d in key):
+        return False  # what a sum is of would follow from another sum
     wishes.divisors.update(divisors)
-    wishes.sums |= set(new.values())
-    wishes.replaced.update(new)
+    wishes.sums, wishes.replaced = sums, replaced
     return True
+
+
+def _beneath(replaced: Iterable[Place], v: str, divisor: int) -> bool:
+    """Does a sum replace a place of ``v`` that says this one?"""
+    return any(w == v and d < divisor for w, d in replaced)
 
 
 def _variable(access: Access, d: Digit) -> str:
@@ -207,6 +214,8 @@ def _build(
         chain = sorted({1, *wishes.divisors.get(v, ())}, reverse=True)
         outer: tuple[str, int] | None = None
         for divisor in chain:
+            if _beneath(wishes.replaced, v, divisor):
+                continue  # no loop: it follows from the place below, and levels that ask for it are searched
             name = v if divisor == 1 else fresh(f"{v}_{divisor}")
             places[v, divisor] = name
             whole = Full(extent) if divisor == 1 else Chunks(extent, divisor)

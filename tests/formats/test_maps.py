@@ -60,6 +60,19 @@ def test_with_another(name: str) -> None:
     assert dense(sp.evaluate("C[i, k] = A[i, j] * B[k, j]", A=a, B=same)).tolist() == (d @ e.T).tolist()
 
 
+@pytest.mark.parametrize("name", MAPS)
+def test_with_every_other(name: str) -> None:
+    """Both maps' loops at once: what a sum of one replaces, the other may split."""
+    rng = np.random.default_rng(2)
+    d = whole(rng, 6, 6)
+    a = sp.tensor(d, format=MAPS[name])
+    for other in MAPS.values():
+        e = whole(rng, 6, 6)
+        b = sp.tensor(e, format=other)
+        assert dense(sp.evaluate("y[i] = A[i, k] * B[k, i]", A=a, B=b)).tolist() == (d * e.T).sum(1).tolist(), other
+        assert dense(sp.evaluate("y[i] = A[i, k] + B[i, k]", A=a, B=b)).tolist() == (d + e).sum(1).tolist(), other
+
+
 def test_blocks_that_cannot_go_together_are_converted() -> None:
     rng = np.random.default_rng(3)
     d, e = whole(rng, 7, 8), whole(rng, 7, 8)
