@@ -130,9 +130,7 @@ def _plain(access: Access) -> bool:
     return all(isinstance(i, Index) for i in access.indices)
 
 
-def sparse_fill(
-    s: Assign, decls: Mapping[str, TensorDecl], monoids: Tuples, batch: int = 0
-) -> Literal | None:
+def sparse_fill(s: Assign, decls: Mapping[str, TensorDecl], monoids: Tuples, batch: int = 0) -> Literal | None:
     """What the statement gives where no sparse operand has an entry, if its result is better stored sparsely.
 
     It is where that is one constant and every index of the result behind the first ``batch`` runs over a sparse operand

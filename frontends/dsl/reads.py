@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from sparsec.errors import TypeError_
 from sparsec.frontends.dsl import ast
@@ -12,12 +12,10 @@ from sparsec.frontends.dsl.targets import Body
 
 @dataclass(slots=True)
 class Block:
-    """A scan block around a statement: its variable, and the names that it writes, with those written so far."""
+    """A scan block around a statement: its variable, and the names that it writes."""
 
     variable: Variable
-    reverse: bool
     names: frozenset[str]
-    written: set[str] = field(default_factory=set)
 
 
 def check_reads(body: Body, scopes: Scopes, s: ast.AssignText, block: Block | None) -> None:
@@ -31,11 +29,7 @@ def check_reads(body: Body, scopes: Scopes, s: ast.AssignText, block: Block | No
             body.last_read[name] = body.number
             if t.role in ("in", "inout") or (s.op != "=" and name == s.target.name):
                 continue
-            if block is not None and name in block.names:
-                if isinstance(read, ast.Subscript):
-                    check_earlier(body, read, s, block)
-                continue
-            if t.defined is not None or t.updated is not None:
+            if (block is not None and name in block.names) or t.defined is not None or t.updated is not None:
                 continue
         if name == s.target.name:
             raise TypeError_(
@@ -50,26 +44,3 @@ def check_reads(body: Body, scopes: Scopes, s: ast.AssignText, block: Block | No
             hint="write it first" if line else f"nothing writes '{name}'",
         )
 
-
-def check_earlier(body: Body, read: ast.Subscript, s: ast.AssignText, block: Block) -> None:
-    """Raise ``TypeError_`` for a read of a point that the recurrence surely has not written yet."""
-    writes = body.places.get(read.name)
-    step = block.variable.name
-    if writes is None or writes >= len(read.indices):
-        return
-    e, ahead = read.indices[writes], 0
-    if isinstance(e, ast.Binary) and e.op == "+" and isinstance(e.left, ast.Number):
-        e = e._replace(left=e.right, right=e.left)
-    if isinstance(e, ast.Binary) and e.op in ("+", "-") and isinstance(e.right, ast.Number):
-        ahead = int(e.right.value.real) * (1 if e.op == "+" else -1) * (-1 if block.reverse else 1)
-        e = e.left
-    if not (isinstance(e, ast.Name) and e.id == step):
-        return
-    own = read.name == s.target.name and s.op == "="
-    if ahead > 0 or (ahead == 0 and (own or read.name not in block.written)):
-        raise TypeError_(
-            f"'{read.name}' is read at a point that the scan has not written yet",
-            span=read.span,
-            hint=f"it writes {step} = {'n-1, ..., 1, 0' if block.reverse else '0, 1, 2, ...'}: "
-            f"read {read.name} at {step} {'+' if block.reverse else '-'} 1",
-        )

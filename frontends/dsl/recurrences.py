@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 
 from sparsec.errors import ShapeError, TypeError_, UnsupportedError
 from sparsec.frontends.dsl import ast
@@ -12,7 +13,8 @@ from sparsec.frontends.dsl.reads import Block
 from sparsec.frontends.dsl.scopes import Variable
 from sparsec.frontends.dsl.statements import assign
 from sparsec.frontends.dsl.targets import Body, declare
-from sparsec.ir.tensor import Assign, IndexDecl, ScanLoop
+from sparsec.ir.rewrite import walk
+from sparsec.ir.tensor import Access, Assign, IndexDecl, ScanLoop, past
 
 ATTEMPTS = 6
 """A dtype can only be promoted a few times: bool, small integers, i64, f64, c128."""
@@ -45,13 +47,14 @@ def scan_loop(body: Body, s: ast.ScanText) -> ScanLoop:
             span=s.step.span,
             hint="use another letter",
         )
-    body.places = {t.target.name: place for t in statements if (place := step_place(t, s)) is not None}
+    places = {t.target.name: place for t in statements if (place := step_place(t, s)) is not None}
     opened = [declare(body, t).name for t in statements if t.target.name not in body.tensors]
     opened = [n for n in opened if body.tensors[n].dtype is None]
     if opened:
         infer(body, s, statements, opened)
     variable, out = run(body, s, statements)
-    body.places = {}
+    fresh = {name: place for name, place in places.items() if body.tensors[name].role != "inout"}
+    check_earlier(fresh, out, variable.name, s.reverse)
     assert variable.extent is not None
     return ScanLoop(IndexDecl(variable.name, body.extents.find(variable.extent)), out, s.reverse, span=s.span)
 
@@ -59,7 +62,7 @@ def scan_loop(body: Body, s: ast.ScanText) -> ScanLoop:
 def run(body: Body, s: ast.ScanText, statements: list[ast.AssignText]) -> tuple[Variable, tuple[Assign, ...]]:
     """Analyse the statements of the block once."""
     variable = Variable(s.step.id, s.step.span)
-    block = Block(variable, s.reverse, frozenset(t.target.name for t in statements))
+    block = Block(variable, frozenset(t.target.name for t in statements))
     # An extent that only a later statement says is needed by the earlier ones.
     for t in statements:
         for e in (ast.Subscript(t.target.name, t.target.indices, t.target.span), t.value, t.where):
@@ -100,6 +103,30 @@ def step_place(t: ast.AssignText, s: ast.ScanText) -> int | None:
             hint=f"index it with '{s.step.id}', or update it: {t.target.name} += ...",
         )
     return None
+
+
+def check_earlier(places: Mapping[str, int], block: tuple[Assign, ...], step: str, reverse: bool) -> None:
+    """Raise ``TypeError_`` for a read of a point that the recurrence surely has not written yet.
+
+    ``places`` says at which dimension of a result the block's variable stands.
+    """
+    written: set[str] = set()
+    for s in block:
+        for read in walk(s):
+            if not isinstance(read, Access) or read is s.target or read.tensor not in places:
+                continue
+            own = read.tensor == s.target.tensor
+            ahead = None if own and s.op != "=" else past(read.indices[places[read.tensor]], step)
+            if ahead is None or (ahead == 0 and not own and read.tensor in written):
+                continue
+            if ahead == 0 or (ahead > 0) != reverse:
+                raise TypeError_(
+                    f"'{read.tensor}' is read at a point that the scan has not written yet",
+                    span=read.span,
+                    hint=f"it writes {step} = {'n-1, ..., 1, 0' if reverse else '0, 1, 2, ...'}: "
+                    f"read {read.tensor} at {step} {'+' if reverse else '-'} 1",
+                )
+        written.add(s.target.tensor)
 
 
 def infer(body: Body, s: ast.ScanText, statements: list[ast.AssignText], opened: list[str]) -> None:

@@ -62,7 +62,7 @@ def assign(body: Body, s: ast.AssignText, block: Block | None = None) -> Assign:
         where = some if where is None else where if some is None else Map("and", (where, some), BOOL)
     check_depth([expr, *target.indices] + ([] if where is None else [where]), s)
     op = "=" if s.op == "=" else update(s, dtype, semiring)
-    note_write(t, s, block)
+    note_write(t, s)
     body.monoids |= typer.monoids
     expr, where, decls = labelled(expr, where, parts, scopes, typer.scope.indices, block)
     return Assign(replace(target, dtype=dtype), op, expr, decls, where, span=s.span)
@@ -82,13 +82,11 @@ def check_depth(level: list[Expr], s: ast.AssignText) -> None:
         level = [child for node in level for child in children(node)]
 
 
-def note_write(t: Tensor, s: ast.AssignText, block: Block | None) -> None:
+def note_write(t: Tensor, s: ast.AssignText) -> None:
     if s.op == "=":
         t.defined = t.defined or s.target.span
     else:
         t.updated = t.updated or s.target.span
-    if block is not None:
-        block.written.add(t.name)
 
 
 def labelled(

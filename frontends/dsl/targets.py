@@ -24,8 +24,8 @@ class Body:
 
     ``dims`` are the dimensions that have names, none in bare statements (``declared`` is False).  ``written_at`` says
     where the text writes each name first, ``last_read`` and ``last_write`` in which statement (``number`` counts them)
-    so far; ``kernels`` are those that statements may call.  In a scan block ``places`` says at which dimension each
-    name has the block's variable, and ``guesses`` collects the dtypes of a recurrence while they are inferred.
+    so far; ``kernels`` are those that statements may call.  In a scan block ``guesses`` collects the dtypes of a
+    recurrence while they are inferred.
     """
 
     source: str
@@ -39,7 +39,6 @@ class Body:
     number: int = 0
     last_read: dict[str, int] = field(default_factory=dict)
     last_write: dict[str, int] = field(default_factory=dict)
-    places: dict[str, int] = field(default_factory=dict)
     guesses: dict[str, DType] | None = None
     kernels: Kernels | None = None
 

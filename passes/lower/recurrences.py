@@ -25,7 +25,7 @@ from sparsec.errors import UnsupportedError
 from sparsec.ir import loops
 from sparsec.ir.loops import Accumulate, Assemble, Forall, Full, Sequence, WorkIndex, Workspace
 from sparsec.ir.rewrite import children, postwalk, replaced, walk
-from sparsec.ir.tensor import Access, Assign, Expr, Index, IndexDecl, Literal, Map, Reduce, Scan, ScanLoop, Top
+from sparsec.ir.tensor import Access, Assign, Expr, Index, IndexDecl, Reduce, Scan, ScanLoop, Top, past
 from sparsec.ir.tensor_values import scalar
 from sparsec.passes.lower.bodies import Bodies
 from sparsec.passes.lower.checks import Block, checks
@@ -136,20 +136,12 @@ def may_see_itself(s: Assign, step: str) -> bool:
     def sees(e: Expr, alone: bool) -> bool:
         if isinstance(e, Access) and e.tensor == target.tensor:
             own = alone and e.indices == target.indices
-            another = own or any(_another_point(e.indices[d], step) for d in steps)
-            return not another or any(sees(c, False) for c in e.indices)
+            elsewhere = own or any(past(e.indices[d], step) for d in steps)
+            return not elsewhere or any(sees(c, False) for c in e.indices)
         alone = alone and not isinstance(e, Reduce | Scan | Top)
         return any(sees(c, alone) for c in children(e))
 
     return sees(s.value, True)
-
-
-def _another_point(e: Expr, step: str) -> bool:
-    """Is ``e`` another coordinate than ``step`` for certain?"""
-    match e:
-        case Map("add" | "sub", (Index(name=v), Literal(value=n))) | Map("add", (Literal(value=n), Index(name=v))):
-            return v == step and n != 0
-    return False
 
 
 def _with_own_name(s: ScanLoop, tensors: set[str]) -> ScanLoop:

@@ -206,6 +206,18 @@ def elsewhere(e: object) -> tuple[str, ...]:
     return ()
 
 
+def past(e: Expr, variable: str) -> int | None:
+    """How far an index lies past ``variable``, where it is that and a number."""
+    match e:
+        case Index(name=v):
+            return 0 if v == variable else None
+        case Map("add", (Index(name=v), Literal(value=int(n)))) | Map("add", (Literal(value=int(n)), Index(name=v))):
+            return n if v == variable else None
+        case Map("sub", (Index(name=v), Literal(value=int(n)))):
+            return -n if v == variable else None
+    return None
+
+
 def with_names(e: Expr, name: Callable[[str], str]) -> Expr:
     """A node, not what it is made of, with other names for the indices that it uses and does not bind."""
     match e:
