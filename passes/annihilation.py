@@ -48,7 +48,7 @@ from sparsec.ir.tensor import (
     joined,
 )
 from sparsec.ir.tensor_values import scalar
-from sparsec.passes.lower.variables import names_in
+from sparsec.ir.variables import free_indices
 from sparsec.passes.names import unused
 
 Absence = tuple[object, Expr]
@@ -133,7 +133,7 @@ class _Finder:
             plain = dataclasses.replace(e, args=(*e.args[:n], number, *e.args[n + 1 :]), zero=None)
             same = Map("eq", (plain, Literal(scalar(decided, e.dtype).item(), e.dtype)), BOOL)
             differs = Map("not", (same,), BOOL)
-            used = names_in(differs).union(*(names_in(c) for c in (absence[1], *conditions)))
+            used = free_indices(differs).union(*(free_indices(c) for c in (absence[1], *conditions)))
             indices = tuple(i for i in self.statement.indices if i.name in used)
             parts = [n for part in (differs, *conditions) for n in walk(part) if isinstance(n, Reduce)]
             reduced = {v for n in parts for v in n.indices} - used
@@ -197,7 +197,7 @@ def reporting(program: Program, found: Sequence[Place]) -> Program:
         return target
 
     for n, p in enumerate(found):
-        free = tuple(i for i in p.indices if i.name in names_in(p.differs))
+        free = tuple(i for i in p.indices if i.name in free_indices(p.differs))
         differs = p.differs
         if free:
             differs = assign(p.statement, f"differs{n}", Literal(True, BOOL), free, p.inner, p.differs)

@@ -32,10 +32,10 @@ from sparsec.ir.tensor import (
     assigns,
 )
 from sparsec.ir.tensor_values import same_value, scalar
+from sparsec.ir.variables import is_plain
 from sparsec.passes.lower.composites import decompose, is_composite
 from sparsec.passes.lower.guards import split, write_out
 from sparsec.passes.lower.simplify import Tuples, absent_value
-from sparsec.passes.lower.variables import is_plain
 
 
 def sparse_default(order: int) -> Format:

@@ -17,10 +17,10 @@ from sparsec.ir.index_values import is_exact, value_at, within
 from sparsec.ir.rewrite import walk
 from sparsec.ir.tensor import Access, Assign, Expr, Index, IndexDecl, Map, Program, ScanLoop, assigns
 from sparsec.ir.tensor_interp import Machine, Scope
+from sparsec.ir.variables import is_plain, mentioned
 from sparsec.passes.lower.admitted import guard_reads
 from sparsec.passes.lower.checks import of_operands, reads_of, to_check
 from sparsec.passes.lower.guards import conjunction, conjuncts
-from sparsec.passes.lower.variables import is_plain, mentioned
 from sparsec.runtime.storage import Storage
 from sparsec.tensors import Tensor
 

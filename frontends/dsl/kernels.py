@@ -83,7 +83,7 @@ def statements(body: Body, text: tuple[ast.StatementText, ...]) -> list[Stmt]:
             out += inlined(body, call)
             check_length(len(out), call.span)
         elif isinstance(s, ast.ScanText):
-            out.append(scan_loop(body, s))
+            out += scan_loop(body, s)
         else:
             assert isinstance(s, ast.AssignText)
             out.append(assign(body, s))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
+from itertools import count
 
 from sparsec.errors import ShapeError, TypeError_, UnsupportedError
 from sparsec.frontends.dsl import ast
@@ -12,16 +13,18 @@ from sparsec.frontends.dsl.names import RESERVED
 from sparsec.frontends.dsl.reads import Block
 from sparsec.frontends.dsl.scopes import Variable
 from sparsec.frontends.dsl.statements import assign
+from sparsec.frontends.dsl.symbols import Tensor
 from sparsec.frontends.dsl.targets import Body, declare
-from sparsec.ir.rewrite import walk
-from sparsec.ir.tensor import Access, Assign, IndexDecl, ScanLoop, past
+from sparsec.ir.rewrite import replaced, walk
+from sparsec.ir.tensor import Access, Assign, Index, IndexDecl, Scan, ScanLoop, Softmax, Stmt, Top, elsewhere, past
+from sparsec.ir.variables import free_indices, mentioned
 
 ATTEMPTS = 6
 """A dtype can only be promoted a few times: bool, small integers, i64, f64, c128."""
 
 
-def scan_loop(body: Body, s: ast.ScanText) -> ScanLoop:
-    """The statements of a block, which may read what they write at points already written.
+def scan_loop(body: Body, s: ast.ScanText) -> list[Stmt]:
+    """A block, whose statements may read what they write at points already written, and what is computed before it.
 
     Dtypes that the text leaves open are inferred by reading the block until they stay.
     """
@@ -56,7 +59,39 @@ def scan_loop(body: Body, s: ast.ScanText) -> ScanLoop:
     fresh = {name: place for name, place in places.items() if body.tensors[name].role != "inout"}
     check_earlier(fresh, out, variable.name, s.reverse)
     assert variable.extent is not None
-    return ScanLoop(IndexDecl(variable.name, body.extents.find(variable.extent)), out, s.reverse, span=s.span)
+    step = IndexDecl(variable.name, body.extents.find(variable.extent))
+    before, out = apart(body, step, out)
+    return [*before, ScanLoop(step, out, s.reverse, span=s.span)]
+
+
+def apart(body: Body, step: IndexDecl, block: tuple[Assign, ...]) -> tuple[list[Assign], tuple[Assign, ...]]:
+    """Scans and selections along the block's own variable, as locals computed before it, and the block that reads them.
+
+    In the block the variable has one value at a time; those that read what the block writes stay, to be refused.
+    """
+    written = {a.target.tensor for a in block}
+    before, out = [], []
+    for a in block:
+        decls = {i.name: i for i in (step, *a.indices)}
+        while (found := along(a, step.name, written)) is not None:
+            used = [d for n, d in decls.items() if n == step.name or n in mentioned(found)]
+            free = [d for d in used if d.name in free_indices(found)]
+            name = next(n for k in count(1) if (n := f"along{k}") not in body.tensors)
+            dims = tuple(d.extent for d in free)
+            body.number += 1
+            body.last_write[name], body.last_read[name] = body.number, body.number + 1
+            body.tensors[name] = Tensor(name, found.dtype, dims, None, None, "local", None, defined=a.span)
+            read = Access(name, tuple(Index(d.name) for d in free), found.dtype, span=found.span)
+            before.append(Assign(read, "=", found, (*free, *(d for d in used if d not in free)), span=a.span))
+            a = replaced(a, {found: read})
+        out.append(a)
+    return before, tuple(out)
+
+
+def along(a: Assign, step: str, written: set[str]) -> Scan | Softmax | Top | None:
+    """An innermost node that reads other points than the one that the block is at, and nothing that is ``written``."""
+    nodes = (n for n in reversed([*walk(a)]) if isinstance(n, Scan | Softmax | Top) and step in elsewhere(n))
+    return next((n for n in nodes if not any(isinstance(m, Access) and m.tensor in written for m in walk(n))), None)
 
 
 def run(body: Body, s: ast.ScanText, statements: list[ast.AssignText]) -> tuple[Variable, tuple[Assign, ...]]:

@@ -42,11 +42,11 @@ from sparsec.ir.tensor import (
     Top,
     elsewhere,
 )
+from sparsec.ir.variables import free_indices, has_indirect, takes_loops
 from sparsec.passes.lower.checks import reads_of
 from sparsec.passes.lower.guards import conjunction, conjuncts
 from sparsec.passes.lower.locals import local_over
 from sparsec.passes.lower.recurrences import check_independent
-from sparsec.passes.lower.variables import has_indirect, names_in, takes_loops
 from sparsec.passes.names import unused
 
 Conditions = tuple[Expr, ...]
@@ -103,7 +103,7 @@ class _Guarding:
             case Reduce() | Scan() | Softmax() | Top():
                 body = e.key if isinstance(e, Top) else e.body
                 others = {*elsewhere(e)}  # points that the conditions around a scan leave out count for it, too
-                conditions = tuple(c for c in conditions if not names_in(c) & others)
+                conditions = tuple(c for c in conditions if not free_indices(c) & others)
                 where = None if e.where is None else self.visit(e.where, conditions)
                 new = self.visit(body, _added(conditions, e.where))
                 if new is body and where is e.where:
@@ -118,10 +118,10 @@ class _Guarding:
         """The index ``e``, which was ``before``, where the conditions hold."""
         if not conditions or not must_lie_inside(before):
             return e
-        names = names_in(before)
+        names = free_indices(before)
         if not reads_of(before, *conditions).isdisjoint(self.written):
             names = names | self.steps  # it is checked at each point of the block, which knows its own
-        inline = [c for c in conditions if self.is_simple(c) and names_in(c) <= names]
+        inline = [c for c in conditions if self.is_simple(c) and free_indices(c) <= names]
         rest = [c for c in conditions if c not in inline]
         asked = conjunction([*inline, *([self.admits(before, names, rest)] if rest else [])])
         assert asked is not None
@@ -133,7 +133,7 @@ class _Guarding:
             case Literal() | Index() | Access():
                 return e
             case Reduce() | Scan() | Softmax() | Top():
-                used = names_in(e)
+                used = free_indices(e)
                 return self.local("at", e, tuple(v for v in self.extents if v in used), e)
         return map_children(e, self.before)
 
@@ -151,7 +151,7 @@ class _Guarding:
         """A local that says for each point of an index over ``names`` whether ``conditions`` admit one there."""
         condition = conjunction(self.visit(c, ()) for c in conditions)
         assert condition is not None
-        used = names_in(condition)
+        used = free_indices(condition)
         free = tuple(v for v in self.extents if v in names & used)
         others = tuple(v for v in self.extents if v in used - names)
         value = Reduce("or", others, condition, BOOL) if others else condition

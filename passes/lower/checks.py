@@ -31,12 +31,12 @@ from sparsec.ir.tensor import (
     TensorDecl,
     assigns,
 )
+from sparsec.ir.variables import has_indirect, is_indirect, mentioned, takes_loops
 from sparsec.passes.lower.coordinates import surely_inside
 from sparsec.passes.lower.guards import conjunction, conjuncts, split
 from sparsec.passes.lower.order import choose_order
 from sparsec.passes.lower.overflow import loses
 from sparsec.passes.lower.spaces import Nesting
-from sparsec.passes.lower.variables import has_indirect, is_indirect, mentioned, takes_loops
 
 if TYPE_CHECKING:
     from sparsec.passes.lower.planning import Planner

@@ -21,13 +21,13 @@ from sparsec.formats.named import dense
 from sparsec.ir.dtypes import BOOL, DType
 from sparsec.ir.rewrite import map_children, walk
 from sparsec.ir.tensor import Access, Assign, Expr, IndexDecl, Map, Program, Reduce, Stmt, TensorDecl, joined
+from sparsec.ir.variables import free_indices, mentioned, pointwise
 from sparsec.passes.lower.guards import conjunction, guard
 from sparsec.passes.lower.index_names import rename_indices
 from sparsec.passes.lower.locals import local_over
 from sparsec.passes.lower.order import is_sparse
 from sparsec.passes.lower.schedule import asked
 from sparsec.passes.lower.sums import MAX_TERMS, RINGS, Costs, Step, Term, terms_of
-from sparsec.passes.lower.variables import mentioned, names_in, pointwise
 from sparsec.passes.names import unused
 
 GAIN = 0.5
@@ -122,7 +122,7 @@ class _Contraction:
         full = [x for x in summands if self.costs.density(x) == 1]
         if len(summands) == 1 or not full or e.dtype is BOOL:
             return _added(summands, e.dtype)
-        used = names_in(e)
+        used = free_indices(e)
         names = tuple(v for v in self.costs.extents if v in used)
         access = self.local(names, e, dense(len(names)))
         for n, x in enumerate(summands):
@@ -138,7 +138,7 @@ class _Contraction:
                 f"{self.target}: a product of sums stays as it is written, for it has more than {MAX_TERMS} terms: a "
                 "statement of its own for one of the sums makes them fewer"
             )
-        names = tuple(v for v in self.costs.extents if v in names_in(e))
+        names = tuple(v for v in self.costs.extents if v in free_indices(e))
         ways = [self.costs.best(t, names) for t in terms]
         now = self.costs.as_written(e, names) if len(terms) > 1 else self.costs.way(terms[0], names, ()).cost
         if sum(w.cost for w in ways) > GAIN * now:

@@ -18,8 +18,8 @@ from sparsec.ir import loops
 from sparsec.ir.dtypes import I64
 from sparsec.ir.rewrite import walk
 from sparsec.ir.tensor import Dim, Expr, Extent, Index, Literal, Map
+from sparsec.ir.variables import free_indices, mentioned
 from sparsec.passes.lower.overflow import FAR, reach
-from sparsec.passes.lower.variables import mentioned, names_in
 
 
 def number(value: int) -> Literal:
@@ -173,7 +173,7 @@ def _define(lets: dict[str, Expr], name: str, value: Expr) -> None:
 
 
 def _is_made_of(e: Expr, name: str, lets: Mapping[str, Expr]) -> bool:
-    return any(v == name or (v in lets and _is_made_of(lets[v], name, lets)) for v in names_in(e))
+    return any(v == name or (v in lets and _is_made_of(lets[v], name, lets)) for v in free_indices(e))
 
 
 def merge(a: Relations, b: Relations) -> Relations:

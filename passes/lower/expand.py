@@ -30,9 +30,9 @@ from sparsec.ir.tensor import (
     Stmt,
     TensorDecl,
 )
+from sparsec.ir.variables import free_indices, takes_loops
 from sparsec.passes.lower.guards import guard
 from sparsec.passes.lower.locals import local_over
-from sparsec.passes.lower.variables import names_in, takes_loops
 from sparsec.passes.names import unused
 
 
@@ -86,7 +86,7 @@ class _Expansion:
     def local(self, e: Expr, s: Assign, hint: str) -> Access:
         """A local over the index variables that ``e`` depends on, defined as ``e``."""
         extents = {i.name: i.extent for i in s.indices}
-        used = names_in(e)
+        used = free_indices(e)
         free = tuple(v for v in extents if v in used)
         reduced = {v for n in walk(e) if isinstance(n, Reduce) for v in n.indices}
         name = self.fresh(f"{s.target.tensor}_{hint}")

@@ -9,8 +9,8 @@ from sparsec.ir.dtypes import BOOL
 from sparsec.ir.rewrite import map_children
 from sparsec.ir.tensor import Expr, Literal, Map, Reduce, joined
 from sparsec.ir.tensor_values import scalar
+from sparsec.ir.variables import free_indices
 from sparsec.passes.lower.guards import guard, push, strip
-from sparsec.passes.lower.variables import names_in
 
 
 def factor(e: Expr) -> Expr:
@@ -38,7 +38,7 @@ def factor(e: Expr) -> Expr:
     sums: list[Expr] = []
     left = list(new.indices)  # a variable that nothing uses multiplies by its extent: the first sum keeps it
     for n, inside in enumerate(reversed(groups), 1):
-        used = set[str]().union(*map(names_in, inside))
+        used = set[str]().union(*map(free_indices, inside))
         indices = tuple(v for v in left if v in used or n == len(groups))
         left = [v for v in left if v not in indices]
         inside = [*kept, *inside] if n == len(groups) else inside
@@ -51,7 +51,7 @@ def _independent(factors: list[Expr], bound: set[str]) -> tuple[list[Expr], list
     outside: list[Expr] = []
     groups: list[tuple[set[str], list[Expr]]] = []
     for f in factors:
-        names = bound & names_in(f)
+        names = bound & free_indices(f)
         if not names:
             outside.append(f)
             continue

@@ -25,7 +25,7 @@ from sparsec.ir.dtypes import BOOL
 from sparsec.ir.rewrite import map_children, walk
 from sparsec.ir.tensor import Assign, Expr, Literal, Map, Program, Reduce, Scan, Stored, elsewhere, joined
 from sparsec.ir.tensor_values import same_value, scalar
-from sparsec.passes.lower.variables import is_plain, mentioned
+from sparsec.ir.variables import is_plain, mentioned
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,8 +17,8 @@ from dataclasses import dataclass, replace
 from sparsec.ir.dtypes import BOOL
 from sparsec.ir.rewrite import map_children
 from sparsec.ir.tensor import Expr, Literal, Map, Reduce, elsewhere
+from sparsec.ir.variables import mentioned
 from sparsec.passes.lower.guards import conjuncts, replace_value, split
-from sparsec.passes.lower.variables import mentioned
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,11 +34,11 @@ from sparsec.ir.loops import Accumulate, Forall, Full, Workspace
 from sparsec.ir.rewrite import replaced, walk
 from sparsec.ir.tensor import Access, Index, Literal
 from sparsec.ir.tensor import Expr as TExpr
+from sparsec.ir.variables import mentioned
 from sparsec.passes.lower import parallel
 from sparsec.passes.lower.coiterate import Cases
 from sparsec.passes.lower.context import Context, Cursor, Env
 from sparsec.passes.lower.panels import VECTOR, in_vectors
-from sparsec.passes.lower.variables import mentioned
 from sparsec.passes.lower.writers import InsertWriter
 
 if TYPE_CHECKING:

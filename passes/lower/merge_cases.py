@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 from sparsec.ir.rewrite import children
 from sparsec.ir.tensor import Access, Expr, Map, Program, Reduce, Scan, Stored
+from sparsec.ir.variables import mentioned
 from sparsec.passes.lower.guards import split
-from sparsec.passes.lower.variables import mentioned
 
 MAX_WALKERS = 8
 """More sparse operands than this at one loop would mean more than 256 cases: a limit, not a wish."""

@@ -49,12 +49,12 @@ from sparsec.ir.tensor import (
     assigns,
     with_names,
 )  # fmt: skip
+from sparsec.ir.variables import is_plain, mentioned
 from sparsec.passes.lower.fills import check_fill
 from sparsec.passes.lower.guards import guard, restricted, split
 from sparsec.passes.lower.implied import contradict, under
 from sparsec.passes.lower.index_names import rename_indices
 from sparsec.passes.lower.simplify import absent_value, simplify_expr
-from sparsec.passes.lower.variables import is_plain, mentioned
 from sparsec.passes.names import unused
 
 _COMMUTE = frozenset({"add", "mul", "min", "max", "and", "or", "bitand", "bitor", "eq", "ne"})

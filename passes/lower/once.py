@@ -17,11 +17,11 @@ from sparsec.formats.named import dense, named_format
 from sparsec.ir import loops
 from sparsec.ir.dtypes import I32, I64
 from sparsec.ir.tensor import Access, Assign, Index, Literal, Map
+from sparsec.ir.variables import is_plain
 from sparsec.passes.lower.copies import widest
 from sparsec.passes.lower.guards import restricted
 from sparsec.passes.lower.order import is_sparse
 from sparsec.passes.lower.places import writes_once
-from sparsec.passes.lower.variables import is_plain
 
 if TYPE_CHECKING:
     from sparsec.passes.lower.planning import Planner

@@ -26,12 +26,12 @@ from sparsec.ir.rewrite import walk
 from sparsec.ir.schedule import Directive
 from sparsec.ir.tensor import Access, Expr, Extent, Index, Literal, Map, Program, Reduce, Scan, Stored, TensorDecl
 from sparsec.ir.tensor_values import same_value
+from sparsec.ir.variables import free_indices, mentioned
 from sparsec.passes.lower.coordinates import digit_domain
 from sparsec.passes.lower.scatter import can_scatter, takes_any_order
 from sparsec.passes.lower.schedule import asked_pairs, why_no_order
 from sparsec.passes.lower.simplify import Known, absent_value
 from sparsec.passes.lower.spaces import Computed, Space, make_space
-from sparsec.passes.lower.variables import mentioned, names_in
 
 EXTENT = 10_000.0
 STRIP = 1024
@@ -281,7 +281,7 @@ def _nesting(query: Query, space: Space) -> Iterator[tuple[str, str]]:
     free = sorted(space.depends(*query.target.indices))
     for r in walk(query.value):
         if isinstance(r, Scan):
-            used = space.loops_of(names_in(r) & set(query.variables))
+            used = space.loops_of(free_indices(r) & set(query.variables))
             yield from ((v, r.index) for v in sorted(used - {r.index}))
         if not isinstance(r, Reduce):
             continue

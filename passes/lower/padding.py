@@ -12,10 +12,10 @@ from sparsec.formats.level import Level
 from sparsec.ir import loops, ops
 from sparsec.ir.rewrite import walk
 from sparsec.ir.tensor import Access, Index, Stored
+from sparsec.ir.variables import mentioned
 from sparsec.passes.lower.context import Context, Env
 from sparsec.passes.lower.coordinates import Linear
 from sparsec.passes.lower.simplify import Start, prune, substitute
-from sparsec.passes.lower.variables import mentioned
 
 
 def harmless(ctx: Context, body: loops.Stmt, access: Access, start: Start) -> bool:

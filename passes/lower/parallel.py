@@ -17,8 +17,8 @@ from sparsec.ir.dtypes import I64
 from sparsec.ir.loops import Chunks, Forall
 from sparsec.ir.rewrite import walk
 from sparsec.ir.tensor import Access
+from sparsec.ir.variables import mentioned
 from sparsec.passes.lower.context import Context, Cursor
-from sparsec.passes.lower.variables import mentioned
 
 CHUNKS = 256
 """Chunks of a parallel loop, at most: enough for balance, few enough to hand out cheaply."""

@@ -15,9 +15,9 @@ from dataclasses import replace
 
 from sparsec.ir.loops import Full
 from sparsec.ir.tensor import Access, Extent, Index, Program
+from sparsec.ir.variables import is_plain, mentioned
 from sparsec.passes.lower.coordinates import Linear, Relations, linear
 from sparsec.passes.lower.spaces import Computed
-from sparsec.passes.lower.variables import is_plain, mentioned
 from sparsec.passes.names import unused
 
 

@@ -32,6 +32,7 @@ from sparsec.ir.tensor import (
     assigns,
 )
 from sparsec.ir.tensor_values import same_value, scalar
+from sparsec.ir.variables import free_indices, is_plain, mentioned
 from sparsec.passes.formats import choose_formats
 from sparsec.passes.lower.admitted import guard_reads
 from sparsec.passes.lower.bodies import outermost_reductions
@@ -57,7 +58,6 @@ from sparsec.passes.lower.selections import plan_selections
 from sparsec.passes.lower.simplify import simplify_expr
 from sparsec.passes.lower.supported import check_supported
 from sparsec.passes.lower.updates import unfold_updates
-from sparsec.passes.lower.variables import is_plain, mentioned, names_in
 from sparsec.passes.names import unused
 
 MAX_CASES = 40.0
@@ -283,7 +283,7 @@ class Planner:
 
     def temporary(self, s: Assign, r: Reduce, extents: dict[str, Extent]) -> Access:
         """A local for the value of ``r`` over the free variables it uses."""
-        used = names_in(r)
+        used = free_indices(r)
         names = [v for v in mentioned(*s.target.indices) if v in used]
         sparse = is_sparse(self.program.tensor(s.target.tensor)) and self.annihilates(r)
         fmt = sparse_format(self.program, names, r) if sparse and names else dense(len(names))
@@ -349,7 +349,7 @@ class Planner:
     def split_part(self, s: Assign, value: Expr, part: Expr, extents: dict[str, Extent]) -> list[loops.Stmt]:
         """``value`` in two statements: ``part`` into a sparse temporary, then the rest."""
         bound = {v for r in walk(part) if isinstance(r, Reduce) for v in r.indices}
-        names = [v for v in extents if v in names_in(part) - bound]
+        names = [v for v in extents if v in free_indices(part) - bound]
         fill = self.absent(part)
         assert isinstance(fill, Literal)
         fmt = sparse_format(self.program, names, part) if names else dense(0)

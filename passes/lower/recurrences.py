@@ -25,8 +25,9 @@ from sparsec.errors import UnsupportedError
 from sparsec.ir import loops
 from sparsec.ir.loops import Accumulate, Assemble, Forall, Full, Sequence, WorkIndex, Workspace
 from sparsec.ir.rewrite import children, postwalk, replaced, walk
-from sparsec.ir.tensor import Access, Assign, Expr, Index, IndexDecl, Reduce, Scan, ScanLoop, Top, past
+from sparsec.ir.tensor import Access, Assign, Expr, Index, IndexDecl, Reduce, Scan, ScanLoop, Top, elsewhere, past
 from sparsec.ir.tensor_values import scalar
+from sparsec.ir.variables import free_indices, mentioned
 from sparsec.passes.lower.bodies import Bodies
 from sparsec.passes.lower.checks import Block, checks
 from sparsec.passes.lower.factoring import factor
@@ -36,7 +37,6 @@ from sparsec.passes.lower.scans import cannot_ride, split_scan
 from sparsec.passes.lower.selections import plan_selections
 from sparsec.passes.lower.simplify import simplify_expr
 from sparsec.passes.lower.spaces import Nesting
-from sparsec.passes.lower.variables import mentioned, names_in
 
 if TYPE_CHECKING:
     from sparsec.passes.lower.planning import Planner
@@ -76,14 +76,15 @@ def _at_point(planner: Planner, s: Assign, block: Block) -> tuple[list[loops.Stm
     """A statement of the block: what goes before the block, and the nest at one point of it."""
     own, written = block
     step = own.name
-    for top in (n for n in walk(s.value) if isinstance(n, Top)):
-        check_independent(top, written, "a 'top'")
+    for n in walk(s.value):
+        if isinstance(n, Top) or step in elsewhere(n):
+            check_independent(n, written, f"a '{type(n).__name__.lower()}'")
     nests, s = plan_selections(planner, s)
     extents = {i.name: i.extent for i in (own, *s.indices)}  # a statement need not mention it
     value = factor(simplify_expr(s.value))
     query = replace(planner.query(s.target, value, extents, free_first=True), outermost=(step,))
-    while (scan := _along(query.value, step) or cannot_ride(query)) is not None:
-        check_independent(scan, written, "a scan")
+    while (scan := cannot_ride(query)) is not None:
+        check_independent(scan, written, "a 'scan'")
         first, access = split_scan(planner, s.target.tensor, scan, extents)
         nests += planner.statement(first)
         query = replace(query, value=replaced(query.value, {scan: access}), program=planner.program)
@@ -110,11 +111,6 @@ def _at_point(planner: Planner, s: Assign, block: Block) -> tuple[list[loops.Stm
     return nests + conversions, Workspace(work, s.target.dtype, shape, "dense", zero, producer, consumer)
 
 
-def _along(e: Expr, step: str) -> Scan | None:
-    """An innermost scan over the block's own variable, all of whose points are needed at each."""
-    return next((n for n in reversed([*walk(e)]) if isinstance(n, Scan) and n.index == step), None)
-
-
 def check_independent(e: Expr, written: tuple[str, ...], what: str) -> None:
     """Raise ``UnsupportedError`` if ``e``, which must be computed before the block, reads what that writes."""
     for n in walk(e):
@@ -129,7 +125,7 @@ def check_independent(e: Expr, written: tuple[str, ...], what: str) -> None:
 def may_see_itself(s: Assign, step: str) -> bool:
     """Whether a statement of a block over ``step`` may read places that it writes at the same point, but its own."""
     target = s.target
-    if names_in(target) <= {step}:
+    if free_indices(target) <= {step}:
         return False
     steps = [d for d, e in enumerate(target.indices) if e == Index(step)]
 

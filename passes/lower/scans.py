@@ -26,8 +26,8 @@ from sparsec.ir.loops import Forall, Sequence, Workspace
 from sparsec.ir.monoids import definition
 from sparsec.ir.rewrite import map_children, walk
 from sparsec.ir.tensor import Access, Assign, Expr, Extent, Index, IndexDecl, Reduce, Scan
+from sparsec.ir.variables import free_indices
 from sparsec.passes.lower.order import Query, has_order
-from sparsec.passes.lower.variables import names_in
 
 if TYPE_CHECKING:
     from sparsec.passes.lower.planning import Planner
@@ -102,7 +102,7 @@ def cannot_ride(query: Query) -> Scan | None:
 
 def without(value: Expr, scan: Scan) -> Expr:
     """``value`` reading what stands for ``scan`` once it was computed: something at the same index variables."""
-    names = sorted(names_in(scan))
+    names = sorted(free_indices(scan))
     stand_in = Access("", tuple(Index(v) for v in names), scan.dtype)
 
     def run(e: Expr) -> Expr:
@@ -113,7 +113,7 @@ def without(value: Expr, scan: Scan) -> Expr:
 
 def split_scan(planner: Planner, reader: str, scan: Scan, extents: dict[str, Extent]) -> tuple[Assign, Access]:
     """The statement that computes ``scan`` into a dense local, and the access that stands for it."""
-    used = names_in(scan)
+    used = free_indices(scan)
     names = [v for v in extents if v in used]
     access = planner.local_over("t", names, extents, scan.dtype, dense(len(names)))
     planner.notes.append(f"{reader}: a scan over {scan.index} goes first, into the dense '{access.tensor}'")

@@ -15,8 +15,8 @@ from sparsec.ir.loops import Chunk, Forall, Guard, Stmt, Workspace
 from sparsec.ir.rewrite import postwalk, walk
 from sparsec.ir.schedule import Directive
 from sparsec.ir.tensor import Assign, Program, ScanLoop, assigns
+from sparsec.ir.variables import pointwise
 from sparsec.passes.lower.spaces import Space
-from sparsec.passes.lower.variables import pointwise
 
 
 @dataclass(slots=True)

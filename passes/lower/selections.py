@@ -31,6 +31,7 @@ from sparsec.ir.loops import Accumulate, Assemble, Chunk, Chunks, Forall, Full, 
 from sparsec.ir.loops_exact import repeatable
 from sparsec.ir.rewrite import map_children, replaced, walk
 from sparsec.ir.tensor import Access, Assign, Expr, Extent, Index, Literal, Reduce, Scan, Stored, Top
+from sparsec.ir.variables import free_indices
 from sparsec.passes.lower.bodies import Bodies
 from sparsec.passes.lower.copies import widest
 from sparsec.passes.lower.guards import conjuncts, guard
@@ -38,7 +39,6 @@ from sparsec.passes.lower.locals import local_over
 from sparsec.passes.lower.order import choose_order
 from sparsec.passes.lower.scans import split_scan
 from sparsec.passes.lower.spaces import Nesting
-from sparsec.passes.lower.variables import names_in
 
 if TYPE_CHECKING:
     from sparsec.passes.lower.planning import Planner
@@ -69,7 +69,7 @@ def _mask(planner: Planner, top: Top, extents: dict[str, Extent]) -> tuple[list[
     groups = tuple(g for g, _ in top.groups)
     nests, top, bodies = _keys(planner, top, extents)
     order = bodies.nesting.order
-    fibre = [v for v in order if v in names_in(top) and v not in groups]
+    fibre = [v for v in order if v in free_indices(top) and v not in groups]
     names = [*fibre, *groups]
     kinds = (*(Dense() for _ in fibre), *(Compressed() for _ in groups))
     width = widest(planner.program)
@@ -97,7 +97,7 @@ def _keys(planner: Planner, top: Top, extents: dict[str, Extent]) -> tuple[list[
     """
     t = top.key.dtype
     groups = tuple(g for g, _ in top.groups)
-    fibre = tuple(v for v in extents if v in names_in(top) and v not in groups)
+    fibre = tuple(v for v in extents if v in free_indices(top) and v not in groups)
     key = top.key if top.where is None else guard(top.where, top.key, 0)
     stand_in, target = local_over("", fibre, extents, t, dense(len(fibre)))
     nests: list[loops.Stmt] = []

@@ -20,9 +20,9 @@ from types import MappingProxyType
 from sparsec.formats.coords import Coord, Digit
 from sparsec.ir.loops import Chunk, Chunks, Domain, Forall, Full, Let, Span, Stmt
 from sparsec.ir.tensor import Access, Expr, Extent, Index, Program
+from sparsec.ir.variables import mentioned
 from sparsec.passes.lower.coordinates import combine, digit_domain, greatest
 from sparsec.passes.lower.guarded import guarded, part
-from sparsec.passes.lower.variables import mentioned
 from sparsec.passes.names import fresh_names
 
 Place = tuple[str, int]

@@ -17,9 +17,9 @@ from math import prod
 
 from sparsec.ir.rewrite import children, walk
 from sparsec.ir.tensor import Access, Expr, Extent, Literal, Map, Program, Reduce, Stored, joined
+from sparsec.ir.variables import free_indices
 from sparsec.passes.lower.order import assumed_entries, is_sparse, size_of_extent
 from sparsec.passes.lower.simplify import absent_value
-from sparsec.passes.lower.variables import names_in
 
 MAX_TERMS = 16
 """Terms into which a product of sums is written out; one with more is a factor as it stands."""
@@ -200,9 +200,9 @@ class Costs:
 
     def way(self, t: Term, around: tuple[str, ...], order: tuple[str, ...]) -> Way:
         """Summing the variables of ``order`` one by one into temporaries, and those left at the end."""
-        uses = [names_in(f) for f in t.factors]
+        uses = [free_indices(f) for f in t.factors]
         density = [self.density(f) for f in t.factors]
-        conditions = {n: names_in(c) for n, c in enumerate(t.conditions)}
+        conditions = {n: free_indices(c) for n, c in enumerate(t.conditions)}
         left = set(range(len(uses)))
         gone: set[str] = set()
         steps, cost = [], 0.0

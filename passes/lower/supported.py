@@ -16,7 +16,7 @@ from sparsec.ir.tensor import (
     Stmt,
     TensorDecl,
 )
-from sparsec.passes.lower.variables import is_plain, takes_loops
+from sparsec.ir.variables import is_plain, takes_loops
 
 
 def check_supported(program: Program) -> None:

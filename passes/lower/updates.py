@@ -47,8 +47,8 @@ from sparsec.ir.tensor import (
     assigns,
     elsewhere,
 )
+from sparsec.ir.variables import is_plain, mentioned
 from sparsec.passes.lower.guards import guard, restricted
-from sparsec.passes.lower.variables import is_plain, mentioned
 from sparsec.passes.names import unused
 
 

@@ -30,7 +30,6 @@ from sparsec.errors import BackendError, ShapeError, TypeError_
 from sparsec.ir import ops
 from sparsec.ir.dtypes import BOOL, F64, DType
 from sparsec.ir.index_values import must_lie_inside, within
-from sparsec.ir.rewrite import children
 from sparsec.ir.tensor import (
     Access,
     Assign,
@@ -68,6 +67,7 @@ from sparsec.ir.tensor_values import (
     scalar,
     to_storage,
 )
+from sparsec.ir.variables import free_indices
 
 if TYPE_CHECKING:
     from sparsec.ir.tensor_bounds import Magnitude
@@ -108,16 +108,6 @@ def magnitude(
     from sparsec.ir.tensor_bounds import bounds
 
     return bounds(program, arrays, sizes, stored)
-
-
-def free_indices(e: Expr | None) -> set[str]:
-    """The index variables that ``e`` uses and does not bind itself."""
-    if e is None:
-        return set()
-    if isinstance(e, Index):
-        return {e.name}
-    out = {*elsewhere(e)}.union(*(free_indices(c) for c in children(e)))
-    return out - set(e.indices) if isinstance(e, Reduce) else out
 
 
 def bind_sizes(program: Program, arrays: Mapping[str, Any], sizes: Mapping[str, int] | None) -> dict[str, int]:

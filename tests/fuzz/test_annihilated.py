@@ -64,7 +64,11 @@ def silence(program: Program, sets: list[Data]) -> None:
         everything = {name: np.ones(np.shape(a), bool) for name, a in d.arrays.items()}
         with np.errstate(all="ignore"):
             want, bound = evaluate(program, d.arrays, d.dims, everything)
-        check(call(kernel, program, d), want, bound, "where nothing is reported")
+        got = {name: np.asarray(a) for name, a in call(kernel, program, d).items()}
+        if any(isinstance(n, Reduce) and n.monoid == "add" for n in nodes):
+            # Sums are reordered, and parted from factors: inf * (inf + x) is inf, inf * inf + inf * x may be NaN.
+            got = {n: np.where(np.isfinite(a) | np.isfinite(want[n]), a, want[n]) for n, a in got.items()}
+        check(got, want, bound, "where nothing is reported")
 
 
 def test_silence(report: Report) -> None:

@@ -134,6 +134,10 @@ BLOCKS = [
     "t[i] = b[i]; scan i { t[j] += L[i, j]; x[i] = t[i] }",
     "scan i { t[j] += L[i, j] + t[i]; x[i] = t[i] }",
     "scan i { t[i, k] = sum[j](L[i, j] * t[j, k]) + L[i, k]; x[i] = sum[k](t[i, k]) }",
+    "scan i { x[i] = x[i - 1] * 0.5 + scan[i](scan[i](b[i])) }",
+    "scan i reverse { x[i] = x[i + 1] + softmax[i](b[i]) }",
+    "scan i { x[i] = x[i - 1] + sum[j](scan[i](L[i, j] * b[j])) where top[i: 2](b[i]) }",
+    "scan i { x[i] = x[i - 1] + sum[j](L[i, j] where top[i: 1](L[i, j])) }",
 ]
 
 
@@ -276,7 +280,7 @@ def test_what_cannot_run_yet() -> None:
     a = sp.tensor(np.eye(3), format="csr")
     with pytest.raises(UnsupportedError, match="a scan block that writes 'B' in format"):
         sp.evaluate("scan i { t[i] = 1.0 * i; B[i, j]: csr = A[i, j] * t[i] }", A=a)
-    with pytest.raises(UnsupportedError, match="a scan that reads 't', which the scan block writes"):
+    with pytest.raises(UnsupportedError, match="a 'scan' that reads 't', which the scan block writes"):
         sp.evaluate("scan i { t[j] += A[i, j]; y[i, j] = scan[j](t[j]) + scan[j, reverse](t[j]) }", A=a)
 
 

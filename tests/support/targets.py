@@ -14,7 +14,7 @@ from sparsec.ir import ops
 from sparsec.ir.dtypes import I32, I64
 from sparsec.ir.rewrite import walk
 from sparsec.ir.tensor import Access, Assign, Dim, Expr, Index, Literal, Map, Program, Reduce, TensorDecl
-from sparsec.passes.lower.variables import is_plain, mentioned
+from sparsec.ir.variables import is_plain, mentioned
 
 if TYPE_CHECKING:
     from tests.support.strategies import Data

@@ -11,11 +11,11 @@ def mentioned(*exprs: Expr) -> tuple[str, ...]:
     return tuple(dict.fromkeys(n.name for e in exprs for n in walk(e) if isinstance(n, Index)))
 
 
-def names_in(e: Expr) -> set[str]:
+def free_indices(e: Expr) -> set[str]:
     """The index variables that ``e`` uses and does not reduce itself; scans, softmax and selections keep their own."""
     if isinstance(e, Index):
         return {e.name}
-    out = {*elsewhere(e)}.union(*(names_in(c) for c in children(e)))
+    out = {*elsewhere(e)}.union(*(free_indices(c) for c in children(e)))
     return out - set(e.indices) if isinstance(e, Reduce) else out
 
 
@@ -45,4 +45,4 @@ def pointwise(e: Expr | Assign) -> bool:
     return not any(elsewhere(n) for n in walk(e))
 
 
-__all__ = ["has_indirect", "is_indirect", "is_plain", "mentioned", "names_in", "takes_loops"]
+__all__ = ["has_indirect", "is_indirect", "is_plain", "mentioned", "free_indices", "takes_loops"]
