@@ -256,7 +256,7 @@ class Operators:
     def reshape(self, *shape: Any, order: str = "C", copy: bool | None = None) -> Any:
         """The elements in row-major order in another shape; one extent may be -1."""
         _no_order("reshape", order)
-        given = shape[0] if len(shape) == 1 and not hasattr(shape[0], "__index__") else shape
+        given = shape[0] if len(shape) == 1 and np.ndim(shape[0]) else shape
         return _array("shapes").reshape(self, given, copy=copy)
 
     def flatten(self, order: str = "C") -> Any:
@@ -266,7 +266,7 @@ class Operators:
 
     def transpose(self, *axes: Any) -> Any:
         """The dimensions in another order, reversed without one; over the same memory."""
-        given = axes[0] if len(axes) == 1 and not hasattr(axes[0], "__index__") else axes or None
+        given = axes[0] if len(axes) == 1 and np.ndim(axes[0]) else axes or None
         return _array("shapes").permute_dims(self, given)
 
     def swapaxes(self, axis1: int, axis2: int) -> Any:

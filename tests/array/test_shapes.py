@@ -80,6 +80,11 @@ def test_reshapes_that_do_not_fit(shape: Any) -> None:
         sparse(D).reshape(shape)
 
 
+def test_a_shape_or_axes_in_an_array() -> None:
+    assert sparse(D).reshape(np.array([D.size, 1])).shape == (D.size, 1)
+    assert sparse(D).transpose(np.arange(D.ndim)[::-1]).shape == D.shape[::-1]
+
+
 def test_too_large_to_count() -> None:
     wide = sp.from_coo([[1], [1]], [1.0], (1 << 40, 1 << 40))
     with pytest.raises(sp.ShapeError, match="2\\*\\*63"):
