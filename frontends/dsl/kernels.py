@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from sparsec.errors import ShapeError, Span, SyntaxError_, TypeError_, nearest
@@ -21,7 +21,7 @@ from sparsec.frontends.dsl.symbols import Definitions, Scalar, Tensor
 from sparsec.frontends.dsl.targets import Body
 from sparsec.ir.dtypes import I64, DType
 from sparsec.ir.rewrite import postwalk, walk
-from sparsec.ir.tensor import Assign, Dim, Expr, Extent, IndexDecl, Literal, Program, ScanLoop, Stmt
+from sparsec.ir.tensor import Assign, Dim, Expr, Extent, IndexDecl, Literal, Program, ScanLoop, Stmt, assigns
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,10 +120,6 @@ def bare(text: tuple[ast.StatementText, ...], operands: Mapping[str, OperandType
         if fill is not None and t.dtype is not None:
             t.fill = fill_value(fill, t.dtype, a.span or Span(1, 1, 0, 1))
     return finish("evaluate", body, out, body.definitions)
-
-
-def assigns(body: Iterable[Stmt]) -> list[Assign]:
-    return [a for s in body for a in (s.body if isinstance(s, ScanLoop) else (s,))]
 
 
 def finish(name: str, body: Body, out: list[Stmt], definitions: Definitions, named: ast.Name | None = None) -> Program:

@@ -6,13 +6,13 @@ from collections.abc import Iterable
 
 from sparsec.errors import ScheduleError, nearest
 from sparsec.frontends.dsl import ast
+from sparsec.ir import schedule
 from sparsec.ir.rewrite import walk
 from sparsec.ir.schedule import NONE, Directive, directive
-from sparsec.ir.tensor import Access, Assign, Program, ScanLoop
+from sparsec.ir.tensor import Access, Assign, Program, ScanLoop, assigns
 
 LOOPS = ("order", "split", "tile", "panel", "unroll", "vector", "parallel", "merge")
-TENSORS = ("workspace", "pack", "prefetch", "assemble", "fuse")
-COMMANDS = (*LOOPS[:-1], "workspace", "merge", "pack", "prefetch", "assemble", "fuse")
+COMMANDS = (*schedule.COMMANDS, *schedule.LATER)
 
 
 def check_schedule(commands: Iterable[ast.Command], program: Program) -> tuple[ast.Command, ...]:
@@ -28,17 +28,17 @@ def check_schedule(commands: Iterable[ast.Command], program: Program) -> tuple[a
                 span=c.name.span,
                 hint=nearest(c.name.id, COMMANDS) or f"commands are {', '.join(COMMANDS)}",
             )
-        assigns = statements(program)
+        statements = [*assigns(program.body)]
         if c.statement is not None:
-            names = list(dict.fromkeys(a.target.tensor for a in assigns))
+            names = list(dict.fromkeys(a.target.tensor for a in statements))
             if c.statement.id not in names:
                 raise ScheduleError(
                     f"no statement of '{program.name}' writes '{c.statement.id}'",
                     span=c.statement.span,
                     hint=nearest(c.statement.id, names) or f"its statements write {', '.join(names)}",
                 )
-            assigns = [a for a in assigns if a.target.tensor == c.statement.id]
-        check_command(c, assigns, program)
+            statements = [a for a in statements if a.target.tensor == c.statement.id]
+        check_command(c, statements, program)
     return found
 
 
@@ -48,7 +48,7 @@ def directives(commands: Iterable[ast.Command], program: Program) -> tuple[Direc
     Raises ``ScheduleError`` where a command has another form or does not say which of several statements it is for,
     ``UnsupportedError`` for commands that cannot run yet.
     """
-    targets = list(dict.fromkeys(a.target.tensor for a in statements(program)))
+    targets = list(dict.fromkeys(a.target.tensor for a in assigns(program.body)))
     out = []
     for c in commands:
         if c.statement is None and len(targets) > 1:
@@ -62,17 +62,13 @@ def directives(commands: Iterable[ast.Command], program: Program) -> tuple[Direc
     return tuple(out)
 
 
-def statements(program: Program) -> list[Assign]:
-    return [a for s in program.body for a in (s.body if isinstance(s, ScanLoop) else (s,))]
-
-
-def check_command(c: ast.Command, assigns: list[Assign], program: Program) -> None:
+def check_command(c: ast.Command, statements: list[Assign], program: Program) -> None:
     """The list of names that a command begins with: index variables, ``i/b``, ``A.j``; tensors for some commands."""
     if not c.words:
         example = {"order": "order i, k, j", "parallel": "parallel i by 64"}.get(c.name.id, f"{c.name.id} i 8")
         raise ScheduleError(f"'{c.name.id}' of what?", span=c.name.span, hint=f"write {example}")
     scans = [s.index.name for s in program.body if isinstance(s, ScanLoop)]
-    indices = list(dict.fromkeys([*scans, *(i.name for a in assigns for i in a.indices)]))
+    indices = list(dict.fromkeys([*scans, *(i.name for a in statements for i in a.indices)]))
     tensors = [t.name for t in program.tensors]
     words, at, seen = c.words, 0, set[str]()
     if [w.id for w in words] == [NONE] and NONE not in indices:
@@ -81,7 +77,7 @@ def check_command(c: ast.Command, assigns: list[Assign], program: Program) -> No
         word = words[at]
         follows = words[at + 1].id if at + 1 < len(words) else ""
         if follows == "." and at + 2 < len(words):
-            check_position(word, words[at + 2], tensors, assigns)
+            check_position(word, words[at + 2], tensors, statements)
             at += 3
         else:
             known = indices if c.name.id in LOOPS else [*indices, *tensors]
@@ -110,7 +106,7 @@ def check_command(c: ast.Command, assigns: list[Assign], program: Program) -> No
         break
 
 
-def check_position(tensor: ast.Name, index: ast.Name, tensors: list[str], assigns: list[Assign]) -> None:
+def check_position(tensor: ast.Name, index: ast.Name, tensors: list[str], statements: list[Assign]) -> None:
     """``A.j``: the loop over the stored positions of A along j."""
     if tensor.id not in tensors:
         raise ScheduleError(
@@ -120,7 +116,7 @@ def check_position(tensor: ast.Name, index: ast.Name, tensors: list[str], assign
         )
     used = dict.fromkeys(
         i.name
-        for a in assigns
+        for a in statements
         for n in walk(a)
         if isinstance(n, Access) and n.tensor == tensor.id
         for i in walk(n)

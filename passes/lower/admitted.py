@@ -43,7 +43,7 @@ from sparsec.ir.tensor import (
     elsewhere,
 )
 from sparsec.ir.variables import free_indices, has_indirect, takes_loops
-from sparsec.passes.lower.checks import reads_of
+from sparsec.passes.lower.checks import Block, reads_of
 from sparsec.passes.lower.guards import conjunction, conjuncts
 from sparsec.passes.lower.locals import local_over
 from sparsec.passes.lower.recurrences import check_independent
@@ -72,14 +72,18 @@ class _Guarding:
     locals: list[TensorDecl] = field(default_factory=list)
     extents: dict[str, IndexDecl] = field(default_factory=dict)
     made: dict[tuple[tuple[str, ...], Expr], Access] = field(default_factory=dict)
-    steps: frozenset[str] = frozenset()  # the variable of the scan block at hand: each point of it knows its own
-    written: tuple[str, ...] = ()  # what that writes: it is dense
+    scan: Block | None = None  # the one at hand
+
+    @property
+    def written(self) -> tuple[str, ...]:
+        """What the scan block at hand writes: it is dense."""
+        return () if self.scan is None else self.scan.written
 
     def block(self, s: ScanLoop) -> ScanLoop:
         """A scan block; the locals for its statements are made before it."""
-        self.steps, self.written = frozenset({s.index.name}), tuple(a.target.tensor for a in s.body)
+        self.scan = Block.of(s)
         body = [self.statement(a) for a in s.statements]
-        self.steps, self.written = frozenset(), ()
+        self.scan = None
         if all(a.value is b.value and a.where is b.where for a, b in zip(body, s.body, strict=True)):
             return s
         return replace(s, body=tuple(replace(a, indices=a.indices[1:]) for a in body))
@@ -119,8 +123,8 @@ class _Guarding:
         if not conditions or not must_lie_inside(before):
             return e
         names = free_indices(before)
-        if not reads_of(before, *conditions).isdisjoint(self.written):
-            names = names | self.steps  # it is checked at each point of the block, which knows its own
+        if self.scan is not None and not reads_of(before, *conditions).isdisjoint(self.written):
+            names = names | {self.scan.step.name}  # it is checked at each point of the block, which knows its own
         inline = [c for c in conditions if self.is_simple(c) and free_indices(c) <= names]
         rest = [c for c in conditions if c not in inline]
         asked = conjunction([*inline, *([self.admits(before, names, rest)] if rest else [])])

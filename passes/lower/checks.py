@@ -52,6 +52,10 @@ class Block(NamedTuple):
     step: IndexDecl
     written: tuple[str, ...]
 
+    @classmethod
+    def of(cls, s: ScanLoop) -> Block:
+        return cls(s.index, tuple(dict.fromkeys(a.target.tensor for a in s.body)))
+
 
 class Indirect(NamedTuple):
     """An index that must lie inside dimension ``dim`` of ``tensor``, at the points that ``where`` admits."""

@@ -49,7 +49,7 @@ def plan_recurrence(planner: Planner, s: ScanLoop, ahead: list[loops.Stmt]) -> l
     """
     s = _with_own_name(s, {t.name for t in planner.program.tensors})
     step = s.index
-    block = Block(step, tuple(dict.fromkeys(a.target.tensor for a in s.body)))
+    block = Block.of(s)
     nests: list[loops.Stmt] = []
     points: list[loops.Stmt] = []
     for a in s.statements:
