@@ -12,10 +12,11 @@ products.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations, islice
 
+from sparsec.errors import ScheduleError
 from sparsec.formats.compressed import Compressed
 from sparsec.formats.dense import Dense
 from sparsec.formats.format import Format
@@ -88,6 +89,7 @@ class Query:
     whole: tuple[str, ...] = ()  # variables that take one loop, not split and not computed
     lets: tuple[Computed, ...] = ()  # the indices of the target that are no variables
     asked: Directive | None = None  # the order that a schedule asks for
+    split: Mapping[str, frozenset[int]] = field(default_factory=dict)  # and the stretches
     gone: Known = field(default_factory=dict, init=False)  # what ``absent`` found
     known: list[dict[Expr, Expr]] = field(default_factory=list, init=False)  # ``fills``, once somebody asked
 
@@ -106,21 +108,21 @@ class Query:
     def spaces(self, kept: Sequence[Access]) -> Iterator[Space]:
         """The loops that suit the accesses ``kept``, and those that suit the target, too; none for misfits."""
         extents = {v: self.extents[v] for v in self.variables}
-        alone = make_space(self.program, kept, extents, self.lets)
+        alone = make_space(self.program, kept, extents, self.lets, self.split)
         if not alone.misfits:
             yield alone
             if strips := self.strips(alone):
-                stripped = make_space(self.program, kept, extents, self.lets, strips)
+                stripped = make_space(self.program, kept, extents, self.lets, {**self.split, **strips})
                 if not stripped.misfits:
                     yield stripped
             target = self.program.tensor(self.target.tensor).format
             if self.lets or (target is not None and target.is_plain):
                 return  # it asks for nothing
-            together = make_space(self.program, [*kept, self.target], extents)
+            together = make_space(self.program, [*kept, self.target], extents, strips=self.split)
             if together.domains != alone.domains and not together.misfits:
                 yield together
 
-    def strips(self, space: Space) -> dict[str, int]:
+    def strips(self, space: Space) -> dict[str, frozenset[int]]:
         """The variables of a dense result that a level adds up with others, in strips that a cache holds.
 
         A loop over diagonals inside of one over rows would search them anew for each row; around it, all of the result
@@ -130,7 +132,7 @@ class Query:
             return {}
         free = {e.name for e in self.target.indices if isinstance(e, Index)} - {*self.in_order, *self.whole}
         added = {v for key in space.sums for _, v, divisor in key if divisor == 1}
-        return {v: STRIP for v in self.variables if v in free & added and space.own[v] == {v}}
+        return {v: frozenset({STRIP}) for v in self.variables if v in free & added and space.own[v] == {v}}
 
     def absent(self, e: Expr) -> Expr:
         """What ``e`` is where no sparse access has an entry."""
@@ -159,7 +161,8 @@ def choose_order(query: Query) -> Choice:
     sparse = query.sparse
     found = _cheapest(query, sparse, [a for a in sparse if _at_variables(a)]) or _cheapest(query, sparse, sparse)
     if found is None:
-        assert query.asked is not None
+        if query.asked is None:
+            raise ScheduleError(f"no nest has loops over stretches of {' and '.join(query.split)}")
         spaces = [*query.spaces(sparse), *query.spaces([])]
         kept = [] if query.may_convert else sparse
         raise why_no_order(query.asked, spaces, lambda space, d: _has_any(replace(query, asked=d), space, kept))
@@ -264,7 +267,7 @@ def _orders(query: Query, space: Space, kept: Sequence[Access]) -> Iterator[tupl
 
 def has_order(query: Query) -> bool:
     """Whether any order is left once every operand may be converted: scans may contradict one another."""
-    space = make_space(query.program, (), {v: query.extents[v] for v in query.variables}, query.lets)
+    space = make_space(query.program, (), {v: query.extents[v] for v in query.variables}, query.lets, query.split)
     return _has_any(query, space, ())
 
 

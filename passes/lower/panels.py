@@ -25,12 +25,15 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from sparsec.ir.dtypes import DType
+from sparsec.ir.loops import Chunk, Domain, Full
 from sparsec.ir.ops import primitives
 from sparsec.ir.rewrite import walk
 from sparsec.ir.schedule import Directive
-from sparsec.ir.tensor import Access, Dim, Expr, Extent, Index, Literal, Map, Program
+from sparsec.ir.tensor import Access, Dim, Expr, Index, Literal, Map, Program
 
 BYTES = 128
+REGISTERS = 512
+"""What the registers for vectors hold of a panel, beside what is loaded and multiplied."""
 VECTOR = 64
 """Bytes of a vector; narrower machines take several registers for one."""
 
@@ -58,15 +61,15 @@ def find_panel(
     free: Collection[str],
     body: Expr,
     monoid: str | None,
-    extent: Extent,
+    domain: Domain,
     asked: Directive | None,
 ) -> Panel | None:
-    """The panel for ``target monoid= body`` in this loop order, if there is one; what a schedule ``asked`` for.
+    """The panel for ``target monoid= body`` in this loop order, if there is one; a schedule ``asked`` for it, or none.
 
     The innermost loop must run along the last level of the dense target, over dense operands only; then reductions;
     and all other free variables around them.
     """
-    if asked is not None and (not asked.loops or asked.loops[0] != order[-1]):
+    if asked is not None and not asked.loops:
         return None
     if monoid not in _MONOIDS or len(order) < 2 or not in_vectors(body, target.dtype):
         return None
@@ -85,6 +88,15 @@ def find_panel(
         if fmt is None or not fmt.is_dense or fmt.values is not None:
             return None
     lanes, size = VECTOR // target.dtype.nbytes, BYTES // target.dtype.nbytes
+    if isinstance(domain, Chunk):  # the panel is what a split, or a format, made
+        if domain.outer not in outer or (asked is not None and asked.number not in (None, domain.size)):
+            return None
+        if asked is None and (domain.size % lanes or domain.size > REGISTERS // target.dtype.nbytes):
+            return None
+        return Panel(last, domain.size, _lanes(domain.size, lanes), tuple(outer), tuple(inner))
+    if not isinstance(domain, Full):
+        return None
+    extent = domain.extent
     if asked is not None and asked.number is not None:
         return Panel(last, asked.number, _lanes(asked.number, lanes), tuple(outer), tuple(inner))
     if isinstance(extent, int) and extent < size:

@@ -34,6 +34,7 @@ from sparsec.passes.lower.guards import reduces, strip
 from sparsec.passes.lower.order import Choice, is_sparse, loose_loops, result_prefix
 from sparsec.passes.lower.panels import Panel, find_panel
 from sparsec.passes.lower.scatter import can_scatter
+from sparsec.passes.lower.schedule import spelled
 from sparsec.passes.lower.spaces import Nesting, Space, make_space
 
 if TYPE_CHECKING:
@@ -119,10 +120,12 @@ def _into_dense(bodies: Bodies, p: Parts) -> loops.Stmt:
     space = bodies.nesting.space
     last = space.domains[p.order[-1]] if p.order else None
     places = any(p.order[-1] in c.needs for c in space.lets) if p.order else False
-    if isinstance(last, Full) and p.monoid is not None and not bodies.carries and not places:
+    if last is not None and p.monoid is not None and not bodies.carries and not places:
         conditions, core = strip(p.body, lambda g: p.order[-1] not in bodies.needs(g) and not reduces(g.condition))
         asked = bodies.planner.asked(p.target.tensor).panel
-        panel = find_panel(bodies.planner.program, p.target, list(p.order), p.free, core, p.monoid, last.extent, asked)
+        if asked is not None and asked.loops != (spelled(space)[p.order[-1]],):
+            asked = replace(asked, loops=())
+        panel = find_panel(bodies.planner.program, p.target, list(p.order), p.free, core, p.monoid, last, asked)
         if panel is not None:
             return _in_panels(bodies, replace(p, body=core), p.monoid, panel, conditions)
     head, tail = p.parted()
@@ -135,9 +138,9 @@ def _into_dense(bodies: Bodies, p: Parts) -> loops.Stmt:
 def _in_panels(bodies: Bodies, p: Parts, monoid: str, panel: Panel, conditions: list[Expr]) -> loops.Stmt:
     """The fold where ``conditions`` hold, with a stretch of the target in registers."""
     planner, v, t = bodies.planner, panel.index, p.target.dtype
-    extent = bodies.extents[v]
+    whole = bodies.nesting.space.domains[v]
     chunk = planner.fresh_index(f"{v}o", bodies.extents)
-    domain = Chunk(chunk, panel.size, Full(extent))
+    domain = Chunk(chunk, panel.size, whole) if isinstance(whole, Full) else whole
     work = planner.fresh_work()
     access = Access(work, (Index(v),), t)
     step = Forall(v, domain, Accumulate(access, monoid, p.body), vector=panel.lanes)
@@ -148,7 +151,9 @@ def _in_panels(bodies: Bodies, p: Parts, monoid: str, panel: Panel, conditions: 
     planner.notes.append(
         f"{p.target.tensor}: panels of {panel.size} along {v} stay in registers over {', '.join(panel.inner)}"
     )
-    return bodies.foralls(list(panel.outer), Forall(chunk, Chunks(extent, panel.size), stmt))
+    if isinstance(whole, Full):
+        stmt = Forall(chunk, Chunks(whole.extent, panel.size), stmt)
+    return bodies.foralls(list(panel.outer), stmt)
 
 
 # sparse results

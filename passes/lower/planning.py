@@ -227,7 +227,7 @@ class Planner:
         self.used.update(a.all)
         if target in self.single:
             whole = {i.name for i in self.single[target].indices} == variables
-            found = said(stmt, choice.order, names, target) if whole else ()
+            found = said(stmt, choice.order, choice.space, target) if whole else ()
             self.said.setdefault(target, []).append(found)
         return stmt
 
@@ -239,8 +239,10 @@ class Planner:
         reduced = tuple(v for n in walk(value) if isinstance(n, Reduce) for v in n.indices)
         target, lets = named(self.program, target, extents)
         found = Query(self.program, value, target, reduced, extents, free_first, lets=lets)
-        order = self.asked(target.tensor).order
-        return found if order is None or not loops_in(order) <= {*found.variables} else replace(found, asked=order)
+        a = self.asked(target.tensor)
+        split = {v: sizes for v, sizes in a.stretches.items() if v in found.variables}
+        order = a.order if a.order is not None and loops_in(a.order) <= {*found.variables} else None
+        return found if order is None and not split else replace(found, asked=order, split=split)
 
     # schedules
 

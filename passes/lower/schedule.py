@@ -21,8 +21,9 @@ from sparsec.passes.lower.spaces import Space
 
 @dataclass(slots=True)
 class Asked:
-    """The directives for one statement, by command; those of ``vector`` and ``unroll`` are for a loop each."""
+    """The directives for one statement, by command; ``split``, ``vector`` and ``unroll`` are each for one loop."""
 
+    split: tuple[Directive, ...] = ()
     order: Directive | None = None
     parallel: Directive | None = None
     panel: Directive | None = None
@@ -32,7 +33,22 @@ class Asked:
     @property
     def all(self) -> tuple[Directive, ...]:
         alone = (self.order, self.parallel, self.panel)
-        return (*(d for d in alone if d is not None), *self.vector, *self.unroll)
+        return (*self.split, *(d for d in alone if d is not None), *self.vector, *self.unroll)
+
+    @property
+    def stretches(self) -> dict[str, frozenset[int]]:
+        """The sizes of the stretches of each variable; raises ``ScheduleError`` where one does not divide another."""
+        found: dict[str, frozenset[int]] = {}
+        for d in self.split:
+            (v,) = d.loops
+            assert d.number is not None
+            other = next((n for n in found.get(v, ()) if n % d.number and d.number % n), None)
+            if other is not None:
+                raise ScheduleError(
+                    f"'{v}' is split by {other} and by {d.number}, and neither divides the other", span=d.span
+                )
+            found[v] = found.get(v, frozenset()) | {d.number}
+        return found
 
 
 def schedulable(program: Program) -> dict[str, Assign]:
@@ -72,8 +88,8 @@ def asked(directives: Iterable[Directive], target: str) -> Asked:
         if d.statement != target:
             continue
         before = getattr(found, d.command)
-        if d.command in ("vector", "unroll"):
-            if any(other.loops == d.loops and other.number != d.number for other in before):
+        if d.command in ("split", "vector", "unroll"):
+            if d.command != "split" and any(other.loops == d.loops and other.number != d.number for other in before):
                 what = f"'{d.command} {d.loops[0]}'"
                 raise ScheduleError(f"{what} is asked twice of '{target}'", span=d.span, hint="keep one")
             setattr(found, d.command, (*before, d))
@@ -161,7 +177,9 @@ def _panel(stmt: Stmt) -> Workspace | None:
 def _with_panels(names: Mapping[str, str], panel: Workspace | None) -> dict[str, str]:
     """The loop over the panels of k is a loop over k, too."""
     domain = panel.indices[0].domain if panel is not None else None
-    return {**names, domain.outer: names[panel.indices[0].name]} if isinstance(domain, Chunk) and panel else {**names}
+    if panel is None or not isinstance(domain, Chunk) or domain.outer in names:
+        return {**names}
+    return {**names, domain.outer: names[panel.indices[0].name]}
 
 
 def _marked(stmt: Stmt, d: Directive, names: Mapping[str, str]) -> Stmt:
@@ -204,8 +222,9 @@ def _in_parallel(stmt: Stmt, why_not: str | None, d: Directive | None, names: Ma
     return replace(stmt, parallel=(d.number if d is not None else None) or 0)
 
 
-def said(stmt: Stmt, order: Iterable[str], names: Mapping[str, str], statement: str | None) -> tuple[Directive, ...]:
+def said(stmt: Stmt, order: Iterable[str], space: Space, statement: str | None) -> tuple[Directive, ...]:
     """The directives that ask for a nest as it is."""
+    names, strips = spelled(space), space.strips
     loops = tuple(names[v] for v in order)
     if not loops:
         return ()
@@ -213,7 +232,8 @@ def said(stmt: Stmt, order: Iterable[str], names: Mapping[str, str], statement: 
     panel = _panel(stmt)
     every = _with_panels(names, panel)
     shared = next((n for n in foralls if n.parallel is not None), None)
-    out = [Directive("order", loops, None, statement)]
+    out = [Directive("split", (v,), n, statement) for v, sizes in strips.items() for n in sorted(sizes, reverse=True)]
+    out.append(Directive("order", loops, None, statement))
     if shared is None:
         out.append(Directive("parallel", (), None, statement))
     else:

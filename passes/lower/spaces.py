@@ -14,7 +14,7 @@ misfit, to be converted first.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from sparsec.formats.coords import Coord, Digit
@@ -47,8 +47,8 @@ class Space:
     """``domains`` has the loops in a natural order; ``nesting`` pairs of loops, outer and inner, that must nest so.
 
     ``own`` has the loops that stand for an index variable, ``parts`` those that its value depends on.  ``computed`` are
-    index variables, ``lets`` the places of a left side (``places.py``), ``strips`` the variables with a loop over
-    strips that no format asks for.
+    index variables, ``lets`` the places of a left side (``places.py``), ``strips`` the sizes of the stretches that no
+    format asks for, by variable.
     """
 
     domains: Mapping[str, Domain]
@@ -60,7 +60,7 @@ class Space:
     misfits: frozenset[Access]
     nesting: tuple[tuple[str, str], ...]
     lets: tuple[Computed, ...] = ()
-    strips: frozenset[str] = frozenset()
+    strips: Mapping[str, frozenset[int]] = field(default_factory=dict)
 
     def level_name(self, coord: Coord, access: Access) -> str:
         """The loop whose index is the coordinate of a level of ``access`` (but for a shift), or an empty name."""
@@ -121,13 +121,13 @@ def make_space(
     accesses: Iterable[Access],
     extents: Mapping[str, Extent],
     lets: Iterable[Computed] = (),
-    strips: Mapping[str, int] = MappingProxyType({}),
+    strips: Mapping[str, frozenset[int]] = MappingProxyType({}),
 ) -> Space:
     """The loops for index variables with these extents that let the levels of ``accesses`` drive them.
 
-    The variables of ``strips`` get a loop over strips of so many coordinates around their own.
+    The variables of ``strips`` get loops over stretches of so many coordinates around their own.
     """
-    wishes = _Wishes({v: frozenset({n}) for v, n in strips.items()}, set(), {})
+    wishes = _Wishes(dict(strips), set(), {})
     misfits = set()
     for access in dict.fromkeys(accesses):
         fmt = program.tensor(access.tensor).format
@@ -135,7 +135,7 @@ def make_space(
         if not fmt.is_plain and not _take(wishes, fmt.coords, access):
             misfits.add(access)
     space = _build(program, wishes, extents, frozenset(misfits), {c.name for c in lets})
-    space = replace(space, strips=frozenset(strips))
+    space = replace(space, strips=strips)
     found = tuple(replace(c, needs=space.depends(c.value)) for c in lets)
     return replace(space, lets=found, parts={**space.parts, **{c.name: c.needs for c in found}}) if found else space
 

@@ -1,5 +1,6 @@
 """Schedules: what a person asks of a program's loops.  Part of tensor IR, in the words of the language::
 
+    split k 64             a loop over stretches of 64 around the one over k: k/64 and k%64
     order i, k, j          these loops, outermost first; others where they are cheapest
     parallel i by 64       the outermost loop's iterations on the team of threads, 64 at a time; parallel none
     panel k 32             32 coordinates of the result stay in registers; panel none
@@ -17,12 +18,12 @@ from dataclasses import field
 from sparsec.errors import ScheduleError, Span, UnsupportedError
 from sparsec.ir.node import node
 
-COMMANDS = ("order", "parallel", "panel", "vector", "unroll")
-LATER = ("split", "tile", "workspace", "merge", "pack", "prefetch", "assemble", "fuse")
+COMMANDS = ("split", "order", "parallel", "panel", "vector", "unroll")
+LATER = ("tile", "workspace", "merge", "pack", "prefetch", "assemble", "fuse")
 NONE = "none"
 EXAMPLES = {
-    "order": "order i, k, j", "parallel": "parallel i by 64", "panel": "panel k 32", "vector": "vector k 8",
-    "unroll": "unroll k",
+    "split": "split k 64", "order": "order i, k, j", "parallel": "parallel i by 64", "panel": "panel k 32",
+    "vector": "vector k 8", "unroll": "unroll k",
 }  # fmt: skip
 
 
@@ -57,7 +58,7 @@ def directive(command: str, words: Sequence[str], statement: str | None, span: S
     if command == "parallel" and left[:1] == ["by"]:
         left.pop(0)
         number = _number(left, command, span)
-    elif command in ("panel", "vector") and loops != [NONE]:
+    elif command in ("split", "panel", "vector") and loops != [NONE]:
         number = _number(left, command, span)
     if command == "parallel" and left == ["dynamic"]:
         left = []  # as all are: chunks go to whoever is free

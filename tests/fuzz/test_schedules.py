@@ -27,6 +27,8 @@ def drawn(program: Program) -> tuple[Directive, ...]:
     names = [i.name for i in s.indices]
     if not names:
         return ()
+    split = {v: rng.randint(1, 5) for v in names if rng.random() < 0.3}
+    names = [text for v in names for text in ([v] if v not in split else [f"{v}/{split[v]}", f"{v}%{split[v]}"])]
     order = rng.sample(names, rng.randint(1, len(names)))
     every = [
         Directive("order", tuple(order), None, s.target.tensor),
@@ -35,8 +37,9 @@ def drawn(program: Program) -> tuple[Directive, ...]:
         Directive("panel", (), None, s.target.tensor),
         Directive("unroll", (rng.choice(names),), None, s.target.tensor),
     ]
-    chosen = rng.sample(every, rng.randint(1, 3))
-    return tuple({d.command: d for d in chosen}.values())
+    chosen = rng.sample(every, rng.randint(0 if split else 1, 3))
+    splits = (Directive("split", (v,), n, s.target.tensor) for v, n in split.items())
+    return (*splits, *{d.command: d for d in chosen}.values())
 
 
 def given_back(program: Program) -> None:
@@ -58,6 +61,7 @@ def scheduled(check: Check) -> Check:
             lower(asked)
         except (ScheduleError, UnsupportedError):
             return
+        given_back(asked)
         check(asked, sets)
 
     return run

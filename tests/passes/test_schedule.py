@@ -50,7 +50,10 @@ def test_what_was_asked_asks_for_the_same() -> None:
         "order i, j, k", "order i, k, j", "order j, i, k", "order k, j, i", "order k, i", "parallel i by 2",
         "parallel none", "order k, i, j; parallel k by 1 dynamic", "panel none", "panel k 32", "panel k 3",
         "panel k 4; vector k 2", "panel k 12; unroll k", "panel none; vector k 4",
-        "panel none; order i, j, k; unroll k",
+        "panel none; order i, j, k; unroll k", "split k 2; order k/2, i, j, k%2", "split j 4; order j/4, i, j%4, k",
+        "split i 3; split k 4; order i/3, k/4, i%3, j, k%4; vector k%4 4", "split j 4; split j 2", "split i 100",
+        "split k 4; order i, k/4, j; panel k%4 4; parallel i",
+        "split k 2; order k/2, i, j, k%2; panel none; unroll k%2",
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("text", [SPMM, GEMM, DENSE])
@@ -127,6 +130,13 @@ def test_the_text_of_a_program_has_its_schedule() -> None:
         (TWO, "parallel none", "does not say which it is for"),
         (TWO, "z: parallel none", "no statement of 'f' writes 'z'"),
         (INSIDE, "order j, i", "'j' cannot run outside of 'i'"),
+        (SPMM, "split k", "'split' needs a number from 1"),
+        (SPMM, "split i, k 4", "is no command"),
+        (SPMM, "split q 4", "'q' is not an index variable"),
+        (SPMM, "split j 6; split j 4", "neither divides the other"),
+        (SPMM, "split k 4; order k%4, k/4", "'k%4' cannot run outside of 'k/4'"),
+        (SPMM, "split k 4; panel k%4 8; order i, k/4, j", "no panel along 'k%4'"),
+        (SPMM, "split k 4; vector k 4", "there is no loop 'k' to vector"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_is_refused(text: str, schedule: str, said: str) -> None:
