@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
@@ -91,29 +92,27 @@ def _dense(bodies: Bodies, p: Parts, value: Expr, choice: Choice) -> loops.Stmt:
     keeps = p.op != "=" or bool(space.lets) or reads
     method = "update" if bodies.planner.exists(name) and keeps else "insert"
     stmt = _into_dense(bodies, p)
-    stmt = bodies.planner.scheduled(name, stmt, choice, _why_not_parallel(space, p))
+    stmt = bodies.planner.scheduled(name, stmt, choice, partial(_why_not_parallel, space, p))
     return Assemble(name, method, bodies.nesting.placed("", stmt))
 
 
-def _why_not_parallel(space: Space, p: Parts) -> str | None:
-    """The reason against a parallel outermost loop of a nest that writes a dense result."""
-    if not p.order:
-        return "there is none"
-    if p.order[0] not in p.free - p.summed:
+def _why_not_parallel(space: Space, p: Parts, loop: str) -> str | None:
+    """The reason against a parallel ``loop`` of a nest that writes a dense result."""
+    if loop not in p.free - p.summed:
         return "its iterations write to the same places, since it is summed over"
-    own = Index(p.order[0]) in p.target.indices
-    if not own and any(p.order[0] in c.needs for c in space.computed):
+    own = Index(loop) in p.target.indices
+    if not own and any(loop in c.needs for c in space.computed):
         return "what a loop over diagonals writes is apart, but not by an index that says so"
-    return None if _are_apart(space, p) else "its iterations may write to the same places"
+    return None if _are_apart(space, p, loop) else "its iterations may write to the same places"
 
 
-def _are_apart(space: Space, p: Parts) -> bool:
-    """Whether the iterations of the outermost loop write different places."""
+def _are_apart(space: Space, p: Parts, loop: str) -> bool:
+    """Whether the iterations of ``loop``, those around it fixed, write different places."""
     if not space.lets:
         return True
     bound = {v: Binding(d) for v, d in space.domains.items()}
     bound |= {c.name: Binding(c.domain, value=c.value) for c in (*space.computed, *space.lets)}
-    return any(step(e, p.order[0], bound) for e in p.target.indices)
+    return any(step(e, loop, bound) for e in p.target.indices)
 
 
 def _into_dense(bodies: Bodies, p: Parts) -> loops.Stmt:
@@ -158,7 +157,12 @@ def _in_panels(bodies: Bodies, p: Parts, monoid: str, panel: Panel, conditions: 
 
 # sparse results
 
-_ONE_BY_ONE = "the entries of the result are made one after the other"
+def _one_by_one(_: str) -> str:
+    return "the entries of the result are made one after the other"
+
+
+def _rows_apart(first: str, loop: str) -> str | None:
+    return None if loop == first else "only the rows of the result are made apart, each as a whole"
 
 
 def _sparse(bodies: Bodies, p: Parts, decl: TensorDecl, value: Expr, choice: Choice) -> loops.Stmt:
@@ -178,10 +182,10 @@ def _sparse(bodies: Bodies, p: Parts, decl: TensorDecl, value: Expr, choice: Cho
         stmt = bodies.foralls(head, bodies.fold_tail(p.target, "=", tail, p.body, p.monoid))
         if known:
             planner.notes.append(f"{decl.name}: filled, each entry where its pattern has it")
-            return Assemble(decl.name, "fill", planner.scheduled(decl.name, stmt, choice, _ONE_BY_ONE))
+            return Assemble(decl.name, "fill", planner.scheduled(decl.name, stmt, choice, _one_by_one))
         if _may_repeat(decl, stmt):
             planner.notes.append(f"{decl.name}: assembled by scatter: the loops bring each parent's entries in order")
-            return Assemble(decl.name, "scatter", planner.scheduled(decl.name, stmt, choice, _ONE_BY_ONE))
+            return Assemble(decl.name, "scatter", planner.scheduled(decl.name, stmt, choice, _one_by_one))
     stmt, how = _into_sparse(bodies, p, decl, prefix, matched)
     assert decl.format is not None
     rows = matched >= len(levels) - 1
@@ -197,7 +201,7 @@ def _sparse(bodies: Bodies, p: Parts, decl: TensorDecl, value: Expr, choice: Cho
         )
     done = "filled, its pattern being there" if known else f"assembled by {method}"
     planner.notes.append(f"{decl.name}: {done}{how}")
-    why_not = None if countable and rows and len(levels) > 1 else _ONE_BY_ONE
+    why_not = partial(_rows_apart, p.order[0]) if countable and rows and len(levels) > 1 else _one_by_one
     return Assemble(decl.name, method, planner.scheduled(decl.name, stmt, choice, why_not))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from sparsec.errors import FormatError, ScheduleError
@@ -218,7 +218,9 @@ class Planner:
         self.made.add(s.target.tensor)
         return [*nests, nest]
 
-    def scheduled(self, target: str, stmt: loops.Stmt, choice: Choice, why_not: str | None) -> loops.Stmt:
+    def scheduled(
+        self, target: str, stmt: loops.Stmt, choice: Choice, why_not: Callable[[str], str | None]
+    ) -> loops.Stmt:
         """The nest of ``target`` with what the schedule asks of it; ``why_not`` speaks against a parallel loop."""
         a, names, variables = self.asked(target), spelled(choice.space), {*choice.space.own}
         if not all(loops_in(d) <= variables for d in a.all):

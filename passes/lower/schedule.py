@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from sparsec.errors import ScheduleError, UnsupportedError
-from sparsec.ir.loops import Chunk, Forall, Guard, Stmt, Workspace
+from sparsec.ir.loops import Chunk, Forall, Guard, Let, Stmt, Workspace
 from sparsec.ir.rewrite import postwalk, walk
 from sparsec.ir.schedule import Directive
 from sparsec.ir.tensor import Assign, Program, ScanLoop, assigns
@@ -151,10 +151,10 @@ def why_no_order(
     return ScheduleError(f"no nest has the loops '{', '.join(order.loops)}' in this order", span=order.span)
 
 
-def scheduled(stmt: Stmt, a: Asked, names: Mapping[str, str], why_not: str | None) -> Stmt:
+def scheduled(stmt: Stmt, a: Asked, names: Mapping[str, str], why_not: Callable[[str], str | None]) -> Stmt:
     """The nest with what is asked of it, whose order and panels it has; ``names`` are what its loops are called.
 
-    ``why_not`` is the reason against a parallel outermost loop.  Raises ``ScheduleError`` for what cannot be.
+    ``why_not`` gives the reason against running a loop in parallel.  Raises ``ScheduleError`` for what cannot be.
     """
     panel = _panel(stmt)
     if a.panel is not None and a.panel.loops and panel is None:
@@ -163,7 +163,9 @@ def scheduled(stmt: Stmt, a: Asked, names: Mapping[str, str], why_not: str | Non
             span=a.panel.span,
             hint="it needs a dense result, its last dimension innermost, inside of a sum, over dense operands",
         )
-    stmt = _in_parallel(stmt, why_not, a.parallel, _with_panels(names, panel))
+    panels = _panel_loops(panel, names)
+    every = {**names, **{loop: names[v] for loop, v in panels.items()}}
+    stmt = _in_parallel(stmt, lambda loop: why_not(panels.get(loop, loop)), a.parallel, every)
     for d in (*a.vector, *a.unroll):
         stmt = _marked(stmt, d, names)
     return stmt
@@ -174,12 +176,10 @@ def _panel(stmt: Stmt) -> Workspace | None:
     return next((n for n in walk(stmt) if isinstance(n, Workspace) and n.kind == "registers"), None)
 
 
-def _with_panels(names: Mapping[str, str], panel: Workspace | None) -> dict[str, str]:
-    """The loop over the panels of k is a loop over k, too."""
-    domain = panel.indices[0].domain if panel is not None else None
-    if panel is None or not isinstance(domain, Chunk) or domain.outer in names:
-        return {**names}
-    return {**names, domain.outer: names[panel.indices[0].name]}
+def _panel_loops(panel: Workspace | None, names: Mapping[str, str]) -> dict[str, str]:
+    """The loop over the panels, which is none of the space's, and the one that it is part of, whose name it has."""
+    v = None if panel is None else panel.indices[0]
+    return {v.domain.outer: v.name} if v and isinstance(v.domain, Chunk) and v.domain.outer not in names else {}
 
 
 def _marked(stmt: Stmt, d: Directive, names: Mapping[str, str]) -> Stmt:
@@ -201,25 +201,28 @@ def _marked(stmt: Stmt, d: Directive, names: Mapping[str, str]) -> Stmt:
     return postwalk(stmt, mark)
 
 
-def _in_parallel(stmt: Stmt, why_not: str | None, d: Directive | None, names: Mapping[str, str]) -> Stmt:
-    """The nest with its outermost loop on the team, if that may be."""
-    if isinstance(stmt, Guard):
-        return replace(stmt, body=_in_parallel(stmt.body, why_not, d, names))
+def _in_parallel(
+    stmt: Stmt, why_not: Callable[[str], str | None], d: Directive | None, names: Mapping[str, str]
+) -> Stmt:
+    """The nest with a loop on the team, the outermost or the one that ``d`` names, if that may be."""
     if d is not None and not d.loops:
         return stmt
-    if isinstance(stmt, Forall) and stmt.ordered:
-        why_not = why_not or "its iterations depend on earlier ones"
+    match stmt:
+        case Guard() | Let():
+            return replace(stmt, body=_in_parallel(stmt.body, why_not, d, names))
+        case Forall() if d is None or names.get(stmt.index, stmt.index) == d.loops[0]:
+            reason = "its iterations depend on earlier ones" if stmt.ordered else why_not(stmt.index)
+            if reason is None:
+                return replace(stmt, parallel=(d.number if d is not None else None) or 0)
+        case Forall():
+            return replace(stmt, body=_in_parallel(stmt.body, why_not, d, names))
+        case _:
+            mine = [loop for loop, name in names.items() if d is not None and name == d.loops[0]]
+            reason = next((r for r in map(why_not, mine) if r is not None), "there is no such loop outside of all sums")
     if d is not None:
-        (wanted,) = d.loops
-        first = names.get(stmt.index, stmt.index) if isinstance(stmt, Forall) else None
-        if first != wanted:
-            why_not = "there is no loop" if first is None else f"the outermost loop is '{first}'"
-        if why_not is not None:
-            hint = f"order {wanted} first, if that may be, or write parallel none"
-            raise ScheduleError(f"'{wanted}' cannot run in parallel: {why_not}", span=d.span, hint=hint)
-    if not isinstance(stmt, Forall) or why_not is not None:
-        return stmt
-    return replace(stmt, parallel=(d.number if d is not None else None) or 0)
+        hint = "name a loop of the result's own outside of all sums, or write parallel none"
+        raise ScheduleError(f"'{d.loops[0]}' cannot run in parallel: {reason}", span=d.span, hint=hint)
+    return stmt
 
 
 def said(stmt: Stmt, order: Iterable[str], space: Space, statement: str | None) -> tuple[Directive, ...]:
@@ -230,7 +233,7 @@ def said(stmt: Stmt, order: Iterable[str], space: Space, statement: str | None) 
         return ()
     foralls = list({n.index: n for n in walk(stmt) if isinstance(n, Forall)}.values())
     panel = _panel(stmt)
-    every = _with_panels(names, panel)
+    every = {**names, **{loop: names[v] for loop, v in _panel_loops(panel, names).items()}}
     shared = next((n for n in foralls if n.parallel is not None), None)
     out = [Directive("split", (v,), n, statement) for v, sizes in strips.items() for n in sorted(sizes, reverse=True)]
     out.append(Directive("order", loops, None, statement))

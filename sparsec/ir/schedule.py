@@ -2,7 +2,7 @@
 
     split k 64             a loop over stretches of 64 around the one over k: k/64 and k%64
     order i, k, j          these loops, outermost first; others where they are cheapest
-    parallel i by 64       the outermost loop's iterations on the team of threads, 64 at a time; parallel none
+    parallel i by 64       a loop's iterations on the team of threads, 64 at a time; parallel none
     panel k 32             32 coordinates of the result stay in registers; panel none
     vector k 8             8 lanes
     unroll c

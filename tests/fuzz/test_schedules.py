@@ -32,7 +32,7 @@ def drawn(program: Program) -> tuple[Directive, ...]:
     order = rng.sample(names, rng.randint(1, len(names)))
     every = [
         Directive("order", tuple(order), None, s.target.tensor),
-        Directive("parallel", rng.choice([(), (order[0],)]), None, s.target.tensor),
+        Directive("parallel", rng.choice([(), (order[0],), (rng.choice(names),)]), None, s.target.tensor),
         Directive("panel", (rng.choice(names),), rng.choice([2, 3, 8]), s.target.tensor),
         Directive("panel", (), None, s.target.tensor),
         Directive("unroll", (rng.choice(names),), None, s.target.tensor),

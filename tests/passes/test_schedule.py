@@ -53,7 +53,8 @@ def test_what_was_asked_asks_for_the_same() -> None:
         "panel none; order i, j, k; unroll k", "split k 2; order k/2, i, j, k%2", "split j 4; order j/4, i, j%4, k",
         "split i 3; split k 4; order i/3, k/4, i%3, j, k%4; vector k%4 4", "split j 4; split j 2", "split i 100",
         "split k 4; order i, k/4, j; panel k%4 4; parallel i",
-        "split k 2; order k/2, i, j, k%2; panel none; unroll k%2",
+        "split k 2; order k/2, i, j, k%2; panel none; unroll k%2", "split k 2; order k/2, i, j, k%2; parallel i by 1",
+        "order j, i, k; parallel i by 1", "order j, k, i; parallel k by 1", "order i, k; parallel k",
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("text", [SPMM, GEMM, DENSE])
@@ -110,8 +111,10 @@ def test_the_text_of_a_program_has_its_schedule() -> None:
 @pytest.mark.parametrize(
     ("text", "schedule", "said"),
     [
-        (SPMM, "parallel j", "'j' cannot run in parallel: the outermost loop is 'i'"),
+        (SPMM, "parallel j", "'j' cannot run in parallel: its iterations write to the same places"),
         (SPMM, "order j, i, k; parallel j", "its iterations write to the same places, since it is summed over"),
+        (GEMM, "parallel k", "'k' cannot run in parallel: only the rows of the result are made apart"),
+        (DENSE, "order i, j, k; panel none; parallel q", "'q' is not an index variable"),
         (SPMM, "panel i 4", "no panel along 'i'"),
         (GEMM, "panel k 16", "no panel along 'k'"),
         (SPMM, "vector j 8", "it follows the entries of its operands"),
