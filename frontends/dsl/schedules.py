@@ -8,11 +8,11 @@ from sparsec.errors import ScheduleError, nearest
 from sparsec.frontends.dsl import ast
 from sparsec.ir import schedule
 from sparsec.ir.rewrite import walk
-from sparsec.ir.schedule import NONE, Directive, directive
+from sparsec.ir.schedule import NONE, Directive
 from sparsec.ir.tensor import Access, Assign, Program, ScanLoop, assigns
 
 LOOPS = ("order", "split", "tile", "panel", "unroll", "vector", "parallel", "merge")
-COMMANDS = (*schedule.COMMANDS, *schedule.LATER)
+COMMANDS = (*schedule.COMMANDS, *schedule.SHORT, *schedule.LATER)
 
 
 def check_schedule(commands: Iterable[ast.Command], program: Program) -> tuple[ast.Command, ...]:
@@ -49,7 +49,7 @@ def directives(commands: Iterable[ast.Command], program: Program) -> tuple[Direc
     ``UnsupportedError`` for commands that cannot run yet.
     """
     targets = list(dict.fromkeys(a.target.tensor for a in assigns(program.body)))
-    out = []
+    out: list[Directive] = []
     for c in commands:
         if c.statement is None and len(targets) > 1:
             raise ScheduleError(
@@ -58,7 +58,7 @@ def directives(commands: Iterable[ast.Command], program: Program) -> tuple[Direc
                 hint=f"name the result: {targets[0]}: {c}",
             )
         words = [w.id for w in c.words]
-        out.append(directive(c.name.id, words, None if c.statement is None else c.statement.id, c.name.span))
+        out += schedule.directives(c.name.id, words, None if c.statement is None else c.statement.id, c.name.span)
     return tuple(out)
 
 
@@ -96,6 +96,8 @@ def check_command(c: ast.Command, statements: list[Assign], program: Program) ->
             if c.name.id == "order" and loop in seen:
                 raise ScheduleError(f"'order' names '{loop}' twice", span=word.span, hint="each loop once")
             seen.add(loop)
+        if c.name.id == "tile" and at < len(words) and words[at].id.isdigit():
+            at += 1
         if at < len(words) and words[at].id == ",":
             at += 1
             continue

@@ -19,11 +19,13 @@ from sparsec.errors import ScheduleError, Span, UnsupportedError
 from sparsec.ir.node import node
 
 COMMANDS = ("split", "order", "parallel", "panel", "vector", "unroll")
-LATER = ("tile", "workspace", "merge", "pack", "prefetch", "assemble", "fuse")
+SHORT = ("tile",)
+"""Commands that stand for several others."""
+LATER = ("workspace", "merge", "pack", "prefetch", "assemble", "fuse")
 NONE = "none"
 EXAMPLES = {
     "split": "split k 64", "order": "order i, k, j", "parallel": "parallel i by 64", "panel": "panel k 32",
-    "vector": "vector k 8", "unroll": "unroll k",
+    "vector": "vector k 8", "unroll": "unroll k", "tile": "tile i 64, j 32",
 }  # fmt: skip
 
 
@@ -41,6 +43,25 @@ class Directive:
         loops = ", ".join(self.loops) or NONE
         by = "" if self.number is None else f" by {self.number}" if self.command == "parallel" else f" {self.number}"
         return f"{f'{self.statement}: ' if self.statement else ''}{self.command} {loops}{by}"
+
+
+def directives(command: str, words: Sequence[str], statement: str | None, span: Span | None) -> tuple[Directive, ...]:
+    """The directives that a command and the words behind it write: ``tile i 64, j 32`` splits both and orders the loops.
+
+    Raises what ``directive`` raises.
+    """
+    if command != "tile":
+        return (directive(command, words, statement, span),)
+    parts: list[list[str]] = [[]]
+    for word in words:
+        if word == ",":
+            parts.append([])
+        else:
+            parts[-1].append(word)
+    splits = [directive("split", part, statement, span) for part in parts]
+    outer = [f"{d.loops[0]}/{d.number}" for d in splits]
+    inner = [f"{d.loops[0]}%{d.number}" for d in splits]
+    return (*splits, Directive("order", (*outer, *inner), None, statement, span=span))
 
 
 def directive(command: str, words: Sequence[str], statement: str | None, span: Span | None) -> Directive:
@@ -95,4 +116,4 @@ def _number(words: list[str], command: str, span: Span | None) -> int:
     return int(text)
 
 
-__all__ = ["COMMANDS", "LATER", "NONE", "Directive", "directive"]
+__all__ = ["COMMANDS", "LATER", "NONE", "SHORT", "Directive", "directive", "directives"]

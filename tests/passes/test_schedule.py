@@ -54,7 +54,9 @@ def test_what_was_asked_asks_for_the_same() -> None:
         "split i 3; split k 4; order i/3, k/4, i%3, j, k%4; vector k%4 4", "split j 4; split j 2", "split i 100",
         "split k 4; order i, k/4, j; panel k%4 4; parallel i",
         "split k 2; order k/2, i, j, k%2; panel none; unroll k%2", "split k 2; order k/2, i, j, k%2; parallel i by 1",
-        "order j, i, k; parallel i by 1", "order j, k, i; parallel k by 1", "order i, k; parallel k",
+        "order j, i, k; parallel i by 1",
+        "tile i 2, k 3", "tile i 2, j 4, k 2; parallel i/2 by 1",
+        "order j, k, i; parallel k by 1", "order i, k; parallel k",
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("text", [SPMM, GEMM, DENSE])
@@ -133,6 +135,8 @@ def test_the_text_of_a_program_has_its_schedule() -> None:
         (TWO, "parallel none", "does not say which it is for"),
         (TWO, "z: parallel none", "no statement of 'f' writes 'z'"),
         (INSIDE, "order j, i", "'j' cannot run outside of 'i'"),
+        (SPMM, "tile i 4, k", "'split' needs a number"), (SPMM, "tile i", "'split' needs a number"),
+        (SPMM, "tile i 4; order k, i", "'order' is asked twice"), (SPMM, "tile i 2, q 4", "'q' is not an index variable"),
         (SPMM, "split k", "'split' needs a number from 1"),
         (SPMM, "split i, k 4", "is no command"),
         (SPMM, "split q 4", "'q' is not an index variable"),
@@ -163,5 +167,5 @@ def test_statements_without_loops_of_their_own(body: str, why: str) -> None:
 
 
 def test_commands_to_come() -> None:
-    with pytest.raises(sp.UnsupportedError, match="the command 'tile' cannot run yet"):
-        sp.compile(SPMM, schedule="tile i 8")
+    with pytest.raises(sp.UnsupportedError, match="the command 'pack' cannot run yet"):
+        sp.compile(SPMM, schedule="pack B")
