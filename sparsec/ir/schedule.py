@@ -46,7 +46,7 @@ class Directive:
 
 
 def directives(command: str, words: Sequence[str], statement: str | None, span: Span | None) -> tuple[Directive, ...]:
-    """The directives that a command and the words behind it write: ``tile i 64, j 32`` splits both and orders the loops.
+    """The directives that a command and the words behind it write: ``tile i 64, j 32`` splits both and orders loops.
 
     Raises what ``directive`` raises.
     """
