@@ -104,11 +104,15 @@ class Kernel:
         if named or len(operands) != len(self._names):
             operands = self._ordered(operands, named)
         memo = self._memo
-        if memo is not None and sizes is None and (out is None or (type(out) is np.ndarray and not self._continued)):
+        if memo is not None and sizes is None and self._fresh(out):
             done, result = memo.call(operands, out)
             if done:
                 return result
         return self._call(operands, out, sizes)
+
+    def _fresh(self, out: Any) -> bool:
+        """Whether ``out`` has nothing that the kernel reads: it is none, or the memory of one result."""
+        return out is None or (type(out) is np.ndarray and not self._continued)
 
     def _ordered(self, operands: tuple[Any, ...], named: dict[str, Any]) -> tuple[Any, ...]:
         """All operands in the order of the signature."""
@@ -164,7 +168,7 @@ class Kernel:
                 if e.reason != "width" or self._nest is not None:
                     raise
                 continue
-            simple = out is None and sizes is None and self.backend == "cpu" and not _starts(program)
+            simple = self._fresh(out) and sizes is None and self.backend == "cpu" and not _starts(program)
             if half == "both":
                 groups = [[b for b, (n, _) in zip(bounds, sources, strict=True) if n == name] for name in self._names]
                 self._memo = remember(variant, groups, dims, operands, self.threads) if simple else None

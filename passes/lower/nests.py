@@ -26,7 +26,7 @@ from sparsec.ir.loops import (
 from sparsec.ir.loops_writes import written
 from sparsec.ir.rewrite import walk
 from sparsec.ir.tensor import Access, Index, Literal
-from sparsec.passes.lower import lockstep, padding, parallel
+from sparsec.passes.lower import lockstep, padding, panels, parallel
 from sparsec.passes.lower.assembly import assemble
 from sparsec.passes.lower.bounds import Bounds, cut, solved
 from sparsec.passes.lower.coiterate import (
@@ -518,8 +518,16 @@ class Lowerer:
         with self.b.loop(f.index, i64(0), whole) as var:
             bound = env.bind(f.index, var)
             self.leaf(f.index, f.body, replace(bound, full_chunks=env.full_chunks | {f.index}))
-        with self.b.loop(f.index, whole, chunks) as var:
-            self.leaf(f.index, f.body, env.bind(f.index, var))
+        rest = f.body
+        for size, rest in panels.narrower(f):
+            first = self.b.let("first", mul(op("floordiv", extent, i64(2 * size)), 2))
+            whole = self.b.let("whole", op("floordiv", extent, i64(size)))
+            with self.b.if_(lt(first, whole)):
+                bound = env.bind(f.index, first)
+                self.leaf(f.index, rest, replace(bound, full_chunks=env.full_chunks | {f.index}))
+        if size > 1:
+            with self.b.if_(lt(mul(whole, size), extent)):
+                self.leaf(f.index, rest, env.bind(f.index, whole))
 
     def can_run_parallel(self) -> bool:
         return self.writer is not None and self.writer.parallel

@@ -162,6 +162,24 @@ def test_strided_operands_are_not_copied() -> None:
         tracemalloc.stop()
 
 
+def test_calls_with_out_take_the_short_way() -> None:
+    k = sp.compile("kernel f(A: f64[m, n] csr, x: f64[n]) -> y: f64[m] { y[i] = A[i, j] * x[j] }")
+    a = matrix()
+    s = sp.tensor(a)
+    for n in range(3):
+        x = np.full(a.shape[1], n + 1.0)
+        y = np.full(a.shape[0], np.nan)
+        assert k(s, x, out=y) is y and np.array_equal(y, a @ x)
+        assert k._memo is not None
+    with pytest.raises(sp.ShapeError):
+        k(s, x, out=np.zeros(99))
+    assert np.array_equal(k(s, x, out=np.zeros(2 * a.shape[0])[::2]), a @ x)
+    twice = sp.compile("kernel f(A: f64[m, n] csr, x: f64[n]) -> y: f64[m] { y[i] += A[i, j] * x[j] }")
+    for n in range(3):
+        y = np.full(a.shape[0], float(n))
+        assert np.array_equal(twice(s, x, out=y), a @ x + n)
+
+
 def test_out_takes_sparse_results() -> None:
     k, a, b = sp.compile(SPGEMM), matrix(), matrix(5, 6, 1)
     c = k(a, b)

@@ -101,7 +101,7 @@ def test_a_condition_stands_as_far_out_as_it_can() -> None:
     got = loops("A: f64[m, n] csr, x: f64[n], d: bool[m]) -> y: f64[m] { y[i] = sum[j](A[i, j] * x[j]) where d[i]")
     assert "forall i in m parallel { if d[i] { workspace w1: f64 scalar" in got
     got = loops("A: f64[m, n] csr, X: f64[n, p], d: bool[n]) -> Y: f64[m, p] { Y[i, k] = A[i, j] * X[j, k] where d[j]")
-    assert "forall j in n { if d[j] { forall k in chunk(ko, 16, p) vector(8) {" in got
+    assert "forall j in n { if d[j] { forall k in chunk(ko, 32, p) vector(8) {" in got
 
 
 def test_a_mask_restricts_the_loops() -> None:

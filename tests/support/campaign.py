@@ -104,7 +104,7 @@ def most_refused(programs: int) -> float:
     return 0.05 * programs + 5 * math.sqrt(0.05 * 0.95 * programs)
 
 
-KINDS, SHARD = 15, 250
+KINDS, SHARD = 13, 250
 """The checks that share the programs of ``make fuzz``; the programs of one campaign, for processes take whole ones."""
 
 
