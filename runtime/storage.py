@@ -23,6 +23,7 @@ from sparsec.formats.format import Format, LevelSpec
 from sparsec.formats.level import CanSpan, CanWindow
 from sparsec.formats.singleton import Singleton
 from sparsec.ir.dtypes import BF16, I32, DType, from_numpy
+from sparsec.runtime.address import address
 
 Scalar = bool | int | float | complex
 
@@ -136,7 +137,7 @@ class Storage:
         """The data pointer of every buffer; taken once, the buffers stay."""
         found = self._addresses
         if found is None:
-            found = [a.ctypes.data for a in self.buffers]
+            found = [address(a) for a in self.buffers]
             object.__setattr__(self, "_addresses", found)
         return found
 

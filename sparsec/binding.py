@@ -23,6 +23,7 @@ from sparsec.ir.ops import cast_value
 from sparsec.ir.tensor import TensorDecl
 from sparsec.ir.tensor_values import from_storage, to_storage
 from sparsec.knobs import knobs
+from sparsec.runtime.address import address
 from sparsec.runtime.entries import dense_view, from_dense
 from sparsec.runtime.outside import dense_source, operand_storage, own_fill
 from sparsec.runtime.storage import Storage
@@ -119,11 +120,11 @@ def bind_array(t: TensorDecl, array: np.ndarray, contiguous: bool = False) -> Bo
     if contiguous and t.ndim:
         array = np.ascontiguousarray(array)
     if not t.ndim or array.flags.c_contiguous:
-        return Bound(row_major(t.ndim), array.shape, [array.ctypes.data], array)
+        return Bound(row_major(t.ndim), array.shape, [address(array)], array)
     if array.flags.f_contiguous:
-        return Bound(column_major(t.ndim), array.shape, [array.ctypes.data], array)
+        return Bound(column_major(t.ndim), array.shape, [address(array)], array)
     steps = [s // array.itemsize for s in array.strides]
-    return Bound(strided(t.ndim), array.shape, [*steps, array.ctypes.data], array)
+    return Bound(strided(t.ndim), array.shape, [*steps, address(array)], array)
 
 
 def row_major(order: int) -> Format:

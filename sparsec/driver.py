@@ -149,7 +149,7 @@ class Compiled:
             raise Stopped(status, self.checked.describe(fault.tolist()) if fault.any() else None)
         return self.published(block, call)
 
-    def published(self, block: ctypes.Array[ctypes.c_int64], call: Call) -> dict[str, Storage]:
+    def published(self, block: Sequence[int] | ctypes.Array[ctypes.c_int64], call: Call) -> dict[str, Storage]:
         """The sparse results that a kernel left in its argument block; their memory belongs to the arrays."""
         from sparsec.backends.cpu import adopt
 

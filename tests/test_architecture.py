@@ -28,7 +28,10 @@ VALUES = (
 PARTS: dict[str, tuple[str, ...]] = {
     "sparsec.ir": ("sparsec.formats",),
     "sparsec.formats": ("sparsec.ir.node", "sparsec.ir.buffer", "sparsec.ir.build", *VALUES),
-    "sparsec.frontends": ("sparsec.ir.tensor", "sparsec.ir.schedule", "sparsec.ir.monoids", "sparsec.formats", *VALUES),
+    "sparsec.frontends": (
+        "sparsec.ir.tensor", "sparsec.ir.variables", "sparsec.ir.schedule", "sparsec.ir.monoids", "sparsec.formats",
+        *VALUES,
+    ),
     "sparsec.passes": ("sparsec.ir", "sparsec.formats"),
     "sparsec.backends": (
         "sparsec.ir.buffer", "sparsec.ir.buffer_text", "sparsec.ir.buffer_verify", "sparsec.ir.build", *VALUES

@@ -114,7 +114,7 @@ def bare(text: tuple[ast.StatementText, ...], operands: Mapping[str, OperandType
                 if name == "out"
                 else nearest(name, known) or "pass only what the statements name",
             )
-    for a in assigns(out):
+    for a in assigns(tuple(out)):
         t = body.tensors[a.target.tensor]
         fill = natural_fill(a, t, body.tensors)
         if fill is not None and t.dtype is not None:

@@ -146,7 +146,7 @@ def _in_panels(bodies: Bodies, p: Parts, monoid: str, panel: Panel, conditions: 
     write = Forall(v, domain, Accumulate(p.target, p.op, access), vector=panel.lanes)
     producer = bodies.foralls(list(panel.inner), guarded(conditions, step))
     init = ops.MONOIDS[monoid].identity(t)
-    stmt = Workspace(work, t, (WorkIndex(v, domain),), "registers", init, producer, write, monoid)  # type: ignore[arg-type]
+    stmt: loops.Stmt = Workspace(work, t, (WorkIndex(v, domain),), "registers", init, producer, write, monoid)  # type: ignore[arg-type]
     planner.notes.append(
         f"{p.target.tensor}: panels of {panel.size} along {v} stay in registers over {', '.join(panel.inner)}"
     )
@@ -230,7 +230,7 @@ def _into_sparse(bodies: Bodies, p: Parts, decl: TensorDecl, prefix: list[str], 
     producer = bodies.nesting.placed("", bodies.foralls(head, leaf))
     consumer = Nesting((*prefix, *names), space).foralls(names, Accumulate(result, "=", read))
     shape = tuple(WorkIndex(v, _level_domain(c, decl)) for v, c in zip(names, coords, strict=True))
-    stmt = Workspace(work, p.target.dtype, shape, kind, init, producer, consumer, fold)  # type: ignore[arg-type]
+    stmt: loops.Stmt = Workspace(work, p.target.dtype, shape, kind, init, producer, consumer, fold)  # type: ignore[arg-type]
     return bodies.foralls(prefix, stmt), f", through a {kind} workspace over {', '.join(names)}"
 
 
