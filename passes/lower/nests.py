@@ -482,6 +482,8 @@ class Lowerer:
         if isinstance(f.domain, Chunk):
             whole = f.domain.outer in env.full_chunks and env.inside == around.inside and not bounds
             trip = i64(f.domain.size) if whole else self.b.let("trip", sub(hi, lo))
+            if whole:  # and so are its own chunks
+                env = replace(env, full_chunks=env.full_chunks | {f.index})
             with self.b.loop(f.index, i64(0), trip, mark=mark) as step:
                 local = self.b.let("place", sub(sub(trip, 1), step)) if f.reverse else step
                 inner = env.bind(f.index, self.b.let(f.index, add(lo, local))).bind(f"{f.index}@local", local)
@@ -519,7 +521,7 @@ class Lowerer:
             bound = env.bind(f.index, var)
             self.leaf(f.index, f.body, replace(bound, full_chunks=env.full_chunks | {f.index}))
         rest = f.body
-        for size, rest in panels.narrower(f):
+        for size, rest in panels.narrower(f, self.sparse_reads(f.body)):
             first = self.b.let("first", mul(op("floordiv", extent, i64(2 * size)), 2))
             whole = self.b.let("whole", op("floordiv", extent, i64(size)))
             with self.b.if_(lt(first, whole)):

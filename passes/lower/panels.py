@@ -23,9 +23,11 @@ f64 a third of the time.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import takewhile
+from math import prod
 
 from sparsec.ir.dtypes import DType
 from sparsec.ir.loops import Chunk, Chunks, Domain, Forall, Full, Stmt, Workspace
@@ -33,6 +35,7 @@ from sparsec.ir.ops import primitives
 from sparsec.ir.rewrite import prewalk, walk
 from sparsec.ir.schedule import Directive
 from sparsec.ir.tensor import Access, Dim, Expr, Index, Literal, Map, Program
+from sparsec.ir.variables import mentioned
 
 BYTES = 256
 REGISTERS = 512
@@ -48,10 +51,13 @@ _OPS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """``index`` runs in chunks of ``size``, in vectors of ``lanes``, inside the loops ``outer`` and ``inner``."""
+    """Loops over stretches of the result inside the sums ``inner``, themselves inside the loops ``outer``.
 
-    index: str
-    size: int
+    ``sizes`` has their extents by name, the last one's being cut out of its loop where that runs over all coordinates;
+    it goes in vectors of ``lanes``.
+    """
+
+    sizes: dict[str, int]
     lanes: int
     outer: tuple[str, ...]
     inner: tuple[str, ...]
@@ -64,55 +70,90 @@ def find_panel(
     free: Collection[str],
     body: Expr,
     monoid: str | None,
-    domain: Domain,
+    domains: Mapping[str, Domain],
     asked: Directive | None,
 ) -> Panel | None:
     """The panel for ``target monoid= body`` in this loop order, if there is one; a schedule ``asked`` for it, or none.
 
-    The innermost loop must run along the last level of the dense target, over dense operands only; then reductions;
-    and all other free variables around them.
+    The innermost loop must run along the last level of the dense target, over operands that have its coordinates side
+    by side, inside of others over stretches of the result, if any; then reductions; and all other free variables
+    around them.
     """
     if asked is not None and not asked.loops:
         return None
     if monoid not in _MONOIDS or len(order) < 2 or not in_vectors(body, target.dtype):
         return None
-    *head, last = order
     decl = program.tensor(target.tensor)
     assert decl.format is not None
+    outer = [*takewhile(lambda v: v in free, order)]
+    inner = [*takewhile(lambda v: v not in free, order[len(outer) :])]
+    held = order[len(outer) + len(inner) :]
+    last = order[-1]
     along = target.indices[decl.format.order[-1]] if decl.ndim else None
-    outer = [v for v in head if v in free]
-    inner = head[len(outer) :]
-    if along != Index(last) or not inner or head[: len(outer)] != outer or not set(inner).isdisjoint(free):
+    if along != Index(last) or not inner or not held or not set(held) <= set(free):
         return None
-    for a in walk(body):
-        if not isinstance(a, Access) or Index(last) not in a.indices:
-            continue
-        fmt = program.tensor(a.tensor).format
-        if fmt is None or not fmt.is_dense or fmt.values is not None:
-            return None
-    lanes, size = VECTOR // target.dtype.nbytes, BYTES // target.dtype.nbytes
-    if isinstance(domain, Chunk):  # the panel is what a split, or a format, made
-        if domain.outer not in outer or (asked is not None and asked.number not in (None, domain.size)):
-            return None
-        if asked is None and (domain.size % lanes or domain.size > REGISTERS // target.dtype.nbytes):
-            return None
-        return Panel(last, domain.size, _lanes(domain.size, lanes), tuple(outer), tuple(inner))
-    if not isinstance(domain, Full):
+    reads = [a for a in walk(body) if isinstance(a, Access)]
+    if not all(_side_by_side(program, a, last) and _full_along(program, a, held) for a in reads):
         return None
-    extent = domain.extent
-    if asked is not None and asked.number is not None:
-        return Panel(last, asked.number, _lanes(asked.number, lanes), tuple(outer), tuple(inner))
-    if isinstance(extent, int) and extent < size:
-        size = extent if extent % lanes == 0 else 1 << extent.bit_length() - 1
-    return Panel(last, size, _lanes(size, lanes), tuple(outer), tuple(inner)) if size > 1 else None
+    lanes, most = VECTOR // target.dtype.nbytes, REGISTERS // target.dtype.nbytes
+    sizes: dict[str, int] = {}
+    for v in held[: len(held) - isinstance(domains[last], Full)]:
+        d = domains[v]
+        if not isinstance(d, Chunk) or d.outer not in outer:
+            return None
+        sizes[v] = d.size
+    domain = domains[last]
+    if isinstance(domain, Full):
+        size = BYTES // target.dtype.nbytes
+        if asked is not None and asked.number is not None:
+            size = asked.number
+        elif isinstance(domain.extent, int) and domain.extent < size:
+            small = domain.extent
+            size = small if small % lanes == 0 else 1 << small.bit_length() - 1
+            if size < 2:
+                return None
+        sizes[last] = size
+    elif asked is not None:
+        if asked.number != sizes[last]:
+            return None
+    elif sizes[last] % lanes or prod(sizes.values()) > most:
+        return None
+    return Panel(sizes, _lanes(sizes[last], lanes), tuple(outer), tuple(inner))
 
 
-def narrower(f: Forall) -> Iterator[tuple[int, Stmt]]:
-    """Sizes and bodies for what a loop over panels in registers leaves: half as wide each."""
+def _side_by_side(program: Program, a: Access, last: str) -> bool:
+    """Whether what is read along ``last`` lies side by side: in an array, or in the last, full level of blocks."""
+    if Index(last) not in a.indices:
+        return True
+    fmt = program.tensor(a.tensor).format
+    if fmt is None or fmt.values is not None:
+        return False
+    if fmt.is_dense:
+        return True
+    digit, spec = fmt.coords[-1].digit, fmt.levels[-1]
+    return spec.type.full and digit is not None and digit.divisor == 1 and a.indices[digit.dim] == Index(last)
+
+
+def _full_along(program: Program, a: Access, names: Collection[str]) -> bool:
+    """Whether the levels that store ``names`` have every coordinate: no loop over one goes from entry to entry."""
+    fmt = program.tensor(a.tensor).format
+    dims = {n for n, e in enumerate(a.indices) if not set(mentioned(e)).isdisjoint(names)}
+    if fmt is None or fmt.terms:
+        return not dims
+    return all(s.type.full for c, s in zip(fmt.coords, fmt.levels, strict=True) if not dims.isdisjoint(c.dims))
+
+
+def narrower(f: Forall, sparse: Iterable[Access]) -> Iterator[tuple[int, Stmt]]:
+    """Sizes and bodies for what a loop over panels in registers leaves: half as wide each.
+
+    Panels along blocks that one of the ``sparse`` reads is stored in are as wide as those.
+    """
     assert isinstance(f.domain, Chunks)
-    held = next((n for n in walk(f.body) if isinstance(n, Workspace) and n.kind == "registers"), None)
     size = f.domain.size
-    if held is None or size & (size - 1):
+    along = {x.name for n in walk(f.body) if isinstance(n, Workspace) and n.kind == "registers" for x in n.indices
+             if isinstance(x.domain, Chunk) and x.domain.outer == f.index}  # fmt: skip
+    blocks = any(along & {*mentioned(*a.indices)} for a in sparse)
+    if not along or blocks or size & (size - 1):
         return
     while size > 1:
         size //= 2

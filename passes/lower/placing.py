@@ -116,17 +116,9 @@ def _are_apart(space: Space, p: Parts, loop: str) -> bool:
 
 
 def _into_dense(bodies: Bodies, p: Parts) -> loops.Stmt:
-    space = bodies.nesting.space
-    last = space.domains[p.order[-1]] if p.order else None
-    places = any(p.order[-1] in c.needs for c in space.lets) if p.order else False
-    if last is not None and p.monoid is not None and not bodies.carries and not places:
-        conditions, core = strip(p.body, lambda g: p.order[-1] not in bodies.needs(g) and not reduces(g.condition))
-        asked = bodies.planner.asked(p.target.tensor).panel
-        if asked is not None and asked.loops != (spelled(space)[p.order[-1]],):
-            asked = replace(asked, loops=())
-        panel = find_panel(bodies.planner.program, p.target, list(p.order), p.free, core, p.monoid, last, asked)
-        if panel is not None:
-            return _in_panels(bodies, replace(p, body=core), p.monoid, panel, conditions)
+    panel = _panel_of(bodies, p) if p.monoid is not None and not bodies.carries else None
+    if panel is not None:
+        return _in_panels(bodies, p, panel)
     head, tail = p.parted()
     op = p.op
     if op == "=" and p.monoid is not None and not p.summed.isdisjoint(head):
@@ -134,24 +126,59 @@ def _into_dense(bodies: Bodies, p: Parts) -> loops.Stmt:
     return bodies.foralls(head, bodies.fold_tail(p.target, op, tail, p.body, p.monoid))
 
 
-def _in_panels(bodies: Bodies, p: Parts, monoid: str, panel: Panel, conditions: list[Expr]) -> loops.Stmt:
-    """The fold where ``conditions`` hold, with a stretch of the target in registers."""
-    planner, v, t = bodies.planner, panel.index, p.target.dtype
-    whole = bodies.nesting.space.domains[v]
-    chunk = planner.fresh_index(f"{v}o", bodies.extents)
-    domain = Chunk(chunk, panel.size, whole) if isinstance(whole, Full) else whole
+def _within(bodies: Bodies, p: Parts) -> tuple[list[Expr], Expr]:
+    """The conditions that depend on no loop inside of the sums, and the rest of the body."""
+    held = set[str]()
+    for v in reversed(p.order):
+        if v in p.summed:
+            break
+        held.add(v)
+    return strip(p.body, lambda g: bodies.needs(g).isdisjoint(held) and not reduces(g.condition))
+
+
+def _panel_of(bodies: Bodies, p: Parts) -> Panel | None:
+    """The panel of the nest, if it may have one."""
+    space = bodies.nesting.space
+    if not p.order or any(p.order[-1] in c.needs for c in (*space.lets, *space.computed)):
+        return None
+    asked = bodies.planner.asked(p.target.tensor).panel
+    if asked is not None and asked.loops != (spelled(space)[p.order[-1]],):
+        asked = replace(asked, loops=())
+    _, core = _within(bodies, p)
+    return find_panel(bodies.planner.program, p.target, list(p.order), p.free, core, p.monoid, space.domains, asked)
+
+
+def _in_panels(bodies: Bodies, p: Parts, panel: Panel) -> loops.Stmt:
+    """The fold with a stretch of the target in registers."""
+    assert p.monoid is not None
+    planner, t, domains = bodies.planner, p.target.dtype, dict(bodies.nesting.space.domains)
+    conditions, body = _within(bodies, p)
+    *rows, last = panel.sizes
+    whole = domains[last]
+    chunk = planner.fresh_index(f"{last}o", bodies.extents)
+    if isinstance(whole, Full):
+        domains[last] = Chunk(chunk, panel.sizes[last], whole)
     work = planner.fresh_work()
-    access = Access(work, (Index(v),), t)
-    step = Forall(v, domain, Accumulate(access, monoid, p.body), vector=panel.lanes)
-    write = Forall(v, domain, Accumulate(p.target, p.op, access), vector=panel.lanes)
-    producer = bodies.foralls(list(panel.inner), guarded(conditions, step))
-    init = ops.MONOIDS[monoid].identity(t)
-    stmt: loops.Stmt = Workspace(work, t, (WorkIndex(v, domain),), "registers", init, producer, write, monoid)  # type: ignore[arg-type]
+    access = Access(work, tuple(Index(v) for v in panel.sizes), t)
+
+    def over(stmt: loops.Stmt) -> loops.Stmt:
+        stmt = Forall(last, domains[last], stmt, vector=panel.lanes)
+        for v in reversed(rows):
+            stmt = Forall(v, domains[v], stmt, unroll=True)
+        return stmt
+
+    producer = bodies.foralls(list(panel.inner), guarded(conditions, over(Accumulate(access, p.monoid, body))))
+    shape = tuple(WorkIndex(v, domains[v]) for v in panel.sizes)
+    init = ops.MONOIDS[p.monoid].identity(t)
+    consumer = over(Accumulate(p.target, p.op, access))
+    stmt: loops.Stmt = Workspace(work, t, shape, "registers", init, producer, consumer, p.monoid)  # type: ignore[arg-type]
+    sizes = " x ".join(map(str, panel.sizes.values()))
     planner.notes.append(
-        f"{p.target.tensor}: panels of {panel.size} along {v} stay in registers over {', '.join(panel.inner)}"
+        f"{p.target.tensor}: panels of {sizes} along {', '.join(panel.sizes)} stay in registers over "
+        f"{', '.join(panel.inner)}"
     )
     if isinstance(whole, Full):
-        stmt = Forall(chunk, Chunks(whole.extent, panel.size), stmt)
+        stmt = Forall(chunk, Chunks(whole.extent, panel.sizes[last]), stmt)
     return bodies.foralls(list(panel.outer), stmt)
 
 

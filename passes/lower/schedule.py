@@ -178,7 +178,7 @@ def _panel(stmt: Stmt) -> Workspace | None:
 
 def _panel_loops(panel: Workspace | None, names: Mapping[str, str]) -> dict[str, str]:
     """The loop over the panels, which is none of the space's, and the one that it is part of, whose name it has."""
-    v = None if panel is None else panel.indices[0]
+    v = None if panel is None else panel.indices[-1]
     return {v.domain.outer: v.name} if v and isinstance(v.domain, Chunk) and v.domain.outer not in names else {}
 
 
@@ -244,9 +244,9 @@ def said(stmt: Stmt, order: Iterable[str], space: Space, statement: str | None) 
     if panel is None:
         out.append(Directive("panel", (), None, statement))
     else:
-        domain = panel.indices[0].domain
+        domain = panel.indices[-1].domain
         assert isinstance(domain, Chunk)
-        out.append(Directive("panel", (names[panel.indices[0].name],), domain.size, statement))
+        out.append(Directive("panel", (names[panel.indices[-1].name],), domain.size, statement))
     out += [Directive("vector", (names[n.index],), n.vector, statement) for n in foralls if n.vector]
     out += [Directive("unroll", (names[n.index],), None, statement) for n in foralls if n.unroll]
     return tuple(out)

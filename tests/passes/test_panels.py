@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import sparsec as sp
+from tests.support.stages import agree
 
 WIDTHS = [0, 1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 47, 63, 64, 65, 100, 127, 128, 130]
 FORMATS = ("csr", "csc", "bsr[2, 3]", "dia", "ell[9]", "dense")
@@ -50,14 +51,42 @@ def test_a_result_that_is_added_to(fmt: str) -> None:
         assert kernel(sp.tensor(a, format=fmt), b, out=c).tolist() == (a @ b + 1).tolist()
 
 
-@pytest.mark.parametrize("block", [(2, 8), (3, 5), (4, 16)])
-def test_panels_along_the_columns_of_blocks(block: tuple[int, int]) -> None:
-    """The blocks' own stretch of the result is the panel, cut where the last block is."""
-    b, c = block
-    for m, n, width in ((9, 37, 5), (4, 16, 1), (0, 3, 2), (5, 0, 2)):
-        w = np.arange(m * n, dtype=float).reshape(m, n) % 7
-        x = np.ones((width, m)).cumsum(0)
-        text = f"kernel f(X: f64[d, m], W: f64[m, n] bsr[{b}, {c}]) -> Y: f64[d, n] {{ Y[i, k] = X[i, j] * W[j, k] }}"
-        schedule = f"order j/{b}, k/{c}, i, j%{b}, k%{c}"
-        kernel = sp.compile(text, schedule=schedule)
-        assert kernel(x, sp.tensor(w, format=f"bsr[{b}, {c}]")).tolist() == (x @ w).tolist()
+ROWS = "(o, i) -> (o/{b}: dense, i/{c}: compressed, o%{b}: dense, i%{c}: dense)"
+COLUMNS = "(o, i) -> (o/{b}: dense, i/{c}: compressed, i%{c}: dense, o%{b}: dense)"
+
+
+@pytest.mark.parametrize(
+    ("blocks", "body", "schedule"),
+    [
+        (COLUMNS, "Y[b, o] = X[b, i] * W[o, i]", "order b, o/{b}, i/{c}, i%{c}, o%{b}"),
+        (COLUMNS, "Y[b, o] = X[b, i] * W[o, i]", "split b 4; order o/{b}, b/4, i/{c}, i%{c}, b%4, o%{b}"),
+        (COLUMNS, "Y[b, o] = X[b, i] * W[o, i]",
+         "split b 3; order b/3, o/{b}, i/{c}, i%{c}, b%3, o%{b}; parallel b/3 by 1"),
+        (COLUMNS, "Y[b, o] = max[i](X[b, i] * W[o, i])", "split b 4; order o/{b}, b/4, i/{c}, i%{c}, b%4, o%{b}"),
+        (COLUMNS, "Y[b, o] += X[b, i] * W[o, i] where b > 1", "split b 4; order o/{b}, b/4, i/{c}, i%{c}, b%4, o%{b}"),
+        (COLUMNS, "Y[b, o] = X[b, i] * W[o, i] where i < 5", "split b 4; order o/{b}, b/4, i/{c}, i%{c}, b%4, o%{b}"),
+        (COLUMNS, "Y[b, o] = X[b, i] * W[o, i]",
+         "split b 8; split b 2; order o/{b}, b/8, b%8/2, i/{c}, i%{c}, b%2, o%{b}; parallel b/8 by 1"),
+        (ROWS, "Y[o, b] = X[b, i] * W[o, i]", "split b 8; order o/{b}, b/8, i/{c}, i%{c}, o%{b}, b%8"),
+        (ROWS, "Y[o, b] = X[b, i] * W[o, i]",
+         "split o 2; split b 8; order o/{b}, b/8, o%{b}/2, i/{c}, i%{c}, o%2, b%8"),
+        (ROWS, "Y[o, b] = X[b, i] * W[o, i]", "split o 2; order o/{b}, o%{b}/2, i/{c}, i%{c}, o%2, b; panel none"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("size", [(2, 8), (4, 4), (8, 3)])
+@pytest.mark.parametrize("compiled", [False, True])
+def test_stretches_of_rows_and_columns(
+    blocks: str, body: str, schedule: str, size: tuple[int, int], compiled: bool
+) -> None:
+    b, c = size
+    blocks, schedule = blocks.format(b=b, c=c), schedule.format(b=b, c=c)
+    if "split o 2" in schedule and b == 2:
+        return
+    dims = "m, d" if body.startswith("Y[o") else "d, m"
+    text = f"kernel f(X: f64[d, n], W: f64[m, n] {blocks}) -> Y: f64[{dims}] {{ {body} }}"
+    text += f"\nschedule for f {{ {schedule} }}"
+    for d, m, n in ((9, 21, 17), (1, 1, 1), (16, 16, 24), (0, 3, 2), (5, 0, 2), (3, 4, 0)):
+        rng = np.random.default_rng(d)
+        w = (rng.random((m, n)) < 0.5) * rng.integers(1, 9, (m, n)) * 1.0
+        given = {"X": rng.integers(-3, 4, (d, n)) * 1.0, "W": w}
+        agree(text, given, {"d": d, "m": m, "n": n}, compiled=compiled)
