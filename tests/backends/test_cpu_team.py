@@ -178,6 +178,7 @@ def test_fork_while_kernels_run() -> None:
 
 def test_ctrl_c_arrives_after_the_kernel() -> None:
     artifact = compile_module(SLOW)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have left it ignored
     timer = threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGINT))
     with knobs.scope(threads=2), pytest.raises(KeyboardInterrupt):
         timer.start()
