@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import conversions, data, structured
+from benchmarks import conversions, data, linear, structured
 from benchmarks.harness import OURS, Case, Contestant
 
 MOST_PRODUCTS = 100_000_000
@@ -311,13 +311,14 @@ def sym(name: str, dtype: str) -> Case | None:
 Variant = tuple[Callable[..., "Case | None"], str, dict[str, Any]]
 KERNELS: dict[str, list[Variant]] = {
     "spmv": [(spmv, "f64", {}), (spmv, "f32", {})],
-    "spmm": [(spmm, t, {"columns": c}) for t in ("f64", "f32") for c in (32, 128)],
+    "spmm": [(spmm, t, {"columns": c}) for t in ("f64", "f32") for c in (8, 32, 128)],
     "sddmm": [(sddmm, "f64", {"inner": 32})],
     "spgemm": [(spgemm, "f64", {})],
     "add": [(add, "f64", {})],
     "mttkrp": [(mttkrp, "f64", {"rank": 32})],
     "formats": [(sell, "f64", {}), (sym, "f64", {})],
     "structured": [(make, "f64", {}) for make in structured.NAMES],
+    "linear": [(linear.blocks, "f32", {})],
     "convert": [(conversions.convert, "f64", {"way": way}) for way in conversions.WAYS],
 }
 """Name on the command line -> the variants: function, dtype, keywords."""
@@ -327,4 +328,6 @@ def names(kernel: str, make: Callable[..., Case | None]) -> Sequence[str]:
     """The data that a variant of a kernel can be measured on."""
     if kernel == "structured":
         return structured.NAMES[make]
+    if kernel == "linear":
+        return list(linear.LAYERS)
     return data.tensor_names() if kernel == "mttkrp" else data.matrix_names()

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import cases, data, machine, report, structured
+from benchmarks import cases, data, linear, machine, report, structured
 from benchmarks.__main__ import main
 from benchmarks.harness import OURS, Case, Contestant, Outcome, Plan, Timing, run_case
 from benchmarks.startup import Cost
@@ -112,6 +112,7 @@ def test_peers_agree_with_each_other(folder: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setitem(structured.COUNTS, "tiny", (3, 50))
     monkeypatch.setitem(structured.LENGTHS, "tiny", (100, 50, 10))
     monkeypatch.setitem(structured.SIZES, "tiny", (32, 3))
+    monkeypatch.setitem(linear.LAYERS, "tiny", (64, 50, 5))
     for make, dtype, keywords in cases.KERNELS[kernel]:
         case = make("cube" if kernel == "mttkrp" else "tiny", dtype, **keywords)
         if case is None:
