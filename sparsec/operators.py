@@ -89,6 +89,11 @@ def _no_more(name: str, other: Mapping[str, Any]) -> None:
         raise UnsupportedError(f"{min(other)}= of A.{name}", hint="A.numpy() gives a dense array, which may take it")
 
 
+def _is_list(given: tuple[Any, ...]) -> bool:
+    """Whether integers were given in one tuple, list or array (which has an ``__index__`` all the same)."""
+    return len(given) == 1 and (isinstance(given[0], np.ndarray) or not hasattr(given[0], "__index__"))
+
+
 def _no_order(name: str, order: Any) -> None:
     if order != "C":
         raise UnsupportedError(f"order={order!r} of A.{name}: elements are taken row by row", hint="A.T turns them")
@@ -256,7 +261,7 @@ class Operators:
     def reshape(self, *shape: Any, order: str = "C", copy: bool | None = None) -> Any:
         """The elements in row-major order in another shape; one extent may be -1."""
         _no_order("reshape", order)
-        given = shape[0] if len(shape) == 1 and np.ndim(shape[0]) else shape
+        given = shape[0] if _is_list(shape) else shape
         return _array("shapes").reshape(self, given, copy=copy)
 
     def flatten(self, order: str = "C") -> Any:
@@ -266,7 +271,7 @@ class Operators:
 
     def transpose(self, *axes: Any) -> Any:
         """The dimensions in another order, reversed without one; over the same memory."""
-        given = axes[0] if len(axes) == 1 and np.ndim(axes[0]) else axes or None
+        given = axes[0] if _is_list(axes) else axes or None
         return _array("shapes").permute_dims(self, given)
 
     def swapaxes(self, axis1: int, axis2: int) -> Any:

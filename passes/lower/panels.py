@@ -153,7 +153,9 @@ def narrower(f: Forall, sparse: Iterable[Access]) -> Iterator[tuple[int, Stmt]]:
     along = {x.name for n in walk(f.body) if isinstance(n, Workspace) and n.kind == "registers" for x in n.indices
              if isinstance(x.domain, Chunk) and x.domain.outer == f.index}  # fmt: skip
     blocks = any(along & {*mentioned(*a.indices)} for a in sparse)
-    if not along or blocks or size & (size - 1):
+    # Of narrower panels the loop has another number: nothing but their bounds may ask for it.
+    asked = any(isinstance(n, Index) and n.name == f.index for n in walk(f.body))
+    if not along or blocks or asked or size & (size - 1):
         return
     while size > 1:
         size //= 2

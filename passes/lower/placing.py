@@ -126,21 +126,22 @@ def _into_dense(bodies: Bodies, p: Parts) -> loops.Stmt:
     return bodies.foralls(head, bodies.fold_tail(p.target, op, tail, p.body, p.monoid))
 
 
+def _held(p: Parts) -> set[str]:
+    """The loops inside of all sums."""
+    return {*takewhile(lambda v: v not in p.summed, reversed(p.order))}
+
+
 def _within(bodies: Bodies, p: Parts) -> tuple[list[Expr], Expr]:
     """The conditions that depend on no loop inside of the sums, and the rest of the body."""
-    held = set[str]()
-    for v in reversed(p.order):
-        if v in p.summed:
-            break
-        held.add(v)
+    held = _held(p)
     return strip(p.body, lambda g: bodies.needs(g).isdisjoint(held) and not reduces(g.condition))
 
 
 def _panel_of(bodies: Bodies, p: Parts) -> Panel | None:
     """The panel of the nest, if it may have one."""
     space = bodies.nesting.space
-    if not p.order or any(p.order[-1] in c.needs for c in (*space.lets, *space.computed)):
-        return None
+    if not p.order or any(c.needs & _held(p) for c in (*space.lets, *space.computed)):
+        return None  # what is computed from a loop is known inside of it alone
     asked = bodies.planner.asked(p.target.tensor).panel
     if asked is not None and asked.loops != (spelled(space)[p.order[-1]],):
         asked = replace(asked, loops=())

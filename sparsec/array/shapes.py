@@ -130,7 +130,10 @@ def reshape(x: Any, shape: Any, *, copy: bool | None = None) -> Any:
 
 def _whole(shape: Any, old: tuple[int, ...]) -> tuple[int, ...]:
     """The new shape, a -1 in it computed."""
-    given = tuple(shape) if np.ndim(shape) else (shape,)
+    shape = shape.tolist() if isinstance(shape, np.ndarray) else shape
+    given = tuple(shape) if isinstance(shape, tuple | list) else (shape,)
+    if not all(isinstance(n, int | np.integer) for n in given):
+        as_shape(given)  # says what it should be
     size = check_size(old)
     if given.count(-1) > 1:
         raise ShapeError(f"shape {given} leaves more than one extent open")

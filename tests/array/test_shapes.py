@@ -82,7 +82,10 @@ def test_reshapes_that_do_not_fit(shape: Any) -> None:
 
 def test_a_shape_or_axes_in_an_array() -> None:
     assert sparse(D).reshape(np.array([D.size, 1])).shape == (D.size, 1)
-    assert sparse(D).transpose(np.arange(D.ndim)[::-1]).shape == D.shape[::-1]
+    assert sparse(D).transpose(np.arange(D.ndim)[::-1]).shape == D.shape[::-1] == sparse(D).transpose(None).shape
+    for shape in ([2, [3]], np.array([[D.size, 1]]), np.array([0.5]), None, "ab"):
+        with pytest.raises(sp.ShapeError, match="a shape is a tuple of integers"):
+            sparse(D).reshape(shape)
 
 
 def test_too_large_to_count() -> None:

@@ -90,3 +90,38 @@ def test_stretches_of_rows_and_columns(
         w = (rng.random((m, n)) < 0.5) * rng.integers(1, 9, (m, n)) * 1.0
         given = {"X": rng.integers(-3, 4, (d, n)) * 1.0, "W": w}
         agree(text, given, {"d": d, "m": m, "n": n}, compiled=compiled)
+
+
+@pytest.mark.parametrize(
+    ("text", "schedule"),
+    [
+        ("A: f64[m, n], B: f64[n, d]) -> C: f64[12, d] { C[2 * i, k] += A[i, j] * B[j, k] }",
+         "split i 4; order i/4, j, i%4, k"),
+        ("A: f64[m, n] bsr[2, 2], B: f64[n, d], p: i64[m]) -> C: f64[12, d] { C[p[i], k] += A[i, j] * B[j, k] }",
+         "order i/2, j/2, j%2, i%2, k"),
+        ("A: f64[m, n] (i, j) -> (j-i: dense, i: dense), B: f64[n, d]) -> C: f64[m, d] { C[i, k] = A[i, j] * B[j, k] }",
+         "split i 4; order i/4, j-i, i%4, k"),
+    ],
+)  # fmt: skip
+def test_places_computed_from_rows_of_a_panel(text: str, schedule: str) -> None:
+    rng = np.random.default_rng(0)
+    given = {"A": rng.integers(0, 3, (6, 5)) * 1.0, "B": rng.integers(0, 9, (5, 7)) * 1.0, "p": np.arange(6)[::-1] * 2}
+    product, at = given["A"] @ given["B"], {"2 * i": 2 * np.arange(6), "p[i]": given["p"]}
+    want = np.zeros((12, 7)) if "12" in text else product
+    for place, rows in at.items():
+        if place in text:
+            want[rows] += product
+    kernel = sp.compile(f"kernel f({text}\nschedule for f {{ {schedule} }}")
+    operands = {name: a for name, a in given.items() if f"{name}: " in text}
+    assert kernel(**operands).tolist() == want.tolist()
+
+
+def test_the_number_of_a_panel_may_be_asked() -> None:
+    """In a loop nest that a person changed: what is left of whole panels keeps its number."""
+    k = sp.compile(
+        "kernel f(A: f64[m, n] csr, B: f64[n, d]) -> C: f64[m, d] { C[i, k] = A[i, j] * B[j, k] }",
+        schedule="panel k 8; parallel none",
+    )
+    nest = k.ir("loops").replace("B[j, k])", "mul(B[j, k], cast[f64](ko)))")
+    a, b = np.arange(6.0).reshape(2, 3), np.arange(39.0).reshape(3, 13)
+    assert sp.compile(nest)(a, b).tolist() == (a @ b * (np.arange(13) // 8)).tolist()
