@@ -15,9 +15,24 @@ from sparsec.frontends.dsl.scopes import Variable
 from sparsec.frontends.dsl.statements import assign
 from sparsec.frontends.dsl.symbols import Tensor
 from sparsec.frontends.dsl.targets import Body, declare
-from sparsec.ir.rewrite import replaced, walk
-from sparsec.ir.tensor import Access, Assign, Index, IndexDecl, Scan, ScanLoop, Softmax, Stmt, Top, elsewhere, past
-from sparsec.ir.variables import free_indices, mentioned
+from sparsec.ir.dtypes import BOOL
+from sparsec.ir.rewrite import children, replaced, walk
+from sparsec.ir.tensor import (
+    Access,
+    Assign,
+    Expr,
+    Index,
+    IndexDecl,
+    Scan,
+    ScanLoop,
+    Softmax,
+    Stmt,
+    Top,
+    elsewhere,
+    joined,
+    past,
+)
+from sparsec.ir.variables import conjuncts, free_indices, mentioned
 
 ATTEMPTS = 6
 """A dtype can only be promoted a few times: bool, small integers, i64, f64, c128."""
@@ -71,27 +86,60 @@ def apart(body: Body, step: IndexDecl, block: tuple[Assign, ...]) -> tuple[list[
     """
     written = {a.target.tensor for a in block}
     before, out = [], []
+    known: dict[tuple[Expr, Expr | None], Access] = {}
     for a in block:
         decls = {i.name: i for i in (step, *a.indices)}
         while (found := along(a, step.name, written)) is not None:
-            used = [d for n, d in decls.items() if n == step.name or n in mentioned(found)]
-            free = [d for d in used if d.name in free_indices(found)]
-            name = next(n for k in count(1) if (n := f"along{k}") not in body.tensors)
-            dims = tuple(d.extent for d in free)
-            body.number += 1
-            body.last_write[name], body.last_read[name] = body.number, body.number + 1
-            body.tensors[name] = Tensor(name, found.dtype, dims, None, None, "local", None, defined=a.span)
-            read = Access(name, tuple(Index(d.name) for d in free), found.dtype, span=found.span)
-            before.append(Assign(read, "=", found, (*free, *(d for d in used if d not in free)), span=a.span))
-            a = replaced(a, {found: read})
+            free = [d for d in decls.values() if d.name in free_indices(found)]
+            where = admitted(a, found, {d.name for d in free} - {*elsewhere(found)}, written)
+            if (found, where) not in known:
+                used = [d for d in decls.values() if d.name in mentioned(found, *(() if where is None else (where,)))]
+                read = known[found, where] = local(body, a, found, free)
+                bound = (d for d in used if d not in free)
+                before.append(Assign(read, "=", found, (*free, *bound), where, span=a.span))
+            a = replaced(a, {found: known[found, where]})
         out.append(a)
     return before, tuple(out)
+
+
+def local(body: Body, a: Assign, found: Scan | Softmax | Top, free: list[IndexDecl]) -> Access:
+    """A local of its own over ``free`` for what a statement of a block computes before it."""
+    taken = {*body.tensors, *body.written_at}
+    name = next(n for k in count(1) if (n := f"along{k}") not in taken)
+    body.number += 1
+    body.last_write[name], body.last_read[name] = body.number, body.number + 1
+    dims = tuple(d.extent for d in free)
+    body.tensors[name] = Tensor(name, found.dtype, dims, None, None, "local", None, defined=a.span)
+    return Access(name, tuple(Index(d.name) for d in free), found.dtype, span=found.span)
 
 
 def along(a: Assign, step: str, written: set[str]) -> Scan | Softmax | Top | None:
     """An innermost node that reads other points than the one that the block is at, and nothing that is ``written``."""
     nodes = (n for n in reversed([*walk(a)]) if isinstance(n, Scan | Softmax | Top) and step in elsewhere(n))
-    return next((n for n in nodes if not any(isinstance(m, Access) and m.tensor in written for m in walk(n))), None)
+    return next((n for n in nodes if not reads_any(n, written)), None)
+
+
+def reads_any(e: Expr, names: set[str]) -> bool:
+    return any(isinstance(m, Access) and m.tensor in names for m in walk(e))
+
+
+def admitted(a: Assign, found: Expr, names: set[str], written: set[str]) -> Expr | None:
+    """What holds wherever ``found`` counts, as far as it is about ``names`` alone."""
+    conditions: list[Expr] = []
+
+    def visit(e: Assign | Expr) -> bool:
+        """Whether ``found`` stands in ``e``."""
+        if e == found:
+            return True
+        where = getattr(e, "where", None)
+        inside = [c for c in children(e) if c is not where and visit(c)]
+        if inside and where is not None:
+            conditions.append(where)
+        return bool(inside) or (where is not None and visit(where))
+
+    visit(a)
+    parts = [p for c in conditions for p in conjuncts(c) if free_indices(p) <= names and not reads_any(p, written)]
+    return joined("and", parts, BOOL) if parts else None
 
 
 def run(body: Body, s: ast.ScanText, statements: list[ast.AssignText]) -> tuple[Variable, tuple[Assign, ...]]:

@@ -17,7 +17,7 @@ The nest gets an ``if`` around the assignment (``guarded.py``), as far out as th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from sparsec.ir import ops
@@ -25,7 +25,7 @@ from sparsec.ir.dtypes import BOOL
 from sparsec.ir.rewrite import map_children, walk
 from sparsec.ir.tensor import Assign, Expr, Literal, Map, Program, Reduce, Scan, Stored, elsewhere, joined
 from sparsec.ir.tensor_values import same_value, scalar
-from sparsec.ir.variables import is_plain, mentioned
+from sparsec.ir.variables import conjuncts, is_plain, mentioned
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,15 +69,6 @@ def guard(condition: Expr, value: Expr, otherwise: object) -> Expr:
     for c in reversed(sorted(conjuncts(condition), key=reduces)):
         value = Map("select", (c, value, nothing), t)
     return value
-
-
-def conjuncts(c: Expr) -> Iterator[Expr]:
-    """The parts that hold together where ``c`` does."""
-    if isinstance(c, Map) and c.op in ("and", "bitand"):
-        for a in c.args:
-            yield from conjuncts(a)
-    else:
-        yield c
 
 
 def conjunction(parts: Iterable[Expr]) -> Expr | None:

@@ -112,6 +112,11 @@ def find_panel(
             size = small if small % lanes == 0 else 1 << small.bit_length() - 1
             if size < 2:
                 return None
+        rows = prod(sizes.values())
+        while rows > 1 and rows * size > most and (asked is None or asked.number is None):
+            size //= 2
+            if size < lanes:
+                return None  # more rows than registers
         sizes[last] = size
     elif asked is not None:
         if asked.number != sizes[last]:

@@ -132,8 +132,8 @@ def may_see_itself(s: Assign, step: str) -> bool:
     def sees(e: Expr, alone: bool) -> bool:
         if isinstance(e, Access) and e.tensor == target.tensor:
             own = alone and e.indices == target.indices
-            elsewhere = own or any(past(e.indices[d], step) for d in steps)
-            return not elsewhere or any(sees(c, False) for c in e.indices)
+            another = own or any(past(e.indices[d], step) for d in steps)
+            return not another or any(sees(c, False) for c in e.indices)
         alone = alone and not isinstance(e, Reduce | Scan | Top)
         return any(sees(c, alone) for c in children(e))
 

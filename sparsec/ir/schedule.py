@@ -59,6 +59,11 @@ def directives(command: str, words: Sequence[str], statement: str | None, span: 
         else:
             parts[-1].append(word)
     splits = [directive("split", part, statement, span) for part in parts]
+    names = [d.loops[0] for d in splits]
+    if len(set(names)) < len(names) or any(d.number == 1 for d in splits):
+        raise ScheduleError(
+            f"'tile {' '.join(words)}' has tiles of 1, or names an index twice", span=span, hint="write split and order"
+        )
     outer = [f"{d.loops[0]}/{d.number}" for d in splits]
     inner = [f"{d.loops[0]}%{d.number}" for d in splits]
     return (*splits, Directive("order", (*outer, *inner), None, statement, span=span))
@@ -84,6 +89,12 @@ def directive(command: str, words: Sequence[str], statement: str | None, span: S
     if command == "parallel" and left == ["dynamic"]:
         left = []  # as all are: chunks go to whoever is free
     one = command == "order" or len(loops) == 1
+    if command == "split" and any(not name.isidentifier() for name in loops):
+        raise ScheduleError(
+            f"'split {' '.join(words)}' splits no index variable",
+            span=span,
+            hint="for stretches of stretches split it twice: split k 64; split k 8",
+        )
     if left or not loops or not one or (NONE in loops and command not in ("parallel", "panel")):
         raise ScheduleError(
             f"'{command} {' '.join(words)}' is no command", span=span, hint=f"write {EXAMPLES[command]}"

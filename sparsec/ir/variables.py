@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from sparsec.ir.rewrite import children, walk
-from sparsec.ir.tensor import Access, Assign, Expr, Index, Reduce, elsewhere
+from sparsec.ir.tensor import Access, Assign, Expr, Index, Map, Reduce, elsewhere
 
 
 def mentioned(*exprs: Expr) -> tuple[str, ...]:
@@ -45,4 +47,15 @@ def pointwise(e: Expr | Assign) -> bool:
     return not any(elsewhere(n) for n in walk(e))
 
 
-__all__ = ["has_indirect", "is_indirect", "is_plain", "mentioned", "free_indices", "takes_loops"]
+def conjuncts(c: Expr) -> Iterator[Expr]:
+    """The parts that hold together where ``c`` does."""
+    if isinstance(c, Map) and c.op in ("and", "bitand"):
+        for a in c.args:
+            yield from conjuncts(a)
+    else:
+        yield c
+
+
+__all__ = [
+    "conjuncts", "free_indices", "has_indirect", "is_indirect", "is_plain", "mentioned", "pointwise", "takes_loops",
+]  # fmt: skip

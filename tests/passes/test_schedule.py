@@ -138,6 +138,8 @@ def test_the_text_of_a_program_has_its_schedule() -> None:
         (SPMM, "tile i 4, k", "'split' needs a number"), (SPMM, "tile i", "'split' needs a number"),
         (SPMM, "tile i 4; order k, i", "'order' is asked twice"),
         (SPMM, "tile i 2, q 4", "'q' is not an index variable"),
+        (SPMM, "split k/2 4", "splits no index variable"), (SPMM, "tile i 4, i 2", "names an index twice"),
+        (SPMM, "tile i 1, k 4", "has tiles of 1"),
         (SPMM, "split k", "'split' needs a number from 1"),
         (SPMM, "split i, k 4", "is no command"),
         (SPMM, "split q 4", "'q' is not an index variable"),

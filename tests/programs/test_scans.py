@@ -352,3 +352,19 @@ def test_a_running_value_is_no_sum_that_llvm_reports_about(capfd: pytest.Capture
     with scope(opt=2):
         y = sp.evaluate("y[i] = sum[j](scan[j](A[i, j]) * x[j])", A=a, x=np.arange(5.0))
     assert y.tolist() == [10, 10, 9, 7, 4] and not capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("statement", "want"),
+    [
+        ("scan i { y[i, j] = scan[i](A[i, q[j]]) + y[i - 1, j] where q[j] >= 0 }", [[0, 0], [3, 0]]),
+        ("scan i { y[i, j] = sum[k](scan[i](A[i, q[k]]) where q[k] >= 0) }", [[0, 0], [3, 3]]),
+        ("scan i { y[i, j] = y[i - 1, j] + scan[i](A[i, j]); z[i] = scan[i](A[i, 1]) }; along1[i] = z[i]",
+         [[0, 1], [3, 6]]),
+    ],
+)  # fmt: skip
+def test_what_is_computed_before_a_block_is_read_where_the_block_would(statement: str, want: list[list[float]]) -> None:
+    a, q = np.arange(6.0).reshape(2, 3), np.array([0, -1])
+    given = {"A": a, "q": q} if "q[" in statement else {"A": a[:, :2]}
+    got = sp.evaluate(statement, **given, **({"sizes": {"j": 2}} if "A[i, q[k]]" in statement else {}))
+    assert np.asarray(got["y"] if isinstance(got, dict) else got).tolist() == want
