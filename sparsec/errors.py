@@ -7,17 +7,18 @@ and a ``Span``; the message then carries a caret excerpt.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A stretch of source text: 1-based ``line`` and ``column``, 0-based offsets ``start:end``."""
+    """A stretch of source ``text``: 1-based ``line`` and ``column``, 0-based offsets ``start:end``."""
 
     line: int
     column: int
     start: int
     end: int
+    text: str | None = field(default=None, compare=False, repr=False)
 
 
 class SparsecError(Exception):
@@ -45,16 +46,17 @@ class SparsecError(Exception):
         self.hint = hint
 
     def locate(self, source: str, filename: str | None = None) -> SparsecError:
-        """Attach source text to an error that was raised with a bare span; returns self."""
+        """Attach source text to an error that was raised without; returns self."""
         if self.source is None:
-            self.source = source
+            self.source = source if self.span is None or self.span.text is None else self.span.text
             self.filename = filename
         return self
 
     def __str__(self) -> str:
         lines = [self.message]
-        if self.span is not None and self.source is not None:
-            lines += excerpt(self.source, self.span, self.filename)
+        source = self.source if self.source is not None or self.span is None else self.span.text
+        if self.span is not None and source is not None:
+            lines += excerpt(source, self.span, self.filename)
         if self.hint:
             lines.append(f"hint: {self.hint}")
         return "\n".join(lines)

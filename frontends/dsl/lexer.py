@@ -78,7 +78,7 @@ class Source:
                 self._lines.append(at)
                 at += len(line)
         number = bisect_right(self._lines, start)
-        return Span(number, start - self._lines[number - 1] + 1, start, max(stop, start + 1))
+        return Span(number, start - self._lines[number - 1] + 1, start, max(stop, start + 1), self.text)
 
     def error(self, message: str, start: int, stop: int, hint: str | None = None) -> SyntaxError_:
         """A located error, to be raised by the caller."""

@@ -114,9 +114,10 @@ def local(body: Body, a: Assign, found: Scan | Softmax | Top, free: list[IndexDe
 
 
 def along(a: Assign, step: str, written: set[str]) -> Scan | Softmax | Top | None:
-    """An innermost node that reads other points than the one that the block is at, and nothing that is ``written``."""
-    nodes = (n for n in reversed([*walk(a)]) if isinstance(n, Scan | Softmax | Top) and step in elsewhere(n))
-    return next((n for n in nodes if not reads_any(n, written)), None)
+    """An innermost node that reads nothing that is ``written``, but points elsewhere; a softmax along any variable."""
+    nodes = (n for n in reversed([*walk(a)]) if isinstance(n, Scan | Softmax | Top))
+    before = (n for n in nodes if isinstance(n, Softmax) or step in elsewhere(n))
+    return next((n for n in before if not reads_any(n, written)), None)
 
 
 def reads_any(e: Expr, names: set[str]) -> bool:
@@ -198,9 +199,10 @@ def check_earlier(places: Mapping[str, int], block: tuple[Assign, ...], step: st
         for read in walk(s):
             if not isinstance(read, Access) or read is s.target or read.tensor not in places:
                 continue
-            own = read.tensor == s.target.tensor
-            ahead = None if own and s.op != "=" else past(read.indices[places[read.tensor]], step)
-            if ahead is None or (ahead == 0 and not own and read.tensor in written):
+            ahead = past(read.indices[places[read.tensor]], step)
+            # An update reads its own point, which others may have written.
+            begun = s.op != "=" if read.tensor == s.target.tensor else read.tensor in written
+            if ahead is None or (ahead == 0 and begun):
                 continue
             if ahead == 0 or (ahead > 0) != reverse:
                 raise TypeError_(

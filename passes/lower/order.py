@@ -12,11 +12,10 @@ products.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations, islice
 
-from sparsec.errors import ScheduleError
 from sparsec.formats.compressed import Compressed
 from sparsec.formats.dense import Dense
 from sparsec.formats.format import Format
@@ -30,7 +29,7 @@ from sparsec.ir.tensor_values import same_value
 from sparsec.ir.variables import free_indices, mentioned
 from sparsec.passes.lower.coordinates import digit_domain
 from sparsec.passes.lower.scatter import can_scatter, takes_any_order
-from sparsec.passes.lower.schedule import asked_pairs, why_no_order
+from sparsec.passes.lower.schedule import asked_pairs, no_stretches, stretches, why_no_order
 from sparsec.passes.lower.simplify import Known, absent_value
 from sparsec.passes.lower.spaces import Computed, Space, make_space
 
@@ -89,7 +88,7 @@ class Query:
     whole: tuple[str, ...] = ()  # variables that take one loop, not split and not computed
     lets: tuple[Computed, ...] = ()  # the indices of the target that are no variables
     asked: Directive | None = None  # the order that a schedule asks for
-    split: Mapping[str, frozenset[int]] = field(default_factory=dict)  # and the stretches
+    splits: tuple[Directive, ...] = ()  # and the stretches
     gone: Known = field(default_factory=dict, init=False)  # what ``absent`` found
     known: list[dict[Expr, Expr]] = field(default_factory=list, init=False)  # ``fills``, once somebody asked
 
@@ -101,25 +100,35 @@ class Query:
         return tuple(dict.fromkeys([*self.outermost, *used, *self.reduced]))
 
     @property
+    def stretches(self) -> dict[str, frozenset[int]]:
+        """The sizes of the stretches that a schedule asks for."""
+        return stretches(self.splits)
+
+    @property
     def in_order(self) -> set[str]:
         """Variables whose coordinates must come one after the other: those of scans and recurrences."""
         return {*self.outermost, *(r.index for r in walk(self.value) if isinstance(r, Scan))}
 
     def spaces(self, kept: Sequence[Access]) -> Iterator[Space]:
         """The loops that suit the accesses ``kept``, and those that suit the target, too; none for misfits."""
-        extents = {v: self.extents[v] for v in self.variables}
-        alone = make_space(self.program, kept, extents, self.lets, self.split)
-        if not alone.misfits:
+        extents, asked = {v: self.extents[v] for v in self.variables}, self.stretches
+
+        def fits(space: Space) -> bool:
+            loops = (space.places.get((v, n)) for v, sizes in asked.items() for n in sizes)
+            return not space.misfits and all(loop in space.domains for loop in loops)
+
+        alone = make_space(self.program, kept, extents, self.lets, asked)
+        if fits(alone):
             yield alone
             if strips := self.strips(alone):
-                stripped = make_space(self.program, kept, extents, self.lets, {**self.split, **strips})
-                if not stripped.misfits:
+                stripped = make_space(self.program, kept, extents, self.lets, {**asked, **strips})
+                if fits(stripped):
                     yield stripped
             target = self.program.tensor(self.target.tensor).format
             if self.lets or (target is not None and target.is_plain):
                 return  # it asks for nothing
-            together = make_space(self.program, [*kept, self.target], extents, strips=self.split)
-            if together.domains != alone.domains and not together.misfits:
+            together = make_space(self.program, [*kept, self.target], extents, strips=asked)
+            if together.domains != alone.domains and fits(together):
                 yield together
 
     def strips(self, space: Space) -> dict[str, frozenset[int]]:
@@ -161,10 +170,13 @@ def choose_order(query: Query) -> Choice:
     sparse = query.sparse
     found = _cheapest(query, sparse, [a for a in sparse if _at_variables(a)]) or _cheapest(query, sparse, sparse)
     if found is None:
-        if query.asked is None:
-            raise ScheduleError(f"no nest has loops over stretches of {' and '.join(query.split)}")
-        spaces = [*query.spaces(sparse), *query.spaces([])]
         kept = [] if query.may_convert else sparse
+        alone = (replace(query, asked=None, splits=(d,)) for d in query.splits)
+        if lacking := next((q for q in alone if not any(_has_any(q, space, kept) for space in q.spaces(kept))), None):
+            raise no_stretches(lacking.splits)
+        if query.asked is None:
+            raise no_stretches(query.splits)
+        spaces = [*query.spaces(sparse), *query.spaces([])]
         raise why_no_order(query.asked, spaces, lambda space, d: _has_any(replace(query, asked=d), space, kept))
     return found
 
@@ -267,7 +279,7 @@ def _orders(query: Query, space: Space, kept: Sequence[Access]) -> Iterator[tupl
 
 def has_order(query: Query) -> bool:
     """Whether any order is left once every operand may be converted: scans may contradict one another."""
-    space = make_space(query.program, (), {v: query.extents[v] for v in query.variables}, query.lets, query.split)
+    space = make_space(query.program, (), {v: query.extents[v] for v in query.variables}, query.lets, query.stretches)
     return _has_any(query, space, ())
 
 

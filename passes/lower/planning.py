@@ -242,9 +242,9 @@ class Planner:
         target, lets = named(self.program, target, extents)
         found = Query(self.program, value, target, reduced, extents, free_first, lets=lets)
         a = self.asked(target.tensor)
-        split = {v: sizes for v, sizes in a.stretches.items() if v in found.variables}
+        splits = tuple(d for d in a.split if loops_in(d) <= {*found.variables})
         order = a.order if a.order is not None and loops_in(a.order) <= {*found.variables} else None
-        return found if order is None and not split else replace(found, asked=order, split=split)
+        return found if order is None and not splits else replace(found, asked=order, splits=splits)
 
     # schedules
 

@@ -7,7 +7,7 @@ whose nest cannot be so.  ``said`` gives the choices of the compiler as directiv
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from sparsec.errors import ScheduleError, UnsupportedError
@@ -35,20 +35,20 @@ class Asked:
         alone = (self.order, self.parallel, self.panel)
         return (*self.split, *(d for d in alone if d is not None), *self.vector, *self.unroll)
 
-    @property
-    def stretches(self) -> dict[str, frozenset[int]]:
-        """The sizes of the stretches of each variable; raises ``ScheduleError`` where one does not divide another."""
-        found: dict[str, frozenset[int]] = {}
-        for d in self.split:
-            (v,) = d.loops
-            assert d.number is not None
-            other = next((n for n in found.get(v, ()) if n % d.number and d.number % n), None)
-            if other is not None:
-                raise ScheduleError(
-                    f"'{v}' is split by {other} and by {d.number}, and neither divides the other", span=d.span
-                )
-            found[v] = found.get(v, frozenset()) | {d.number}
-        return found
+
+def stretches(splits: Iterable[Directive]) -> dict[str, frozenset[int]]:
+    """The sizes of the stretches of each variable; raises ``ScheduleError`` where one does not divide another."""
+    found: dict[str, frozenset[int]] = {}
+    for d in splits:
+        (v,) = d.loops
+        assert d.number is not None
+        other = next((n for n in found.get(v, ()) if n % d.number and d.number % n), None)
+        if other is not None:
+            raise ScheduleError(
+                f"'{v}' is split by {other} and by {d.number}, and neither divides the other", span=d.span
+            )
+        found[v] = found.get(v, frozenset()) | {d.number}
+    return found
 
 
 def schedulable(program: Program) -> dict[str, Assign]:
@@ -132,14 +132,25 @@ def asked_pairs(space: Space, order: Directive | None) -> list[tuple[str, str]] 
     return list(zip(found, found[1:], strict=False))
 
 
+def no_stretches(splits: Sequence[Directive]) -> ScheduleError:
+    """The error for stretches that no nest has (together)."""
+    loops = " and ".join(f"{d.loops[0]}/{d.number}" for d in splits)
+    return ScheduleError(
+        f"no nest for '{splits[0].statement}' has a loop {loops}",
+        span=splits[0].span,
+        hint="a tensor is stored by diagonals, or in blocks of other sizes: split by a multiple or a part of these, "
+        "or convert it first",
+    )
+
+
 def why_no_order(
     order: Directive, spaces: Collection[Space], nests: Callable[[Space, Directive], bool]
 ) -> ScheduleError:
     """The error for an order that no nest has; ``nests`` tells whether a space has one for another order."""
-    known = list(dict.fromkeys(text for space in spaces for text in spelled(space).values()))
+    known = list(dict.fromkeys(tuple(spelled(space).values()) for space in spaces))
     for text in order.loops:
-        if text not in known:
-            hint = f"the loops are {', '.join(known)}"
+        if not any(text in loops for loops in known):
+            hint = f"the loops are {'; or '.join(map(', '.join, known))}"
             return ScheduleError(f"there is no loop '{text}'", span=order.span, hint=hint)
     for a, b in zip(order.loops, order.loops[1:], strict=False):
         if not any(nests(space, replace(order, loops=(a, b))) for space in spaces):
@@ -253,6 +264,6 @@ def said(stmt: Stmt, order: Iterable[str], space: Space, statement: str | None) 
 
 
 __all__ = [
-    "Asked", "asked", "asked_pairs", "for_statements", "loops_in", "said", "schedulable", "scheduled", "spelled",
-    "why_no_order",
+    "Asked", "asked", "asked_pairs", "for_statements", "loops_in", "no_stretches", "said", "schedulable", "scheduled",
+    "spelled", "stretches", "why_no_order",
 ]  # fmt: skip

@@ -80,7 +80,7 @@ def _scan_block(s: ScanLoop, program: Program) -> None:
             _no(f"a scan block that writes '{t.name}' in format {t.format}", a, f"make '{t.name}' dense")
         for n in walk(a):
             if isinstance(n, Softmax):
-                _no("'softmax' in a 'scan' block", n)
+                _no("'softmax' of what its own 'scan' block writes", n)
         if not is_plain(a.target):
             _no("a left side in a 'scan' block with an index that is not a plain variable of its own", a.target)
 

@@ -70,6 +70,7 @@ from sparsec.ir.tensor import (
     Top,
 )
 from sparsec.ir.text import MAX_DEPTH
+from sparsec.ir.variables import mentioned
 
 Binder = Reduce | Scan | Softmax | Top
 
@@ -221,7 +222,7 @@ def indices(s: Assign, scope: Scope) -> Messages:
         yield f"index '{twice}' is declared twice"
     if scope.block is not None and scope.block.index.name in names:
         yield f"index '{scope.block.index.name}' is declared by the scan block"
-    first = [n for n in dict.fromkeys(names_of(s.target.indices)) if n in names]
+    first = [n for n in mentioned(*s.target.indices) if n in names]
     if names[: len(first)] != first:
         yield f"the indices of the target come first, in its order: {', '.join(map(str, first))}"
 

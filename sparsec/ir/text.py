@@ -73,12 +73,12 @@ def tokenize(source: str, comments: bool = False) -> list[Token]:
         if kind == "slot":
             kind = "symbol"
         if kind != "space" and (comments or kind != "comment"):
-            out.append(Token(kind, text, Span(line, at - start + 1, at, match.end())))
+            out.append(Token(kind, text, Span(line, at - start + 1, at, match.end(), source)))
         breaks = text.count("\n")
         if breaks:
             line, start = line + breaks, at + text.rindex("\n") + 1
         at = match.end()
-    out.append(Token("end", "", Span(line, at - start + 1, at, at + 1)))
+    out.append(Token("end", "", Span(line, at - start + 1, at, at + 1, source)))
     return out
 
 

@@ -14,7 +14,7 @@ from sparsec.ir.schedule import Directive
 from sparsec.ir.tensor import Program, assigns
 from sparsec.ir.tensor_text import print_program
 from sparsec.passes.lower import plan
-from tests.fuzz.test_lowering import machine_code, stages
+from tests.fuzz.test_targets import placed_code, placed_stages
 from tests.support.campaign import Campaign, Check, Report, long_run, shards
 from tests.support.differential import lower
 from tests.support.strategies import Data
@@ -67,12 +67,13 @@ def scheduled(check: Check) -> Check:
     return run
 
 
-CHECKS = {"schedules": scheduled(stages), "schedules_code": scheduled(machine_code)}
+CHECKS = {"schedules": scheduled(placed_stages), "schedules_code": scheduled(placed_code)}
 
 
 @pytest.mark.parametrize(("which", "examples"), [("schedules", 60), ("schedules_code", 8)])
-def test_schedules(which: str, examples: int, report: Report) -> None:
-    campaign = Campaign(CHECKS[which], examples, seed=20251)
+@pytest.mark.parametrize("placed", [False, True])
+def test_schedules(which: str, examples: int, placed: bool, report: Report) -> None:
+    campaign = Campaign(CHECKS[which], examples, seed=20251, placed=placed)
     campaign.run()
     report(which, campaign.summary())
 
@@ -81,4 +82,4 @@ def test_schedules(which: str, examples: int, report: Report) -> None:
 @pytest.mark.parametrize("shard", shards())
 @pytest.mark.parametrize("which", CHECKS)
 def test_many(which: str, shard: int, report: Report) -> None:
-    long_run(CHECKS[which], shard, report, name=which)
+    long_run(CHECKS[which], shard, report, placed=shard % 2 == 1, name=which)

@@ -13,6 +13,7 @@ from sparsec.errors import VerifyError
 from sparsec.formats.dense import Dense
 from sparsec.formats.format import DimVar, Format, LevelSpec
 from sparsec.formats.named import named_format
+from sparsec.frontends.dsl import parse_source
 from sparsec.ir import tensor_verify
 from sparsec.ir.dtypes import BF16, BOOL, F16, F32, F64, I64
 from sparsec.ir.tensor import (
@@ -52,6 +53,12 @@ def test_sound(name: str) -> None:
 def test_programs_of_the_suite() -> None:
     for case in CASES.values():
         verify(case.source.program)
+
+
+@pytest.mark.parametrize("target", ["C: f64[8, p] { C[2 * i, k]", "C: f64[p, 8] { C[k, 2 * i]", "C: f64[9] { C[i + k]"])
+def test_computed_places(target: str) -> None:
+    text = f"kernel f(A: f64[4, n], B: f64[n, p]) -> {target} += A[i, j] * B[j, k] }}"
+    verify(parse_source(text).kernels["f"])
 
 
 @settings(max_examples=100, deadline=None, database=None, suppress_health_check=list(HealthCheck))

@@ -18,6 +18,8 @@ BLOCKS = "kernel f(A: f64[m, n] bsr[2, 2], x: f64[n]) -> y: f64[m] { y[i] = A[i,
 DIAGONALS = "kernel f(A: f64[m, n] dia, x: f64[n]) -> y: f64[m] { y[i] = A[i, j] * x[j] }"
 TWO = "kernel f(A: f64[m, n] csr, x: f64[n]) -> y: f64[m], s: f64 { y[i] = A[i, j] * x[j]; s = y[i] * y[i] }"
 BESIDE = "kernel f(x: f64[n]) -> y: f64[n] { t[i] = scan[i](x[i]); y[i] = t[i] * t[i] }"  # a scan has no schedule
+OF_BLOCKS = "kernel f(A: f64[m, n] bsr[3, 3]) -> B: f64[m, n] { B[i, j] = A[i, j] }"
+OF_DIAGONALS = "kernel f(A: f64[m, n] dia) -> B: f64[m, n] { B[i, j] = A[i, j] }"
 INSIDE = "kernel f(A: f64[m, n]) -> y: f64[m] { y[i] = exp(sum[j](A[i, j])) }"
 FILES = "{spmm}\nschedule for f {{ {schedule} }}"
 A = np.arange(24.0).reshape(4, 6) * (np.arange(24).reshape(4, 6) % 3 == 0)
@@ -147,12 +149,26 @@ def test_the_text_of_a_program_has_its_schedule() -> None:
         (SPMM, "split k 4; order k%4, k/4", "'k%4' cannot run outside of 'k/4'"),
         (SPMM, "split k 4; panel k%4 8; order i, k/4, j", "no panel along 'k%4'"),
         (SPMM, "split k 4; vector k 4", "there is no loop 'k' to vector"),
+        (OF_BLOCKS, "split i 4", "no nest for 'B' has a loop i/4"),
+        (OF_BLOCKS, "split j 6; split i 4", "no nest for 'B' has a loop i/4"),
+        (OF_BLOCKS, "order i/4, i%4", "the loops are i/3, i%3, j/3, j%3"),
+        (OF_DIAGONALS, "split j 4", "no nest for 'B' has a loop j/4"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_is_refused(text: str, schedule: str, said: str) -> None:
     with pytest.raises(sp.ScheduleError) as e:
         sp.compile(text, schedule=schedule).code("llvm")
     assert said in str(e.value)
+    assert f"1 | {schedule}" in str(e.value) or "it follows the entries" in said  # which the loops' own code finds
+
+
+def test_what_is_stored_otherwise_is_converted_to_the_loops_that_are_asked_for() -> None:
+    text = "kernel f(A: f64[m, n] {}, x: f64[n]) -> y: f64[m] {{ y[i] = A[i, j] * x[j] }}"
+    a = np.arange(42.0).reshape(6, 7) % 5
+    for fmt, split in (("dia", "j"), ("bsr[3, 3]", "i"), ("bsr[3, 3]", "j")):
+        k = sp.compile(text.format(fmt), schedule=f"split {split} 4")
+        assert f"{split}/4" in k.explain() and "'A' is converted" in k.explain()
+        np.testing.assert_allclose(k(sp.tensor(a, format=fmt), np.arange(7.0)), a @ np.arange(7.0))
 
 
 @pytest.mark.parametrize(

@@ -136,6 +136,8 @@ BLOCKS = [
     "scan i { t[i, k] = sum[j](L[i, j] * t[j, k]) + L[i, k]; x[i] = sum[k](t[i, k]) }",
     "scan i { x[i] = x[i - 1] * 0.5 + scan[i](scan[i](b[i])) }",
     "scan i reverse { x[i] = x[i + 1] + softmax[i](b[i]) }",
+    "scan i { x[i] = 0.5 * x[i - 1] + L[i, j] * softmax[j](L[i, j]) }",
+    "scan i { x[i] = 0.5 * x[i - 1] + L[i, j] * softmax[j](L[i, j] where L[i, j] > 0) }",
     "scan i { x[i] = x[i - 1] + sum[j](scan[i](L[i, j] * b[j])) where top[i: 2](b[i]) }",
     "scan i { x[i] = x[i - 1] + sum[j](L[i, j] where top[i: 1](L[i, j])) }",
 ]
@@ -271,9 +273,11 @@ def test_a_point_that_is_not_written_yet_is_refused() -> None:
         "scan i { y[i] = y[1 + i] + x[i] }",
         "scan i reverse { y[i] = y[i - 1] + x[i] }",
         "scan i { y[i] = z[i] + x[i]; z[i] = y[i] }",
+        "scan i { y[i] += y[i + 1] + x[i] }",
     ):
         with pytest.raises(TypeError_, match="not written yet"):
             sp.evaluate(text, x=np.ones(3))
+    assert sp.evaluate("scan i { y[i] += y[i] + x[i] }", x=np.ones(3)).tolist() == [1, 1, 1]
 
 
 def test_what_cannot_run_yet() -> None:
@@ -282,6 +286,8 @@ def test_what_cannot_run_yet() -> None:
         sp.evaluate("scan i { t[i] = 1.0 * i; B[i, j]: csr = A[i, j] * t[i] }", A=a)
     with pytest.raises(UnsupportedError, match="a 'scan' that reads 't', which the scan block writes"):
         sp.evaluate("scan i { t[j] += A[i, j]; y[i, j] = scan[j](t[j]) + scan[j, reverse](t[j]) }", A=a)
+    with pytest.raises(UnsupportedError, match="'softmax' of what its own 'scan' block writes"):
+        sp.evaluate("scan i { y[i, j] = A[i, j] + softmax[j](y[i - 1, j]) }", A=a)
 
 
 def test_a_scan_with_a_monoid_of_its_own() -> None:

@@ -69,7 +69,7 @@ def placed(draw: st.DrawFn, program: Program) -> Program:
             case _:
                 indices.append(Index(v))
     body = list(program.body)
-    first = [e.name for e in indices if isinstance(e, Index)]
+    first = mentioned(*indices)
     decls = tuple(sorted(s.indices, key=lambda i: first.index(i.name) if i.name in first else len(first)))
     target = replace(s.target, indices=tuple(indices))
     dropped = tuple(v for v in names if v not in mentioned(*indices) and v in mentioned(s.value))
