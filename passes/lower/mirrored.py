@@ -5,7 +5,7 @@ all, and of the transpose of the strict part; or, where the fill is not 0, a cho
 
     S[i, j]                   => L[i, j] + guard(i < j, L[j, i], 0)
     S[i, j], fill(z)          => select(i >= j, L[i, j], L[j, i])
-    stored(S[i, j])           => stored(L[i, j]) or stored(L[j, i])
+    stored(S[i, j])           => stored(L[i, j]) or stored(L[j, i])      each in the lower half
     sum[j](S[i, j] * x[j])    => sum[j](L[i, j] * x[j]) + sum[j](guard(i < j, L[j, i] * x[j], 0))
     y[i] = that               => y[i] = the first sum;  y[i] += the second
     S[i, j] * T[i, j]         => L[i, j] * M[i, j] + guard(i < j, L[j, i] * M[j, i], 0)
@@ -114,8 +114,7 @@ class _Reads:
 
     def run(self, e: Expr) -> Expr:
         if isinstance(e, Stored) and e.access.tensor in self.mirrored:
-            here, there = (Stored(a) for a in self.halves(e.access))
-            return here if here == there else Map("or", (here, there), BOOL)
+            return self.stored(*self.halves(e.access))
         new = map_children(e, self.run)
         if isinstance(new, Access) and new.tensor in self.mirrored:
             return self.whole(new)
@@ -124,6 +123,18 @@ class _Reads:
         if isinstance(e, Reduce) and isinstance(new, Reduce) and new.monoid == "add":
             return self.parted(e, new)
         return new
+
+    def stored(self, here: Access, there: Access) -> Expr:
+        """Whether the lower half stores one of two places.  Blocks with an entry are stored whole, some beyond it."""
+        if here == there:
+            return Stored(here)
+        parts: list[Expr] = [Stored(here), Stored(there)]
+        fmt = self.mirrored[here.tensor].format
+        kinds = [] if fmt is None else [s.type.full for s in fmt.levels]
+        if any(full and not all(kinds[:n]) for n, full in enumerate(kinds)):
+            lower = (Map("ge", a.indices[-2:], BOOL) for a in (here, there))
+            parts = [Map("and", both, BOOL) for both in zip(parts, lower, strict=True)]
+        return Map("or", tuple(parts), BOOL)
 
     def halves(self, a: Access) -> tuple[Access, Access]:
         """The two places that are one, first that whose indices come in the statement's order."""

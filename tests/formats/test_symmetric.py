@@ -285,3 +285,15 @@ def test_the_half_that_a_dense_level_leaves_to_the_fill_is_not_read() -> None:
     s = sp.tensor(a, fmt, fill_value=1.0)
     for made in (s, s.convert("csr"), s.convert("coo"), s.convert(fmt.removesuffix(" symmetric"))):
         np.testing.assert_array_equal(made.numpy(), a)
+
+
+@pytest.mark.parametrize("levels", ["i: compressed, j: dense", "j: compressed, i: dense", "i: dense, j: compressed"])
+def test_what_pads_a_block_beyond_the_half_is_not_stored(levels: str) -> None:
+    s = sp.tensor(np.array([[4.0, 0, 0], [0, 0, 0], [0, 0, 5]]), format=f"(i, j) -> ({levels}) symmetric")
+    k = sp.compile(
+        f"kernel f(S: f64[n, n] {s.format}) -> R: i64[n, n] {{ R[i, j] = select(stored(S[i, j]), 1, 0) }}"
+    )
+    rows = np.array([[1, 0, 1], [0, 0, 1], [1, 1, 1]])  # row 2 as far as the diagonal, and its mirror
+    columns = np.array([[1, 1, 1], [1, 0, 0], [1, 0, 1]])
+    want = {"i: compressed": rows, "j: compressed": columns}.get(levels.split(",")[0], np.diag([1, 0, 1]))
+    assert k(s).tolist() == want.tolist()
