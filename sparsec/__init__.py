@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from sparsec import _checkout  # noqa: F401
 
 if TYPE_CHECKING:
-    from sparsec.api import compile, einsum, evaluate, grad, profile
+    from sparsec.api import compile, einsum, evaluate, grad
     from sparsec.array.creation import (
         arange,
         asarray,
@@ -61,7 +61,8 @@ if os.environ.get("SPARSEC_LOGS"):
 __version__ = "0.1.0"
 
 _WHERE = {
-    "sparsec.api": ("compile", "einsum", "evaluate", "grad", "profile"),
+    "sparsec.api": ("compile", "einsum", "evaluate", "grad"),
+    "sparsec.profiling": ("profile",),
     "sparsec.array.creation": (
         "arange", "asarray", "eye", "from_dlpack", "full", "full_like", "linspace", "ones", "ones_like", "random",
         "zeros", "zeros_like",

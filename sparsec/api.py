@@ -131,8 +131,9 @@ def _programs(text: str, filename: str | None) -> dict[str, Program]:
     if found is not None:
         return pickle.loads(found[0])  # type: ignore[no-any-return]  # the folder is ours: its machine code is run, too
     from sparsec.frontends.dsl import parse_source
+    from sparsec.profiling import reading
 
-    unit = parse_source(text, filename)
+    unit = reading(lambda: parse_source(text, filename), lambda u: ", ".join(u.kernels))
     if not unit.kernels:
         raise TypeError_("the text defines no kernel", hint="kernel f(x: f64[n]) -> y: f64[n] { y[i] = 2 * x[i] }")
     from sparsec.frontends.dsl import directives
@@ -224,11 +225,16 @@ def evaluate(text: str, /, *unnamed: Any, sizes: Mapping[str, int] | None = None
 def statement_kernel(text: str, operands: Mapping[str, Any]) -> tuple[Kernel, dict[str, Any]]:
     """The kernel of statements for operands like these, kept for the next ones, and the operands, lists as arrays."""
     from sparsec.frontends.dsl import parse_statements
+    from sparsec.profiling import reading
 
     given, types = _typed(operands)
     try:
         key = (text, tuple(types.items()))
-        return _cached(key, lambda: Kernel(parse_statements(text, types), open_fills=True)), given
+
+        def read() -> Kernel:
+            return Kernel(reading(lambda: parse_statements(text, types), lambda p: p.name), open_fills=True)
+
+        return _cached(key, read), given
     except SparsecError as e:
         raise e.locate(text) from None
 
@@ -284,9 +290,4 @@ def grad(kernel: Kernel, wrt: str) -> Kernel:
     raise UnsupportedError("'grad' cannot run yet")
 
 
-def profile() -> Any:
-    """Where time went: comes in a later version."""
-    raise UnsupportedError("'profile' cannot run yet", hint="Kernel.times has the milliseconds of compiling")
-
-
-__all__ = ["compile", "einsum", "evaluate", "grad", "profile", "with_formats"]
+__all__ = ["compile", "einsum", "evaluate", "grad", "with_formats"]

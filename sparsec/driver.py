@@ -24,6 +24,7 @@ from sparsec.ir.tensor import Program
 from sparsec.ir.tensor_values import real_parts
 from sparsec.knobs import knobs
 from sparsec.passes.lower.signature import Slot, signature
+from sparsec.profiling import note
 from sparsec.runtime.storage import Storage
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ class Compiled:
             self._prepare_cpu()
         else:
             self._prepare_other()
+        note(program.name, self.times)
         LOG.info("%s for %s: %s", program.name, backend, ", ".join(f"{n} {t:.1f} ms" for n, t in self.times.items()))
 
     @cached_property

@@ -41,7 +41,7 @@ PARTS: dict[str, tuple[str, ...]] = {
 """What each part may import besides itself and ``FREE``: a frontend sees tensor IR alone, a backend buffer IR alone."""
 
 FACE = (
-    "sparsec._checkout", "sparsec.operators", "sparsec.spy", "sparsec.picture", "sparsec.driver",
+    "sparsec._checkout", "sparsec.operators", "sparsec.spy", "sparsec.picture", "sparsec.profiling", "sparsec.driver",
     "sparsec.annihilated", "sparsec.conversion", "sparsec.lossy", "sparsec.tensors", "sparsec.sharing",
     "sparsec.files", "sparsec.binding", "sparsec.extents", "sparsec.results", "sparsec.memo",
     "sparsec.faults", "sparsec.kernel", "sparsec.api",

@@ -266,7 +266,6 @@ def test_auto_is_decided_once() -> None:
         (lambda k, a, x: k.code("fortran"), sp.BackendError, "there is no source 'fortran'"),
         (lambda k, a, x: k.ir("ast"), sp.BackendError, "there is no IR 'ast'"),
         (lambda k, a, x: sp.grad(k, wrt="A"), sp.UnsupportedError, "'grad'"),
-        (lambda k, a, x: sp.profile(), sp.UnsupportedError, "'profile'"),
         (lambda k, a, x: k.prepare(Q=a), sp.TypeError_, "no operand 'Q'"),
         (lambda k, a, x: sp.compile(SPMV, schedule="order i, q"), sp.ScheduleError, "'q' is not an index variable"),
         (lambda k, a, x: sp.compile(SPMV, backend="gpu"), sp.UnsupportedError, "'gpu'"),
