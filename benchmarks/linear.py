@@ -17,9 +17,6 @@ SOURCE = f"""
 kernel linear(X: f32[n, d], W: f32[m, d] {BLOCKS}) -> Y: f32[n, m] {{
     Y[b, o] = X[b, i] * W[o, i]
 }}
-
-# four rows of the batch by the columns of a block in registers, over the blocks of a row
-schedule for linear {{ split b 4; order o/{BLOCK}, b/4, i/{BLOCK}, i%{BLOCK}, b%4, o%{BLOCK} }}
 """
 
 

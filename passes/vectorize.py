@@ -17,7 +17,7 @@ After::
       }
       s = radd(s, reduce_add(s_lanes))
     }
-    for p_rest in p_main .. hi {
+    for p_rest in p_main .. hi mark rest {
       s = radd(s, mul(a[p_rest], x[cast(crd[p_rest]):i64]))
     }
 
@@ -158,7 +158,7 @@ def _around(body: VectorBody, inside: list[Stmt]) -> list[Stmt]:
 def _rest(loop: For, lo: Expr, hi: Expr, fresh: Fresh) -> For:
     """The loop as it was, over what is left, with names of its own."""
     var = Var(fresh(f"{loop.var.name}_rest"), I64)
-    return For(var, lo, hi, _renamed(loop.body, {loop.var.name: var}, fresh), 1, "", loop.note)
+    return For(var, lo, hi, _renamed(loop.body, {loop.var.name: var}, fresh), 1, "rest", loop.note)
 
 
 def _renamed(block: Block, replace: dict[str, Expr], fresh: Fresh | None) -> Block:

@@ -419,6 +419,8 @@ class Emitter:
         m = self.module
         if not s.mark:
             hints = _SEGMENT if _sums_a_segment(s) else []
+        elif s.mark == "rest":
+            hints = ['!"llvm.loop.unroll.disable"', '!"llvm.loop.vectorize.enable", i1 false']
         elif s.mark == "unroll":
             constant = isinstance(s.lo, Const) and isinstance(s.hi, Const)
             trips = (int(s.hi.value) - int(s.lo.value)) // s.step if constant else 0  # type: ignore[union-attr, arg-type]

@@ -25,7 +25,7 @@ from sparsec.ir.variables import free_indices, mentioned, pointwise
 from sparsec.passes.lower.guards import conjunction, guard
 from sparsec.passes.lower.index_names import rename_indices
 from sparsec.passes.lower.locals import local_over
-from sparsec.passes.lower.order import is_sparse
+from sparsec.passes.lower.query import is_sparse
 from sparsec.passes.lower.schedule import asked
 from sparsec.passes.lower.sums import MAX_TERMS, RINGS, Costs, Step, Term, terms_of
 from sparsec.passes.names import unused

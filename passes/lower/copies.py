@@ -11,7 +11,7 @@ from sparsec.formats.named import from_levels, named_format
 from sparsec.ir.dtypes import I32, I64, DType
 from sparsec.ir.rewrite import walk
 from sparsec.ir.tensor import Access, Expr, Index, Program
-from sparsec.passes.lower.order import level_kinds
+from sparsec.passes.lower.cost import level_kinds
 
 
 def widest(program: Program) -> DType:

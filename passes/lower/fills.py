@@ -6,7 +6,7 @@ from sparsec.errors import FormatError
 from sparsec.ir.rewrite import walk
 from sparsec.ir.tensor import Access, Assign, Expr, Literal, Program, TensorDecl
 from sparsec.ir.tensor_values import same_value, scalar
-from sparsec.passes.lower.order import is_sparse
+from sparsec.passes.lower.query import is_sparse
 from sparsec.passes.lower.simplify import absent_value
 
 

@@ -482,6 +482,7 @@ class Lowerer:
         if isinstance(f.domain, Chunk):
             whole = f.domain.outer in env.full_chunks and env.inside == around.inside and not bounds
             trip = i64(f.domain.size) if whole else self.b.let("trip", sub(hi, lo))
+            mark = mark if whole or not f.unroll else "rest"
             if whole:  # and so are its own chunks
                 env = replace(env, full_chunks=env.full_chunks | {f.index})
             with self.b.loop(f.index, i64(0), trip, mark=mark) as step:
@@ -502,34 +503,47 @@ class Lowerer:
         assert isinstance(f.domain, Chunks)
         _, chunks = self.bounds(f.domain, env)
         extent, size = self.ctx.extent(f.domain.extent), f.domain.size
+        narrower = [*panels.narrower(f, self.sparse_reads(f.body))]
+
+        def whole_chunk(number: Expr, chunk: loops.Stmt) -> None:
+            bound = env.bind(f.index, number)
+            self.leaf(f.index, chunk, replace(bound, full_chunks=env.full_chunks | {f.index}))
+
+        def left(first: Expr, size: int) -> None:
+            """What comes after the last whole chunk of ``size``, the one before ``first``."""
+            chunk = f.body
+            for n, chunk in narrower:
+                begin, end = mul(first, size // n), self.b.let("whole", op("floordiv", extent, i64(n)))
+                if size == 2 * n:
+                    with self.b.if_(lt(begin, end)):
+                        whole_chunk(begin, chunk)
+                else:
+                    with self.b.loop(f.index, begin, end) as var:
+                        whole_chunk(var, chunk)
+                first, size = end, n
+            if size > 1:
+                with self.b.if_(lt(mul(first, size), extent)):
+                    self.leaf(f.index, chunk, env.bind(f.index, first))
 
         def body(var: Expr) -> None:
             whole = op("le", mul(add(var, 1), size), extent)
-            bound = env.bind(f.index, var)
             with self.b.collect() as full:
-                self.leaf(f.index, f.body, replace(bound, full_chunks=env.full_chunks | {f.index}))
+                whole_chunk(var, f.body)
             with self.b.collect() as cut:
-                self.leaf(f.index, f.body, bound)
+                if narrower:
+                    left(var, size)
+                else:
+                    self.leaf(f.index, f.body, env.bind(f.index, var))
             self.b.if_else(whole, full, cut)
 
         if f.parallel is not None and self.can_run_parallel():
             self._in_parallel(f, i64(0), chunks, body)
             return
-        # One loop over whole chunks and at most one step over what is left: neither asks which it is.
+        # One loop over whole chunks, and what is left: neither asks which it is.
         whole = self.b.let("whole", op("floordiv", extent, i64(size)))
         with self.b.loop(f.index, i64(0), whole) as var:
-            bound = env.bind(f.index, var)
-            self.leaf(f.index, f.body, replace(bound, full_chunks=env.full_chunks | {f.index}))
-        rest = f.body
-        for size, rest in panels.narrower(f, self.sparse_reads(f.body)):
-            first = self.b.let("first", mul(op("floordiv", extent, i64(2 * size)), 2))
-            whole = self.b.let("whole", op("floordiv", extent, i64(size)))
-            with self.b.if_(lt(first, whole)):
-                bound = env.bind(f.index, first)
-                self.leaf(f.index, rest, replace(bound, full_chunks=env.full_chunks | {f.index}))
-        if size > 1:
-            with self.b.if_(lt(mul(whole, size), extent)):
-                self.leaf(f.index, rest, env.bind(f.index, whole))
+            whole_chunk(var, f.body)
+        left(whole, size)
 
     def can_run_parallel(self) -> bool:
         return self.writer is not None and self.writer.parallel

@@ -20,8 +20,8 @@ from sparsec.ir.tensor import Access, Assign, Index, Literal, Map
 from sparsec.ir.variables import is_plain
 from sparsec.passes.lower.copies import widest
 from sparsec.passes.lower.guards import restricted
-from sparsec.passes.lower.order import is_sparse
 from sparsec.passes.lower.places import writes_once
+from sparsec.passes.lower.query import is_sparse
 
 if TYPE_CHECKING:
     from sparsec.passes.lower.planning import Planner

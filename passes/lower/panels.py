@@ -23,23 +23,24 @@ f64 a third of the time.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import takewhile
 from math import prod
 
 from sparsec.ir.dtypes import DType
-from sparsec.ir.loops import Chunk, Chunks, Domain, Forall, Full, Stmt, Workspace
+from sparsec.ir.loops import Chunk, Chunks, Forall, Full, Stmt, Workspace
 from sparsec.ir.ops import primitives
 from sparsec.ir.rewrite import prewalk, walk
 from sparsec.ir.schedule import Directive
 from sparsec.ir.tensor import Access, Dim, Expr, Index, Literal, Map, Program
 from sparsec.ir.variables import mentioned
+from sparsec.passes.lower.guards import reduces, strip
+from sparsec.passes.lower.schedule import spelled
+from sparsec.passes.lower.spaces import Space
 
 BYTES = 256
-REGISTERS = 512
-"""What the registers for vectors hold of a panel, beside what is loaded and multiplied."""
 VECTOR = 64
 """Bytes of a vector; narrower machines take several registers for one."""
 
@@ -63,14 +64,19 @@ class Panel:
     inner: tuple[str, ...]
 
 
+def within(space: Space, held: Iterable[str], body: Expr) -> tuple[list[Expr], Expr]:
+    """The conditions of ``body`` that depend on none of the loops ``held`` inside of the sums, and what they leave."""
+    return strip(body, lambda g: space.depends(g.condition).isdisjoint(held) and not reduces(g.condition))
+
+
 def find_panel(
     program: Program,
+    space: Space,
     target: Access,
-    order: list[str],
-    free: Collection[str],
+    order: Sequence[str],
+    summed: frozenset[str],
     body: Expr,
-    monoid: str | None,
-    domains: Mapping[str, Domain],
+    monoid: str,
     asked: Directive | None,
 ) -> Panel | None:
     """The panel for ``target monoid= body`` in this loop order, if there is one; a schedule ``asked`` for it, or none.
@@ -79,23 +85,24 @@ def find_panel(
     by side, inside of others over stretches of the result, if any; then reductions; and all other free variables
     around them.
     """
-    if asked is not None and not asked.loops:
+    outer = [*takewhile(lambda v: v not in summed, order)]
+    inner = [*takewhile(lambda v: v in summed, order[len(outer) :])]
+    held = [*order[len(outer) + len(inner) :]]
+    if not inner or not held or not summed.isdisjoint(held):
         return None
-    if monoid not in _MONOIDS or len(order) < 2 or not in_vectors(body, target.dtype):
+    if any(not c.needs.isdisjoint(held) for c in (*space.lets, *space.computed)):
+        return None  # what is computed from a loop is known inside of it alone
+    if asked is not None and asked.loops != (spelled(space)[order[-1]],):
         return None
-    decl = program.tensor(target.tensor)
+    decl, domains, last = program.tensor(target.tensor), space.domains, order[-1]
     assert decl.format is not None
-    outer = [*takewhile(lambda v: v in free, order)]
-    inner = [*takewhile(lambda v: v not in free, order[len(outer) :])]
-    held = order[len(outer) + len(inner) :]
-    last = order[-1]
-    along = target.indices[decl.format.order[-1]] if decl.ndim else None
-    if along != Index(last) or not inner or not held or not set(held) <= set(free):
+    _, body = within(space, held, body)
+    along = target.indices[decl.format.order[-1]]
+    if along != Index(last) or monoid not in _MONOIDS:
         return None
-    reads = [a for a in walk(body) if isinstance(a, Access)]
-    if not all(_side_by_side(program, a, last) and _full_along(program, a, held) for a in reads):
+    if not runs_along(program, space, body, target.dtype, held):
         return None
-    lanes, most = VECTOR // target.dtype.nbytes, REGISTERS // target.dtype.nbytes
+    lanes, most = VECTOR // target.dtype.nbytes, BYTES // target.dtype.nbytes
     sizes: dict[str, int] = {}
     for v in held[: len(held) - isinstance(domains[last], Full)]:
         d = domains[v]
@@ -126,6 +133,13 @@ def find_panel(
     return Panel(sizes, _lanes(sizes[last], lanes), tuple(outer), tuple(inner))
 
 
+def runs_along(program: Program, space: Space, body: Expr, t: DType, names: Sequence[str]) -> bool:
+    """Whether ``body`` can be computed in vectors of ``t`` along the last of the loops, at any place of the others."""
+    reads = [a for a in walk(body) if isinstance(a, Access)]
+    along = all(_side_by_side(program, a, names[-1]) and _full_along(program, space, a, names) for a in reads)
+    return along and in_vectors(body, t)
+
+
 def _side_by_side(program: Program, a: Access, last: str) -> bool:
     """Whether what is read along ``last`` lies side by side: in an array, or in the last, full level of blocks."""
     if Index(last) not in a.indices:
@@ -139,32 +153,36 @@ def _side_by_side(program: Program, a: Access, last: str) -> bool:
     return spec.type.full and digit is not None and digit.divisor == 1 and a.indices[digit.dim] == Index(last)
 
 
-def _full_along(program: Program, a: Access, names: Collection[str]) -> bool:
+def _full_along(program: Program, space: Space, a: Access, names: Collection[str]) -> bool:
     """Whether the levels that store ``names`` have every coordinate: no loop over one goes from entry to entry."""
     fmt = program.tensor(a.tensor).format
-    dims = {n for n, e in enumerate(a.indices) if not set(mentioned(e)).isdisjoint(names)}
+    dims = {n for n, e in enumerate(a.indices) if not space.depends(e).isdisjoint(names)}
     if fmt is None or fmt.terms:
         return not dims
-    return all(s.type.full for c, s in zip(fmt.coords, fmt.levels, strict=True) if not dims.isdisjoint(c.dims))
+    mine = [(space.level_name(c, a), s) for c, s in zip(fmt.coords, fmt.levels, strict=True) if dims & {*c.dims}]
+    return all(s.type.full for name, s in mine if not name or name in names)
 
 
 def narrower(f: Forall, sparse: Iterable[Access]) -> Iterator[tuple[int, Stmt]]:
-    """Sizes and bodies for what a loop over panels in registers leaves: half as wide each.
+    """Sizes and bodies for what a loop over panels in registers leaves: of one row half as wide each, of several one.
 
     Panels along blocks that one of the ``sparse`` reads is stored in are as wide as those.
     """
     assert isinstance(f.domain, Chunks)
     size = f.domain.size
-    along = {x.name for n in walk(f.body) if isinstance(n, Workspace) and n.kind == "registers" for x in n.indices
-             if isinstance(x.domain, Chunk) and x.domain.outer == f.index}  # fmt: skip
+    panels = [n.indices for n in walk(f.body) if isinstance(n, Workspace) and n.kind == "registers"]
+    along = {x.name for p in panels for x in p if isinstance(x.domain, Chunk) and x.domain.outer == f.index}
     blocks = any(along & {*mentioned(*a.indices)} for a in sparse)
     # Of narrower panels the loop has another number: nothing but their bounds may ask for it.
     asked = any(isinstance(n, Index) and n.name == f.index for n in walk(f.body))
     if not along or blocks or asked or size & (size - 1):
         return
-    while size > 1:
-        size //= 2
-        yield size, prewalk(f.body, partial(_resized, f.index, size))
+    rows = any(p[-1].name not in along for p in panels)
+    several = any(len(p) > 1 for p in panels)
+    # The code of several rows is long: fewer widths of them are worth it.
+    sizes = [1] if rows else [size // 2, 1] if several else [size >> n for n in range(1, size.bit_length())]
+    for n in dict.fromkeys(n for n in sizes if n < size):
+        yield n, prewalk(f.body, partial(_resized, f.index, n))
 
 
 def _resized(outer: str, size: int, n: object) -> object:
@@ -202,4 +220,4 @@ def in_vectors(body: Expr, t: DType) -> bool:
     return True
 
 
-__all__ = ["VECTOR", "Panel", "find_panel", "in_vectors", "narrower"]
+__all__ = ["BYTES", "VECTOR", "Panel", "find_panel", "in_vectors", "narrower", "runs_along", "within"]

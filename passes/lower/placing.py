@@ -30,12 +30,12 @@ from sparsec.ir.tensor_values import scalar
 from sparsec.passes.lower.bodies import Bodies
 from sparsec.passes.lower.coordinates import digit_domain, level_expr
 from sparsec.passes.lower.copies import must_count, packed
+from sparsec.passes.lower.cost import loose_loops, result_prefix
 from sparsec.passes.lower.guarded import guarded
-from sparsec.passes.lower.guards import reduces, strip
-from sparsec.passes.lower.order import Choice, is_sparse, loose_loops, result_prefix
-from sparsec.passes.lower.panels import Panel, find_panel
+from sparsec.passes.lower.order import Choice
+from sparsec.passes.lower.panels import Panel, find_panel, within
+from sparsec.passes.lower.query import is_sparse
 from sparsec.passes.lower.scatter import can_scatter
-from sparsec.passes.lower.schedule import spelled
 from sparsec.passes.lower.spaces import Nesting, Space, make_space
 
 if TYPE_CHECKING:
@@ -116,9 +116,12 @@ def _are_apart(space: Space, p: Parts, loop: str) -> bool:
 
 
 def _into_dense(bodies: Bodies, p: Parts) -> loops.Stmt:
-    panel = _panel_of(bodies, p) if p.monoid is not None and not bodies.carries else None
-    if panel is not None:
-        return _in_panels(bodies, p, panel)
+    if p.monoid is not None and not bodies.carries:
+        planner, space = bodies.planner, bodies.nesting.space
+        asked = planner.asked(p.target.tensor).panel
+        panel = find_panel(planner.program, space, p.target, p.order, p.summed, p.body, p.monoid, asked)
+        if panel is not None:
+            return _in_panels(bodies, p, panel)
     head, tail = p.parted()
     op = p.op
     if op == "=" and p.monoid is not None and not p.summed.isdisjoint(head):
@@ -126,34 +129,11 @@ def _into_dense(bodies: Bodies, p: Parts) -> loops.Stmt:
     return bodies.foralls(head, bodies.fold_tail(p.target, op, tail, p.body, p.monoid))
 
 
-def _held(p: Parts) -> set[str]:
-    """The loops inside of all sums."""
-    return {*takewhile(lambda v: v not in p.summed, reversed(p.order))}
-
-
-def _within(bodies: Bodies, p: Parts) -> tuple[list[Expr], Expr]:
-    """The conditions that depend on no loop inside of the sums, and the rest of the body."""
-    held = _held(p)
-    return strip(p.body, lambda g: bodies.needs(g).isdisjoint(held) and not reduces(g.condition))
-
-
-def _panel_of(bodies: Bodies, p: Parts) -> Panel | None:
-    """The panel of the nest, if it may have one."""
-    space = bodies.nesting.space
-    if not p.order or any(c.needs & _held(p) for c in (*space.lets, *space.computed)):
-        return None  # what is computed from a loop is known inside of it alone
-    asked = bodies.planner.asked(p.target.tensor).panel
-    if asked is not None and asked.loops != (spelled(space)[p.order[-1]],):
-        asked = replace(asked, loops=())
-    _, core = _within(bodies, p)
-    return find_panel(bodies.planner.program, p.target, list(p.order), p.free, core, p.monoid, space.domains, asked)
-
-
 def _in_panels(bodies: Bodies, p: Parts, panel: Panel) -> loops.Stmt:
     """The fold with a stretch of the target in registers."""
     assert p.monoid is not None
     planner, t, domains = bodies.planner, p.target.dtype, dict(bodies.nesting.space.domains)
-    conditions, body = _within(bodies, p)
+    conditions, body = within(bodies.nesting.space, panel.sizes, p.body)
     *rows, last = panel.sizes
     whole = domains[last]
     chunk = planner.fresh_index(f"{last}o", bodies.extents)

@@ -48,9 +48,10 @@ from sparsec.passes.lower.locals import local_over
 from sparsec.passes.lower.merge_cases import MAX_WALKERS, MergeCases
 from sparsec.passes.lower.mirrored import write_out_symmetric
 from sparsec.passes.lower.once import counting
-from sparsec.passes.lower.order import Choice, Query, choose_order, copy_order, is_sparse
+from sparsec.passes.lower.order import Choice, choose_order, copy_order
 from sparsec.passes.lower.places import named
 from sparsec.passes.lower.placing import make_nest
+from sparsec.passes.lower.query import Query, is_sparse
 from sparsec.passes.lower.recurrences import plan_recurrence
 from sparsec.passes.lower.scans import cannot_ride, split_scan
 from sparsec.passes.lower.schedule import Asked, asked, for_statements, loops_in, said, schedulable, scheduled, spelled
@@ -244,7 +245,7 @@ class Planner:
         a = self.asked(target.tensor)
         splits = tuple(d for d in a.split if loops_in(d) <= {*found.variables})
         order = a.order if a.order is not None and loops_in(a.order) <= {*found.variables} else None
-        return found if order is None and not splits else replace(found, asked=order, splits=splits)
+        return replace(found, asked=order, splits=splits, panel=a.panel) if a.all else found
 
     # schedules
 
@@ -264,7 +265,9 @@ class Planner:
                     span=d.span,
                     hint="explain() without a schedule says which",
                 )
-        made = [d for found in self.said.values() if len(found) == 1 for d in found[0]]
+        # What is made in steps is not one nest to ask for: of that what was asked is said again.
+        asked = {t: [d for d in self.program.schedule if d.statement == t] for t in self.said}
+        made = [d for t, found in self.said.items() for d in (found[0] if len(found) == 1 else ()) or asked[t]]
         shown = "; ".join(str(d if several else replace(d, statement=None)) for d in made)
         if shown:
             self.notes.append(f"schedule for {self.program.name} {{ {shown} }}")

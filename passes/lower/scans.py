@@ -27,7 +27,8 @@ from sparsec.ir.monoids import definition
 from sparsec.ir.rewrite import map_children, walk
 from sparsec.ir.tensor import Access, Assign, Expr, Extent, Index, IndexDecl, Reduce, Scan
 from sparsec.ir.variables import free_indices
-from sparsec.passes.lower.order import Query, has_order
+from sparsec.passes.lower.order import has_order
+from sparsec.passes.lower.query import Query
 
 if TYPE_CHECKING:
     from sparsec.passes.lower.planning import Planner

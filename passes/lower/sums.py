@@ -18,7 +18,8 @@ from math import prod
 from sparsec.ir.rewrite import children, walk
 from sparsec.ir.tensor import Access, Expr, Extent, Literal, Map, Program, Reduce, Stored, joined
 from sparsec.ir.variables import free_indices
-from sparsec.passes.lower.order import assumed_entries, is_sparse, size_of_extent
+from sparsec.passes.lower.cost import assumed_entries, size_of_extent
+from sparsec.passes.lower.query import is_sparse
 from sparsec.passes.lower.simplify import absent_value
 
 MAX_TERMS = 16

@@ -169,7 +169,7 @@ class Store:
 
 @node
 class For:
-    """``mark``: "" (leave it to the backend), "unroll", "vector<W>"."""
+    """``mark``: "" (leave it to the backend), "unroll", "vector<W>", "rest" (a few steps: as it stands)."""
 
     var: Var
     lo: Expr

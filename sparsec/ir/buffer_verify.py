@@ -58,7 +58,7 @@ RULES: dict[str, str] = {
     "address": "addresses, sizes, lengths, bounds, loop variables are i64",
     "condition": "conditions are scalar bools; masks are bools with the lanes of what they mask",
     "access": "'in' is not stored to, 'result' neither loaded nor stored",
-    "loop": "steps are positive; marks are '', 'unroll' or 'vector<W>'; parallel loops do not nest",
+    "loop": "steps are positive; marks are '', 'unroll', 'rest' or 'vector<W>'; parallel loops do not nest",
     "alloc": "space is heap or stack, and a stack size constant",
     "own": "grow, free and publish take a heap buffer of this function, allocated inside the same parallel loop if any",
     "publish": "a buffer is published to a 'result' parameter of its type, outside parallel loops",
@@ -275,7 +275,7 @@ class _Verifier:
         self.line(s.note)
         if not isinstance(s.step, int) or s.step < 1:
             self.fail("loop", f"the step is {s.step}")
-        if not re.fullmatch(r"(unroll|vector<[1-9]\d*>)?", s.mark):
+        if not re.fullmatch(r"(unroll|rest|vector<[1-9]\d*>)?", s.mark):
             self.fail("loop", f"the mark is '{s.mark}'")
         self.scopes.append({})
         self.index_var(s.var)

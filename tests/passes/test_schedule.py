@@ -46,6 +46,14 @@ def test_what_was_asked_asks_for_the_same() -> None:
     assert made(again) == made(first) and again.ir("loops") == first.ir("loops")
 
 
+def test_what_was_asked_of_a_statement_in_steps_is_said_again() -> None:
+    text = "kernel f(B: f64[p, r]) -> R: f64[p, p] { R[i, j] = (sum[a, b](B[a, b]) * 2.0) where i - j >= 0 }"
+    first = sp.compile(text, schedule="split i 3; split j 2")
+    assert "reduction over a, b goes first" in first.explain()
+    assert "{ split i 3; split j 2 }" in made(first)
+    assert sp.compile(text, schedule=made(first)).ir("loops") == first.ir("loops")
+
+
 @pytest.mark.parametrize(
     "schedule",
     [

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import sparsec as sp
-from sparsec.passes.lower.order import STRIP
+from sparsec.passes.lower.query import STRIP
 
 SPMV = "kernel f(A: f64[m, n] dia, x: f64[n]) -> y: f64[m] { y[i] = A[i, j] * x[j] }"
 

@@ -52,7 +52,7 @@ REWRITES = {
     }
     s = radd(s, reduce_add(s_lanes))
   }
-  for p_rest in p_main .. hi "scan A.1" {
+  for p_rest in p_main .. hi mark rest "scan A.1" {
     let c_2: i64 = cast(crd[p_rest]):i64
     s = radd(s, mul(a[p_rest], cast(x[c_2]):f32))
   }
@@ -73,7 +73,7 @@ REWRITES = {
   y[at] = mul(a[at]:x4, splat(a[lo]):f32x4)
   let at_2: i64 = add(mul(lo, 16:i64), 4:i64)
   y[at_2] = mul(a[at_2]:x4, splat(a[lo]):f32x4)
-  for j_rest in 8:i64 .. 9:i64 {
+  for j_rest in 8:i64 .. 9:i64 mark rest {
     let at_3: i64 = add(mul(lo, 16:i64), j_rest)
     y[at_3] = mul(a[at_3], a[lo])
   }
