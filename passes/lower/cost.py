@@ -153,32 +153,43 @@ def estimate(query: Query, space: Space, order: tuple[str, ...], converted: Sequ
     position = {v: n for n, v in enumerate(order)}
     loose = loose_loops(query, space, order, converted)
     panel = _panel(query, space, order, converted)
-    if panel is not None:
-        total += _in_panels(query, space, panel, position, converted)
-        return total * (1.05 if space.strips else 1.0)  # strips are for what gains by them
     for v in order:
+        if panel is not None and v in panel.sizes:
+            continue  # its steps are operations of one step
+        if panel is not None and v == panel.inner[0]:
+            trips *= _panels(space, panel)
+            total += trips * _vectors(query, panel)  # stored once each
         count = size_of(space.domains[v])
         if v not in loose.everywhere:
             count = _count(query, space, query.value, v, position, converted)
         trips *= max(1.0, count)
         inner = _in_vectors(query, space, v, count) if v == order[-1] else _overhead(space.domains[v])
         total += trips * (inner + SCAN * loose.scans.count(v))
-    last = order[-1] if order else ""
-    for n in (*walk(query.value), query.target):
-        if not isinstance(n, Access) or not n.indices or n in converted:
-            continue
-        variables = space.level_names(program, n)
-        if last in variables[:-1] and _has_places(program.tensor(n.tensor), variables.index(last) + 1):
-            total += 0.5 * trips
-        elif last in variables and not is_sparse(program.tensor(n.tensor)):
-            total += 0.01 * trips
-    total += trips * _result_penalty(query, space, order, loose.walked)
+    if panel is None:
+        total += trips * _scattered(query, space, order, converted)
+        total += trips * _result_penalty(query, space, order, loose.walked)
+    else:
+        total += trips * _panel_step(query, space, panel)
     total *= 1.05 if space.strips else 1.0  # strips are for what gains by them
     # Among equals keep free variables in the result's order, outermost first.
     summed = space.loops_of(query.reduced)
     free = [v for v in order if v not in summed]
     wanted = [v for v in space.level_names(program, query.target) if v in free]
     return total * (1.0 + 1e-6 * sum(a != b for a, b in zip(free, wanted, strict=False)))
+
+
+def _scattered(query: Query, space: Space, order: Sequence[str], converted: Sequence[Access]) -> float:
+    """What a step costs more where neighbours along the innermost loop lie apart."""
+    last, cost = order[-1] if order else "", 0.0
+    for n in (*walk(query.value), query.target):
+        if not isinstance(n, Access) or not n.indices or n in converted:
+            continue
+        variables, t = space.level_names(query.program, n), query.program.tensor(n.tensor)
+        if last in variables[:-1] and _has_places(t, variables.index(last) + 1):
+            cost += 0.5
+        elif last in variables and not is_sparse(t):
+            cost += 0.01
+    return cost
 
 
 def _overhead(domain: Domain) -> float:
@@ -220,32 +231,31 @@ def _panel(query: Query, space: Space, order: Sequence[str], converted: Sequence
     return None if copied else panel
 
 
-def _in_panels(
-    query: Query,
-    space: Space,
-    panel: Panel,
-    position: dict[str, int],
-    converted: Sequence[Access],
-) -> float:
-    """Iterations of a nest with a panel: what the registers hold is loaded and stored once a panel."""
+def _panels(space: Space, panel: Panel) -> float:
+    """About how many panels stand side by side."""
+    *_, last = panel.sizes
+    domain = space.domains[last]
+    return max(1.0, size_of(domain) / panel.sizes[last]) if isinstance(domain, Full) else 1.0
+
+
+def _vectors(query: Query, panel: Panel) -> float:
+    """Operations on vectors that a panel takes."""
+    *_, width = panel.sizes.values()
+    return prod(panel.sizes.values()) / min(width, max(1, REGISTER // query.target.dtype.nbytes))
+
+
+def _panel_step(query: Query, space: Space, panel: Panel) -> float:
+    """Cost of one step of the sums around a panel: what it computes, and loads, once for all rows or columns."""
     assert query.fold is not None
     *_, last = panel.sizes
-    lanes = max(1, REGISTER // query.target.dtype.nbytes)
-    vectors = prod(panel.sizes.values()) / min(lanes, panel.sizes[last])
-    total, trips = 0.0, 1.0
-    for v in (*panel.outer, *panel.inner):
-        if v == panel.inner[0] and isinstance(space.domains[last], Full):
-            trips *= max(1.0, size_of(space.domains[last]) / panel.sizes[last])
-            total += trips * vectors
-        trips *= max(1.0, _count(query, space, query.value, v, position, converted))
-        total += trips * _overhead(space.domains[v])
-    loads = 0.0
+    vectors, loads = _vectors(query, panel), 0.0
     for a in {n for n in walk(query.fold.body) if isinstance(n, Access)}:
         used = [v for v in panel.sizes if v in space.depends(*a.indices)]
-        wide = last in used and not _strided(query, a, last)
-        each = 1 / min(lanes, panel.sizes[last]) if wide else GATHER if last in used else 1
+        each = 1.0
+        if last in used:
+            each = GATHER if _strided(query, a, last) else vectors / prod(panel.sizes.values())
         loads += prod(panel.sizes[v] for v in used) * each
-    return total + trips * STEP * (max(vectors, loads) + 0.1 * (vectors + loads))
+    return STEP * (max(vectors, loads) + 0.1 * (vectors + loads))
 
 
 def _has_places(t: TensorDecl, level: int) -> bool:
