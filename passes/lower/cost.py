@@ -19,10 +19,9 @@ from sparsec.ir.monoids import definition
 from sparsec.ir.rewrite import walk
 from sparsec.ir.tensor import Access, Expr, Extent, Index, Literal, Map, Reduce, Stored, TensorDecl
 from sparsec.ir.tensor_values import same_value
-from sparsec.ir.variables import mentioned
 from sparsec.passes.lower.coordinates import digit_domain
 from sparsec.passes.lower.panels import Panel, find_panel, runs_along
-from sparsec.passes.lower.query import Query, is_sparse
+from sparsec.passes.lower.query import Query, apart, is_sparse
 from sparsec.passes.lower.scatter import can_scatter, takes_any_order
 from sparsec.passes.lower.simplify import absent_value
 from sparsec.passes.lower.spaces import Space
@@ -31,6 +30,10 @@ EXTENT = 10_000.0
 FIBRE = 16.0
 CONVERT = 30.0
 """Cost of converting one entry, in iterations."""
+COPY = 2.0
+"""Cost of copying one element of a dense tensor."""
+USES = 16.0
+"""Uses of an element that are counted on."""
 LIST = 20.0
 BITMAP = 3.0
 SCATTER = 1.5
@@ -148,11 +151,13 @@ def estimate(query: Query, space: Space, order: tuple[str, ...], converted: Sequ
     """Iterations of the nest, weighted, plus conversions and workspaces."""
     program = query.program
     total, trips = 0.0, 1.0
+    dense = [t for a in converted if not is_sparse(t := program.tensor(a.tensor))]
     for access in converted:
-        total += CONVERT * assumed_entries(program.tensor(access.tensor))
+        t = program.tensor(access.tensor)
+        total += CONVERT * assumed_entries(t) if is_sparse(t) else 0.0
     position = {v: n for n, v in enumerate(order)}
     loose = loose_loops(query, space, order, converted)
-    panel = _panel(query, space, order, converted)
+    panel = panel_of(query, space, order, converted)
     for v in order:
         if panel is not None and v in panel.sizes:
             continue  # its steps are operations of one step
@@ -163,19 +168,30 @@ def estimate(query: Query, space: Space, order: tuple[str, ...], converted: Sequ
         if v not in loose.everywhere:
             count = _count(query, space, query.value, v, position, converted)
         trips *= max(1.0, count)
-        inner = _in_vectors(query, space, v, count) if v == order[-1] else _overhead(space.domains[v])
+        inner = _in_vectors(query, space, v, count, converted) if v == order[-1] else _overhead(space.domains[v])
         total += trips * (inner + SCAN * loose.scans.count(v))
     if panel is None:
         total += trips * _scattered(query, space, order, converted)
         total += trips * _result_penalty(query, space, order, loose.walked)
     else:
-        total += trips * _panel_step(query, space, panel)
+        total += trips * _panel_step(query, space, panel, converted)
+    points = trips * (1.0 if panel is None else prod(panel.sizes.values()))
+    total += sum(copy_cost(t, 0.0 if query.sparse else points) for t in dense)
     total *= 1.05 if space.strips else 1.0  # strips are for what gains by them
     # Among equals keep free variables in the result's order, outermost first.
     summed = space.loops_of(query.reduced)
     free = [v for v in order if v not in summed]
     wanted = [v for v in space.level_names(program, query.target) if v in free]
     return total * (1.0 + 1e-6 * sum(a != b for a, b in zip(free, wanted, strict=False)))
+
+
+def copy_cost(t: TensorDecl, points: float) -> float:
+    """Cost of a copy of a dense tensor in another order, for a nest of dense operands with so many points.
+
+    How often these use an element is a matter of an extent that may be unknown, and 1: few uses must pay for the copy.
+    Along a sparse operand it is a matter of how many entries that has in a row, as everything here.
+    """
+    return COPY * max(assumed_entries(t), points / USES)
 
 
 def _scattered(query: Query, space: Space, order: Sequence[str], converted: Sequence[Access]) -> float:
@@ -197,28 +213,27 @@ def _overhead(domain: Domain) -> float:
     return 0.25 if isinstance(domain, Chunk) and domain.size <= SHORT else 1.0
 
 
-def _in_vectors(query: Query, space: Space, v: str, count: float) -> float:
+def _in_vectors(query: Query, space: Space, v: str, count: float, converted: Sequence[Access]) -> float:
     """Cost of a step of the innermost loop, which may run in vectors: along the result, or for one sum."""
     summed = query.fold is not None and v in space.loops_of(query.fold.indices)
     body = query.value if query.fold is None else query.fold.body
     if not (summed or v == query.last) or count < size_of(space.domains[v]):
         return 1.0
     reads = [n for n in walk(body) if isinstance(n, Access)]
-    if any(_strided(query, a, v) for a in reads) or not runs_along(query.program, space, body, query.target.dtype, [v]):
+    if any(_strided(query, a, v, converted) for a in reads):
+        return 1.0
+    if not runs_along(query.program, space, body, query.target.dtype, [v]):
         return 1.0
     vectors = ceil(count / max(1, REGISTER // query.target.dtype.nbytes))
     return min(1.0, (vectors + (HORIZONTAL if summed else 0.0)) / max(1.0, count))
 
 
-def _strided(query: Query, a: Access, v: str) -> bool:
-    """Whether neighbours along ``v`` lie apart in a dense tensor."""
-    fmt = query.program.tensor(a.tensor).format
-    if fmt is None or not fmt.is_dense:
-        return False
-    return any(v in mentioned(e) for d, e in enumerate(a.indices) if d != fmt.order[-1])
+def _strided(query: Query, a: Access, v: str, converted: Sequence[Access]) -> bool:
+    """Whether a vector along ``v`` is put together of what lies apart; copies are made along the innermost loop."""
+    return a not in converted and apart(query.program, a, v)
 
 
-def _panel(query: Query, space: Space, order: Sequence[str], converted: Sequence[Access]) -> Panel | None:
+def panel_of(query: Query, space: Space, order: Sequence[str], converted: Sequence[Access]) -> Panel | None:
     """The panel of a nest in this order."""
     fold = query.fold
     if fold is None or is_sparse(query.program.tensor(query.target.tensor)):
@@ -227,7 +242,8 @@ def _panel(query: Query, space: Space, order: Sequence[str], converted: Sequence
     own = [v for v in order if v in summed or v in free]
     panel = find_panel(query.program, space, query.target, own, summed, fold.body, fold.monoid, query.panel)
     # Along what a copy stores it has entries.
-    copied = panel is not None and any(space.depends(*a.indices) & panel.sizes.keys() for a in converted)
+    sparse = [a for a in converted if is_sparse(query.program.tensor(a.tensor))]
+    copied = panel is not None and any(space.depends(*a.indices) & panel.sizes.keys() for a in sparse)
     return None if copied else panel
 
 
@@ -244,7 +260,7 @@ def _vectors(query: Query, panel: Panel) -> float:
     return prod(panel.sizes.values()) / min(width, max(1, REGISTER // query.target.dtype.nbytes))
 
 
-def _panel_step(query: Query, space: Space, panel: Panel) -> float:
+def _panel_step(query: Query, space: Space, panel: Panel, converted: Sequence[Access]) -> float:
     """Cost of one step of the sums around a panel: what it computes, and loads, once for all rows or columns."""
     assert query.fold is not None
     *_, last = panel.sizes
@@ -253,7 +269,7 @@ def _panel_step(query: Query, space: Space, panel: Panel) -> float:
         used = [v for v in panel.sizes if v in space.depends(*a.indices)]
         each = 1.0
         if last in used:
-            each = GATHER if _strided(query, a, last) else vectors / prod(panel.sizes.values())
+            each = GATHER if _strided(query, a, last, converted) else vectors / prod(panel.sizes.values())
         loads += prod(panel.sizes[v] for v in used) * each
     return STEP * (max(vectors, loads) + 0.1 * (vectors + loads))
 
@@ -422,5 +438,6 @@ def window_trips(query: Query, space: Space, a: Access, v: str, position: dict[s
 
 
 __all__ = [
-    "assumed_entries", "estimate", "level_kinds", "loose_loops", "result_prefix", "size_of_extent", "window_trips",
+    "assumed_entries", "copy_cost", "estimate", "level_kinds", "loose_loops", "panel_of", "result_prefix",
+    "size_of_extent", "window_trips",
 ]  # fmt: skip

@@ -44,7 +44,8 @@ def choose_order(query: Query) -> Choice:
     What is accessed at other places than index variables is looked up, and copied only where nothing else will do.
     """
     sparse = query.sparse
-    found = _cheapest(query, sparse, [a for a in sparse if _at_variables(a)]) or _cheapest(query, sparse, sparse)
+    plain = [a for a in sparse if _at_variables(a)]
+    found = _cheapest(query, sparse, [*plain, *query.crossed]) or _cheapest(query, sparse, sparse)
     if found is None:
         kept = [] if query.may_convert else sparse
         alone = (replace(query, asked=None, splits=(d,)) for d in query.splits)

@@ -39,6 +39,7 @@ from sparsec.passes.lower.bodies import outermost_reductions
 from sparsec.passes.lower.checks import checks, early_locals, writing
 from sparsec.passes.lower.contract import contract
 from sparsec.passes.lower.copies import reordered, sparse_format, widest
+from sparsec.passes.lower.cost import copy_cost, panel_of
 from sparsec.passes.lower.expand import expand
 from sparsec.passes.lower.factoring import factor
 from sparsec.passes.lower.fills import absent, check_fill, fills
@@ -61,6 +62,8 @@ from sparsec.passes.lower.supported import check_supported
 from sparsec.passes.lower.updates import unfold_updates
 from sparsec.passes.names import unused
 
+ENOUGH = 0.7
+"""The part of the cost that another order of a result must leave, to be worth a copy."""
 MAX_CASES = 40.0
 """Bodies that one merge may emit before the planner splits the expression with a temporary."""
 
@@ -211,6 +214,10 @@ class Planner:
             split = self.split_cost(s, value, inner, extents)
             if split < choice.cost:
                 return self.split(s, value, inner, extents)
+        turned = self.turned(s, query, choice)
+        if turned is not None:
+            first, rest = turned
+            return self.statement(first, partial) + self.statement(rest, True)
         nests, instead = self.convert(query, choice)
         self.explain_order(s, choice)
         lets = tuple(replace(c, value=replaced(c.value, instead)) for c in choice.space.lets)
@@ -218,6 +225,33 @@ class Planner:
         nest = make_nest(self, query.target, s.op, replaced(value, instead), choice, extents)
         self.made.add(s.target.tensor)
         return [*nests, nest]
+
+    def turned(self, s: Assign, query: Query, choice: Choice) -> tuple[Assign, Assign] | None:
+        """A statement of a dense result as one of a local that stores another dimension last, and a copy of that.
+
+        None where this costs more, or little less: it is for panels that the result's own order does not allow.
+        """
+        t, extents = self.program.tensor(s.target.tensor), {i.name: i for i in s.indices}
+        if query.fold is None or query.last is None or s.op != "=" or self.exists(t.name) or self.asked(t.name).all:
+            return None
+        if not is_plain(s.target) or panel_of(query, choice.space, choice.order, choice.converted) is not None:
+            return None
+        assert t.format is not None
+        saved, best, least = self.program, None, ENOUGH * choice.cost
+        for d in t.format.order[:-1]:
+            order = (*(o for o in t.format.order if o != d), d)
+            like = replace(t, format=reordered(t.format, order, widest(self.program)))
+            local = replace(s.target, tensor=self.local(f"{t.name}_{''.join(map(str, order))}", like).name)
+            cost = choose_order(replace(query, program=self.program, target=local)).cost + copy_cost(t, 0.0)
+            if cost < least:
+                best, least = (self.program, local), cost
+            self.program = saved
+        if best is None:
+            return None
+        self.program, local = best
+        self.notes.append(f"{t.name}: computed as '{local.tensor}', which stores another dimension last, and copied")
+        free = tuple(extents[v] for v in mentioned(*s.target.indices))
+        return replace(s, target=local), Assign(s.target, "=", local, free, span=s.span)
 
     def scheduled(
         self, target: str, stmt: loops.Stmt, choice: Choice, why_not: Callable[[str], str | None]

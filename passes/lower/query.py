@@ -28,6 +28,14 @@ def is_sparse(t: TensorDecl) -> bool:
     return t.format is not None and not t.format.is_dense
 
 
+def apart(program: Program, a: Access, v: str) -> bool:
+    """Whether neighbours along ``v`` lie apart in a dense tensor."""
+    fmt = program.tensor(a.tensor).format
+    if fmt is None or not fmt.is_dense:
+        return False
+    return any(v in mentioned(e) for d, e in enumerate(a.indices) if d != fmt.order[-1])
+
+
 @dataclass(frozen=True)
 class Query:
     """What the choice depends on: the expression, its sparse accesses, the result, extents, and order constraints."""
@@ -73,6 +81,15 @@ class Query:
         fmt = self.program.tensor(self.target.tensor).format
         e = self.target.indices[fmt.order[-1]] if fmt is not None and fmt.is_dense and self.target.indices else None
         return e.name if isinstance(e, Index) and not self.lets else None
+
+    @cached_property
+    def crossed(self) -> tuple[Access, ...]:
+        """The dense accesses whose neighbours along ``last`` lie apart, where a copy that has them together may pay."""
+        if self.fold is None or self.last is None or not in_vectors(self.fold.body, self.target.dtype):
+            return ()
+        reads = dict.fromkeys(n for n in walk(self.fold.body) if isinstance(n, Access))
+        plain = (a for a in reads if all(isinstance(e, Index) for e in a.indices))
+        return tuple(a for a in plain if apart(self.program, a, self.last))
 
     @cached_property
     def in_order(self) -> set[str]:
@@ -142,4 +159,4 @@ class Query:
         return {a: Literal(t.fill, a.dtype, fill=True) for a, t in decls.items() if is_sparse(t)}
 
 
-__all__ = ["STRIP", "Query", "is_sparse"]
+__all__ = ["STRIP", "Query", "apart", "is_sparse"]
