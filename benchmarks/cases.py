@@ -318,7 +318,8 @@ KERNELS: dict[str, list[Variant]] = {
     "mttkrp": [(mttkrp, "f64", {"rank": 32})],
     "formats": [(sell, "f64", {}), (sym, "f64", {})],
     "structured": [(make, "f64", {}) for make in structured.NAMES],
-    "linear": [(linear.blocks, "f32", {})],
+    "linear": [(linear.layer, "f32", {"stored": how}) for how in linear.STORED],
+    "blocks": [(linear.product, "f32", {})],
     "convert": [(conversions.convert, "f64", {"way": way}) for way in conversions.WAYS],
 }
 """Name on the command line -> the variants: function, dtype, keywords."""
@@ -330,4 +331,6 @@ def names(kernel: str, make: Callable[..., Case | None]) -> Sequence[str]:
         return structured.NAMES[make]
     if kernel == "linear":
         return list(linear.LAYERS)
+    if kernel == "blocks":
+        return list(linear.PRODUCTS)
     return data.tensor_names() if kernel == "mttkrp" else data.matrix_names()

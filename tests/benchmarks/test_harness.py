@@ -113,6 +113,7 @@ def test_peers_agree_with_each_other(folder: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setitem(structured.LENGTHS, "tiny", (100, 50, 10))
     monkeypatch.setitem(structured.SIZES, "tiny", (32, 3))
     monkeypatch.setitem(linear.LAYERS, "tiny", (64, 50, 5))
+    monkeypatch.setitem(linear.PRODUCTS, "tiny", (64, 16, 5))
     for make, dtype, keywords in cases.KERNELS[kernel]:
         case = make("cube" if kernel == "mttkrp" else "tiny", dtype, **keywords)
         if case is None:
