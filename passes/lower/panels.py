@@ -154,13 +154,14 @@ def _side_by_side(program: Program, a: Access, last: str) -> bool:
 
 
 def _full_along(program: Program, space: Space, a: Access, names: Collection[str]) -> bool:
-    """Whether the levels that store ``names`` have every coordinate: no loop over one goes from entry to entry."""
+    """Whether the levels from the first that stores one of ``names`` on have every coordinate: nothing is searched."""
     fmt = program.tensor(a.tensor).format
     dims = {n for n, e in enumerate(a.indices) if not space.depends(e).isdisjoint(names)}
     if fmt is None or fmt.terms:
         return not dims
-    mine = [(space.level_name(c, a), s) for c, s in zip(fmt.coords, fmt.levels, strict=True) if dims & {*c.dims}]
-    return all(s.type.full for name, s in mine if not name or name in names)
+    loops = [space.level_name(c, a) if dims & {*c.dims} else None for c in fmt.coords]
+    first = next((n for n, v in enumerate(loops) if v == "" or v in names), len(loops))
+    return all(s.type.full for s in fmt.levels[first:])
 
 
 def narrower(f: Forall, sparse: Iterable[Access]) -> Iterator[tuple[int, Stmt]]:

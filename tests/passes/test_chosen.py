@@ -55,3 +55,13 @@ def test_what_is_chosen(text: str, dtype: str, fmt: str, says: str) -> None:
 def test_an_order_that_is_asked_for_is_not_split() -> None:
     k = sp.compile(PRODUCT.format("f32", ""), schedule="order i, j, k")
     assert "schedule for f { order i, j, k;" in k.explain()
+
+
+@pytest.mark.parametrize("fmt", ["csr", "csc", "dcsr", "coo", "bsr[2, 2]", "dense"])
+def test_what_would_be_searched_in_a_vector_makes_no_panel(fmt: str) -> None:
+    text = "kernel f(A: f64[8, 8] {}, F: f64[3, 3]) -> X: f64[6, 6] {{ X[i, j] = A[i + r, j + s] * F[r, s] }}"
+    k = sp.compile(text.format(fmt))
+    rng = np.random.default_rng(0)
+    a, f = rng.standard_normal((8, 8)) * (rng.random((8, 8)) < 0.4), rng.standard_normal((3, 3))
+    want = sum(a[r : r + 6, s : s + 6] * f[r, s] for r in range(3) for s in range(3))
+    np.testing.assert_allclose(k(sp.tensor(a, format=fmt), f), want, rtol=1e-12, atol=1e-12)
