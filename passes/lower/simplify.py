@@ -8,6 +8,7 @@ Rules by name (``Z`` is a literal marked ``fill``: the value of an unstored entr
     select        select(literal,...) => the branch chosen
     select_same   select(c, v, v)     => v                        (marked fill if one of them is)
     choice        select(c, v, Z)     => select(c, v, z)          (no mark: which is chosen is not known)
+    entries       select(stored, Z, v) => select(true, z, v)       (where there is one, it is an entry: v may be)
     accumulate    t add= identity     => nothing                  (tuple states: what they skip)
     define        r = fill of r       => nothing                  (r begins as its fill)
     check         check of a number inside => nothing
@@ -79,8 +80,25 @@ def simplified(node: Any, run: Callable[[Any], Any]) -> Any:
     new = map_children(node, run)
     if not isinstance(new, Map):
         return new
+    if new.op == "select" and isinstance(new.args[0], Literal) and not new.args[0].fill:
+        new = _stored_decides(node, new)
     simple = simplify_map(new)
     return _chooses(node, new) if simple is new and new.op == "select" else simple
+
+
+def _stored_decides(before: Map, after: Map) -> Map:
+    """A choice that entries decide has an entry where either value has, as one by their values: no known value is left.
+
+    It stays a choice, by what always holds.
+    """
+    entry = next((n.access for n in walk(before.args[0]) if isinstance(n, Stored)), None)
+    condition, *values = after.args
+    assert isinstance(condition, Literal)
+    chosen, other = values if condition.value else values[::-1]
+    if entry is None or _absent(before.args[2]) or not isinstance(chosen, Literal):
+        return after
+    holds = Map("eq", (entry.indices[0], entry.indices[0]), BOOL)
+    return replace(after, args=(holds, chosen, other))
 
 
 def _chooses(before: Map, after: Map) -> Map:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
+import sparsec as sp
 from sparsec.ir.loops import Guard
 from sparsec.ir.rewrite import walk
 from tests.programs.cases import LEVELS, MATRIX, short
@@ -94,3 +96,12 @@ def test_softmax_of_what_a_mask_admits(shape: str) -> None:
 @pytest.mark.parametrize("fmt", ["i/4: compressed, i%4: compressed[unordered]", "i/2: dense, i%2: hashed"])
 def test_a_copy_of_blocks_stores_no_more_than_they_do(fmt: str) -> None:
     stages(f"d: bool[n] csf, A: f64[n] (i) -> ({fmt})", "c: f64", "c = sum[i](1.0 where d[i] and not stored(A[i]))")
+
+
+def test_a_choice_by_what_is_stored_has_the_patterns_of_both_values() -> None:
+    m, t, v = (sp.tensor(np.array(a, float), format="csf") for a in ([1, 0, 1, 0, 0], [0, 2, 0, 0, 4], [5, 6, 0, 7, 0]))
+    operands = "M: f64[n] csf, T: f64[n] csf, V: f64[n] csf"
+    for value in ("select(stored(M[i]), T[i], V[i])", "select(not stored(M[i]), V[i], T[i])"):
+        r = sp.compile(f"kernel f({operands}) -> R: f64[n] csf {{ R[i] = {value} }}")(m, t, v)
+        assert r.numpy().tolist() == [0, 6, 0, 7, 0]
+        assert r.coo()[0][0].tolist() == [0, 1, 3], value
