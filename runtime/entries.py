@@ -401,21 +401,15 @@ def check_dense(storage: Storage) -> None:
         raise ShapeError(f"a dense array of shape {storage.shape} is too large", hint=_LISTED)
 
 
-def scatter(entries: Storage) -> np.ndarray:
-    """A new dense array of the entries of a coordinate list, the fill elsewhere; raises ``ShapeError`` if too large."""
-    check_dense(entries)
-    try:
-        out = np.full(entries.shape, entries.fill_value, entries.dtype.np)
-    except MemoryError:
-        count = math.prod(entries.shape)
-        raise ShapeError(
-            f"a dense array of shape {entries.shape} does not fit in memory: it has {count} elements", hint=_LISTED
-        ) from None
-    out[tuple(entries.coordinates())] = entries.values
-    return out
+def too_large(shape: Sequence[int]) -> ShapeError:
+    """What to say of a dense array that the memory does not hold."""
+    return ShapeError(
+        f"a dense array of shape {tuple(shape)} does not fit in memory: it has {math.prod(shape)} elements",
+        hint=_LISTED,
+    )
 
 
 __all__ = [
     "DUPLICATES", "Arrangement", "arrange", "canonical", "check_dense", "coo_format", "dense_storage", "dense_view",
-    "from_coo", "from_dense", "index_width", "inside", "is_fill", "listed", "scatter", "shared_list",
+    "from_coo", "from_dense", "index_width", "inside", "is_fill", "listed", "shared_list", "too_large",
 ]

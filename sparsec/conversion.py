@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sparsec.driver import Call, Stopped, compiled, routine
+from sparsec.driver import LIMIT, Call, Compiled, Stopped, compiled, routine
 from sparsec.errors import FormatError
-from sparsec.formats.format import Format
+from sparsec.formats.format import Format, normal_dims
 from sparsec.formats.level import CanSpan, CanWindow
-from sparsec.formats.named import coo
+from sparsec.formats.named import dense
 from sparsec.ir import dtypes
 from sparsec.ir.tensor import Access, Assign, Index, IndexDecl, Program, TensorDecl
 from sparsec.passes.lower.composites import decompose
@@ -24,7 +25,7 @@ from sparsec.runtime.entries import (
     from_dense,
     is_fill,
     listed,
-    scatter,
+    too_large,
 )
 from sparsec.runtime.prefixes import has_prefixes, without_gaps
 from sparsec.runtime.quantised import decode
@@ -48,8 +49,7 @@ def convert(storage: Storage, format: Format) -> Storage:
         raise FormatError(
             f"format '{format.label}' is for tensors of order {format.ndim}, this one has order {len(storage.shape)}"
         )
-    format.require_runnable()
-    target = with_widths(format, storage.shape, wide=False)
+    target = _narrow(format, format.name, storage.shape)
     if fits(storage.format, format):
         return storage
     if format.terms:
@@ -73,13 +73,12 @@ def convert(storage: Storage, format: Format) -> Storage:
             return _dense(dense_view(storage), storage, target)
         return convert(from_dense(storage, target), format)
     if format.is_dense:
-        check_dense(storage)
-        return _dense(scatter(convert(storage, coo(len(storage.shape)))), storage, target)
+        return _dense(to_array(storage), storage, target)
     if has_prefixes(format):
         storage = without_gaps(convert(storage, coo_format(format.dim_order)), format)
-    for candidate in (target, with_widths(format, storage.shape, wide=True)):
+    for wide in (False, True):
         try:
-            return _copy(storage, candidate)
+            return _copy(storage, with_widths(format, storage.shape, wide=True) if wide else target)
         except Stopped as e:
             if e.reason == "room":
                 raise _no_room(storage, format) from None
@@ -129,6 +128,14 @@ def _sort_module() -> Module:
     return Module((sort_function("sort", dtypes.I64),))
 
 
+@lru_cache(maxsize=LIMIT)
+def _narrow(format: Format, name: str | None, shape: tuple[int, ...]) -> Format:
+    """``format``, which has this name, in 32-bit widths; raises ``UnsupportedError`` for one that cannot run yet."""
+    format.require_runnable()
+    return with_widths(format, shape, wide=False)
+
+
+@lru_cache(maxsize=LIMIT)
 def fits(have: Format, want: Format) -> bool:
     """Whether a tensor stored as ``have`` can stand where ``want``, whose widths may be open, is asked for."""
     if have.ndim != want.ndim or len(have.levels) != len(want.levels) or len(have.terms) != len(want.terms):
@@ -175,28 +182,57 @@ def _dense(array: np.ndarray, like: Storage, target: Format) -> Storage:
 
 def _copy(storage: Storage, target: Format) -> Storage:
     """The same entries in other levels."""
-    raw = _RAW.get(storage.values.dtype.itemsize)
-    if raw is None:  # 16 bytes: move the places, that of the fill first, then the values
-        places = np.arange(1, len(storage.values) + 1, dtype=np.uint64)
-        moved = _copy(replace(storage, dtype=dtypes.U64, fill=0, values=places), target)
-        values = np.append(np.array([storage.fill_value], storage.values.dtype), storage.values)[moved.values]
-        return replace(moved, dtype=storage.dtype, fill=storage.fill, values=values)
+    if storage.values.itemsize not in _RAW:  # 16 bytes: move the places, that of the fill first, then the values
+        places, values = _places(storage)
+        moved = _copy(places, target)
+        return replace(moved, dtype=storage.dtype, fill=storage.fill, values=values[moved.values])
     # Absent entries are not read: but for those that the target pads with, and the other half of what is half stored.
-    read = _pads(target) or storage.format.symmetric
-    fill = int(np.array([storage.fill_value]).view(raw.np)[0]) if read else 0
-    bits = replace(storage, dtype=raw, fill=fill, values=storage.values.view(raw.np))
-    program = _copy_program(storage.format, target, raw, fill)
-    kernel = compiled(program)
-    dims = dict(zip(target.normal().dims, storage.shape, strict=True))
-    made = kernel.run(Call([bits.addresses], [bits.buffers], dims))["B"]
+    kernel, call = _copying(storage, target, _pads(target) or storage.format.symmetric)
+    made = kernel.run(call)["B"]
     return replace(made, dtype=storage.dtype, fill=storage.fill, values=made.values.view(storage.values.dtype))
+
+
+def to_array(storage: Storage) -> np.ndarray:
+    """A new dense array of a tensor that is no sum or product, with plain values, in C order: the fill between entries.
+
+    Raises ``ShapeError`` where it is too large.
+    """
+    check_dense(storage)
+    if storage.values.itemsize not in _RAW:
+        places, values = _places(storage)
+        out: np.ndarray = values[to_array(places)]
+        return out
+    try:
+        made = np.empty(storage.shape, storage.values.dtype)
+    except MemoryError:
+        raise too_large(storage.shape) from None
+    kernel, call = _copying(storage, dense(len(storage.shape)), True)
+    kernel.run(replace(call, outs={"B": made}))
+    return made
+
+
+def _places(storage: Storage) -> tuple[Storage, np.ndarray]:
+    """The tensor with numbers of values for values, and the values: that of the fill first."""
+    numbers = np.arange(1, len(storage.values) + 1, dtype=np.uint64)
+    values = np.append(np.array([storage.fill_value], storage.values.dtype), storage.values)
+    return replace(storage, dtype=dtypes.U64, fill=0, values=numbers), values
+
+
+def _copying(storage: Storage, target: Format, reads_fill: bool) -> tuple[Compiled, Call]:
+    """The kernel that copies a tensor's bits to other levels, and the call of it."""
+    raw, source = _RAW[storage.values.itemsize], storage.format
+    fill = int(np.array([storage.fill_value]).view(raw.np)[0]) if reads_fill else 0
+    bits = replace(storage, dtype=raw, fill=fill, values=storage.values.view(raw.np))
+    kernel = compiled(_copy_program(source, source.name, target, target.name, raw, fill))
+    dims = dict(zip(normal_dims(target.ndim), storage.shape, strict=True))
+    return kernel, Call([bits.addresses], [bits.buffers], dims)
 
 
 def whole(storage: Storage) -> Storage:
     """What a composite tensor is the sum or product of, as one: sparse where its parts make it so, else dense."""
     from sparsec.passes.formats import choose_formats
 
-    dims, t = storage.format.normal().dims, storage.dtype
+    dims, t = normal_dims(len(storage.shape)), storage.dtype
     index = tuple(Index(d) for d in dims)
     tensors = TensorDecl("A", t, dims, storage.format, storage.fill, "in"), TensorDecl("B", t, dims, None, 0, "out")
     copy = Assign(Access("B", index, t), "=", Access("A", index, t), tuple(IndexDecl(d, d) for d in dims))
@@ -323,8 +359,12 @@ def _check_mirror(lower: Side, upper: Side, target: Format) -> None:
     )
 
 
-def _copy_program(source: Format, target: Format, t: dtypes.DType, fill: int) -> Program:
-    dims = target.normal().dims
+@lru_cache(maxsize=LIMIT)
+def _copy_program(
+    source: Format, _source: str | None, target: Format, _target: str | None, t: dtypes.DType, fill: int
+) -> Program:
+    """The copy from one format, which has the name that follows it, to another."""
+    dims = normal_dims(target.ndim)
     index = tuple(Index(d) for d in dims)
     return Program(
         "convert",
@@ -333,4 +373,4 @@ def _copy_program(source: Format, target: Format, t: dtypes.DType, fill: int) ->
     )
 
 
-__all__ = ["convert", "fits", "sorted_keys", "whole", "with_widths"]
+__all__ = ["convert", "fits", "sorted_keys", "to_array", "whole", "with_widths"]

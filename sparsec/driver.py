@@ -116,7 +116,7 @@ class Compiled:
         self.runner = artifact
 
     def _cache_key(self) -> str:
-        source = repr(self.__dict__.get("loops") or self.program)
+        source = repr(self.__dict__["loops"]) if "loops" in self.__dict__ else self.program.text
         return f"{source}\0{'bounds' if self.checks_bounds else ''}\0{self.opt}"
 
     def _prepare_other(self) -> None:
@@ -296,8 +296,7 @@ def compiled(program: Program, backend: str = "cpu", nest: loops.Kernel | None =
     """
     _guard_forks()
     settings = knobs()
-    # As text, for in code -0.0 is not 0.0 and NaN is NaN.
-    key = (repr(nest or program), backend, settings.check, settings.cache_dir, settings.opt)
+    key = (program.text if nest is None else repr(nest), backend, settings.check, settings.cache_dir, settings.opt)
     with _LOCK:
         found = _COMPILED.get(key)
         if found is None:

@@ -159,10 +159,12 @@ class Tensor(Operators):
         """
         if self.storage.format.is_dense:
             return self._plain(entries.dense_view(self._decoded()))
-        entries.check_dense(self.storage)
         if self.storage.parts:
+            entries.check_dense(self.storage)
             return Tensor.over(self._decoded()).numpy()
-        return self._plain(entries.scatter(self._entries()))
+        from sparsec.conversion import to_array
+
+        return self._plain(to_array(self._decoded()))
 
     def convert(
         self, format: str | Format, *, lossy: bool = False, keep: int | Sequence[int | None] | None = None

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from functools import reduce
 from typing import TYPE_CHECKING
 
 from sparsec.errors import ScheduleError
 from sparsec.formats.level import CanSpan
 from sparsec.ir import loops
 from sparsec.ir.buffer import Comment, Expr, i64
+from sparsec.ir.build import add
 from sparsec.ir.loops import Accumulate, Assemble, Forall
 from sparsec.ir.loops_exact import conditions
 from sparsec.ir.loops_writes import operators
 from sparsec.ir.rewrite import walk
-from sparsec.ir.tensor import Access, Index
-from sparsec.passes.lower.context import Env
+from sparsec.ir.tensor import Access, Index, TensorDecl
+from sparsec.passes.lower.context import Env, Storage
 from sparsec.passes.lower.known import FillWriter
 from sparsec.passes.lower.scatter import ScatterWriter
 from sparsec.passes.lower.simplify import prune, substitute
@@ -56,7 +58,7 @@ def assemble(low: Lowerer, s: Assemble, env: Env) -> None:
         _write(low, append, s.body, env)
         append.close()
     elif s.method in ("count", "scatter"):
-        count = CountWriter(ctx, decl) if s.method == "count" else ScatterWriter(ctx, decl)
+        count = CountWriter(ctx, decl) if s.method == "count" else _scatter(low, decl, s.body)
         low.writer = ctx.writers[s.tensor] = count
         if count.needs_counts:
             ctx.counting, ctx.asked = True, _asked(s.body)
@@ -83,6 +85,25 @@ def _write(low: Lowerer, w: SparseWriter, body: loops.Stmt, env: Env) -> None:
             low.stmt(rest, env)
 
 
+def _scatter(low: Lowerer, decl: TensorDecl, body: loops.Stmt) -> ScatterWriter:
+    """The writer for loops that bring about as many entries as the sparse operands have, or all places there are."""
+    outermost = next((n for n in walk(body) if isinstance(n, Forall)), None)
+    read = {a.tensor: low.ctx.storages[a.tensor] for a in low.sparse_reads(body)}
+    if read:
+        work = reduce(add, (_positions(low, storage) for storage in read.values()))
+    else:
+        work = low.b.product("work", *(low.ctx.extent(d) for d in decl.dims))
+    return ScatterWriter(low.ctx, decl, outermost, work)
+
+
+def _positions(low: Lowerer, storage: Storage) -> Expr:
+    """How many positions a tensor stores."""
+    size: Expr = i64(1)
+    for level, view in zip(storage.levels, storage.views, strict=True):
+        size = low.b.let("most", level.size(low.b, view, size))
+    return size
+
+
 def _entries(low: Lowerer, body: loops.Stmt) -> Expr | None:
     """A number that the entries cannot pass: the positions of the one sparse tensor that decides where they are.
 
@@ -103,10 +124,7 @@ def _entries(low: Lowerer, body: loops.Stmt) -> Expr | None:
     storage = low.ctx.storages[access.tensor]
     if any(isinstance(level, CanSpan) for level in storage.levels):
         return None  # a position stands for many coordinates
-    size: Expr = i64(1)
-    for level, view in zip(storage.levels, storage.views, strict=True):
-        size = low.b.let("most", level.size(low.b, view, size))
-    return size
+    return _positions(low, storage)
 
 
 def _asked(body: loops.Stmt) -> frozenset[str]:

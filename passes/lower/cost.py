@@ -13,7 +13,7 @@ from math import ceil, prod
 from sparsec.formats.compressed import Compressed
 from sparsec.formats.dense import Dense
 from sparsec.formats.format import Format
-from sparsec.formats.level import CanIterate, CanLocate, CanWindow, Level
+from sparsec.formats.level import CanIterate, CanLocate, CanWindow, Level, takes_any_order
 from sparsec.ir.loops import Chunk, Chunks, Domain, Full
 from sparsec.ir.monoids import definition
 from sparsec.ir.rewrite import walk
@@ -22,7 +22,7 @@ from sparsec.ir.tensor_values import same_value
 from sparsec.passes.lower.coordinates import digit_domain
 from sparsec.passes.lower.panels import Panel, find_panel, runs_along
 from sparsec.passes.lower.query import Query, apart, is_sparse
-from sparsec.passes.lower.scatter import can_scatter, takes_any_order
+from sparsec.passes.lower.scatter import can_scatter
 from sparsec.passes.lower.simplify import absent_value
 from sparsec.passes.lower.spaces import Space
 

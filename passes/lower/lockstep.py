@@ -141,7 +141,8 @@ def emit(low: Lowerer, f: Forall, env: Env, found: Lockstep) -> None:
     elif f.parallel:
         parallel.in_chunks(ctx, "t", i64(0), blocks, i64(max(1, f.parallel // lanes)), body)
     else:
-        parallel.balanced(ctx, "t", i64(0), blocks, [lambda t: level.start(b, view, t)], i64(1), body)
+        share = parallel.worth(i64(1))
+        parallel.balanced(ctx, "t", i64(0), blocks, [lambda t: level.start(b, view, t)], share, body)
 
 
 def _block(low: Lowerer, f: Forall, env: Env, found: Lockstep, parents: Expr, t: Expr) -> None:

@@ -41,6 +41,7 @@ from sparsec.passes.lower.merging import coiterate
 from sparsec.passes.lower.overflow import FAR
 from sparsec.passes.lower.parting import deciding, parted
 from sparsec.passes.lower.repeated import done_once, folded
+from sparsec.passes.lower.scatter import ScatterWriter
 from sparsec.passes.lower.simplify import prune, substitute
 from sparsec.passes.lower.stretches import MOST, over_stretches
 from sparsec.passes.lower.tuples import TupleWork
@@ -469,7 +470,7 @@ class Lowerer:
             return
         around = env
         lo, hi, env = self.clipped(f, env, bounds) if part is None else (part.lo, part.hi, env)
-        if f.parallel is not None and self.can_run_parallel():
+        if f.parallel is not None and self.can_run_parallel(part):
             self.parallel(f, env, lo, hi)
             return
         mark = f"vector<{f.vector}>" if f.vector else "unroll" if f.unroll else ""
@@ -545,8 +546,10 @@ class Lowerer:
             whole_chunk(var, f.body)
         left(whole, size)
 
-    def can_run_parallel(self) -> bool:
-        return self.writer is not None and self.writer.parallel
+    def can_run_parallel(self, part: Part | None = None) -> bool:
+        """Not in parts of a loop where the writer deals it out itself, once."""
+        w = self.writer
+        return w is not None and w.parallel and not (part and isinstance(w, ScatterWriter))
 
     def parallel(self, f: Forall, env: Env, lo: Expr, hi: Expr) -> None:
         """Iterations handed out in chunks: of a given number, or of about equal work where entries can be counted."""
@@ -557,8 +560,12 @@ class Lowerer:
         reads = self.sparse_reads(f.body)
         rows = [(a, env.cursors.get(a, Cursor(0, i64(0)))) for a in reads if self._counts_rows(a, env, f.index)]
         before = [] if f.parallel else parallel.counters(self.ctx, rows)
-        if before:
-            parallel.balanced(self.ctx, f.index, lo, hi, before, parallel.inner_trips(self.ctx, f, reads), body)
+        w = self.writer
+        if isinstance(w, ScatterWriter):
+            parallel.balanced(self.ctx, f.index, lo, hi, before, w.share, body, w.start_part)
+        elif before:
+            share = parallel.worth(parallel.inner_trips(self.ctx, f, reads))
+            parallel.balanced(self.ctx, f.index, lo, hi, before, share, body)
         else:
             self._in_parallel(f, lo, hi, body)
 

@@ -29,6 +29,9 @@ LEAST = 8192
 Body = Callable[[Expr], None]
 """Emits what happens at one iteration."""
 
+Share = Callable[[Expr], Expr]
+"""How much of the work, all of which is given, a chunk is: at least 1."""
+
 Count = Callable[[Expr], Expr]
 """How many entries of an operand precede iteration ``i``."""
 
@@ -50,8 +53,26 @@ def equal_grain(ctx: Context, trips: Expr, inner: Expr) -> Expr:
     return ctx.b.let("grain", op("max", i64(1), op("max", least, share)))
 
 
-def balanced(ctx: Context, name: str, lo: Expr, hi: Expr, before: Sequence[Count], inner: Expr, body: Body) -> None:
-    """``body`` for ``lo..hi`` in chunks of about equal work: iterations and the entries beneath them."""
+def worth(inner: Expr) -> Share:
+    """Chunks of a ``CHUNKS``-th of the work, but of no less than ``LEAST`` at ``inner`` steps for each of its units."""
+    least = op("max", i64(1), op("floordiv", i64(LEAST), inner))
+    return lambda total: op("max", least, add(op("floordiv", total, i64(CHUNKS)), 1))
+
+
+def balanced(
+    ctx: Context,
+    name: str,
+    lo: Expr,
+    hi: Expr,
+    before: Sequence[Count],
+    share: Share,
+    body: Body,
+    begin: Body = lambda _: None,
+) -> None:
+    """``body`` for ``lo..hi`` in chunks of about equal work, iterations and the entries beneath them, ``share`` of it.
+
+    Every chunk calls ``begin`` with its number first.
+    """
     b = ctx.b
 
     def work(i: Expr) -> Expr:
@@ -59,18 +80,18 @@ def balanced(ctx: Context, name: str, lo: Expr, hi: Expr, before: Sequence[Count
 
     start = b.let("start", work(lo))
     total = b.let("work", sub(work(hi), start))
-    least = op("max", i64(1), op("floordiv", i64(LEAST), inner))
-    share = b.let("share", op("max", least, add(op("floordiv", total, i64(CHUNKS)), 1)))
-    chunks = b.let("chunks", op("floordiv", add(total, sub(share, 1)), share))
+    each = b.let("share", share(total))
+    chunks = b.let("chunks", op("floordiv", add(total, sub(each, 1)), each))
 
     def first(chunk: Expr) -> Expr:
         """The first iteration of a chunk."""
-        wanted = b.let("wanted", add(start, mul(chunk, share)))
+        wanted = b.let("wanted", add(start, mul(chunk, each)))
         return b.let("bound", b.bisect(lo, hi, lambda i: lt(work(i), wanted), f"share {name}"))
 
     def one(chunk: Expr) -> None:
-        begin, end = first(chunk), first(add(chunk, 1))
-        with b.loop(name, begin, end) as var:
+        begin(chunk)
+        lower, upper = first(chunk), first(add(chunk, 1))
+        with b.loop(name, lower, upper) as var:
             body(var)
 
     in_chunks(ctx, f"{name}_chunk", i64(0), chunks, i64(1), one)
@@ -121,4 +142,4 @@ def inner_trips(ctx: Context, f: Forall, accesses: Iterable[Access]) -> Expr:
     return trips
 
 
-__all__ = ["balanced", "counters", "equal_grain", "in_chunks", "inner_trips"]
+__all__ = ["balanced", "counters", "equal_grain", "in_chunks", "inner_trips", "worth"]

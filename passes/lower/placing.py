@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from sparsec.errors import UnsupportedError
 from sparsec.formats.coords import Coord
-from sparsec.formats.level import CanAppend, CanInsert, CanIterate
+from sparsec.formats.level import CanAppend, CanInsert, CanIterate, can_part
 from sparsec.ir import loops, ops
 from sparsec.ir.loops import (
     Accumulate,
@@ -169,6 +169,10 @@ def _one_by_one(_: str) -> str:
     return "the entries of the result are made one after the other"
 
 
+def _in_parts(first: str, loop: str) -> str | None:
+    return None if loop == first else "only the outermost loop brings the entries of the result in parts"
+
+
 def _rows_apart(first: str, loop: str) -> str | None:
     return None if loop == first else "only the rows of the result are made apart, each as a whole"
 
@@ -193,7 +197,9 @@ def _sparse(bodies: Bodies, p: Parts, decl: TensorDecl, value: Expr, choice: Cho
             return Assemble(decl.name, "fill", planner.scheduled(decl.name, stmt, choice, _one_by_one))
         if _may_repeat(decl, stmt):
             planner.notes.append(f"{decl.name}: assembled by scatter: the loops bring each parent's entries in order")
-            return Assemble(decl.name, "scatter", planner.scheduled(decl.name, stmt, choice, _one_by_one))
+            assert decl.format is not None
+            why_not = partial(_in_parts, head[0]) if can_part(decl.format.levels[-1].type) else _one_by_one
+            return Assemble(decl.name, "scatter", planner.scheduled(decl.name, stmt, choice, why_not))
     stmt, how = _into_sparse(bodies, p, decl, prefix, matched)
     assert decl.format is not None
     rows = matched >= len(levels) - 1

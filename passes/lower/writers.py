@@ -20,6 +20,7 @@ from sparsec.ir.tensor import Access, TensorDecl
 from sparsec.ir.tensor import Expr as TExpr
 from sparsec.passes.lower.blocks import Written, watched
 from sparsec.passes.lower.context import Context, Env, Storage
+from sparsec.passes.lower.parallel import CHUNKS, LEAST, in_chunks
 from sparsec.passes.lower.windows import surely_within
 
 
@@ -41,8 +42,10 @@ class InsertWriter:
 
     def initialise(self, ctx: Context) -> list[Stmt]:
         """Statements that set every place to the initial value."""
-        with ctx.b.collect() as stmts, ctx.b.loop("p", i64(0), self.size, note=f"fill {self.decl.name}") as p:
-            ctx.b.store(self.storage.values, p, Const(self.initial, self.decl.dtype))
+        initial = Const(self.initial, self.decl.dtype)
+        with ctx.b.collect() as stmts:
+            grain = op("max", i64(8 * LEAST), op("floordiv", self.size, i64(CHUNKS)))
+            in_chunks(ctx, "p", i64(0), self.size, grain, lambda p: ctx.b.store(self.storage.values, p, initial))
         return stmts
 
     def update(self, ctx: Context, access: Access, op_name: str, value: TExpr, env: Env) -> None:

@@ -156,7 +156,7 @@ class Format:
 
     def normal(self) -> Format:
         """The same format with dimensions called d0, d1, ...: equal formats then compare equal."""
-        return self.with_dims(tuple(f"d{n}" for n in range(self.ndim)))
+        return self.with_dims(normal_dims(self.ndim))
 
     def with_dims(self, dims: tuple[str, ...]) -> Format:
         """The same format with dimensions of other names."""
@@ -298,6 +298,11 @@ class Format:
         for number, spec in enumerate(self.levels):
             spec.type.check_above(tuple((str(s.coord), s.type) for s in self.levels[:number]))
         coords.check_runnable(self.coords, self.dims, self.label)
+
+
+def normal_dims(ndim: int) -> tuple[str, ...]:
+    """The names of the dimensions of a normal format."""
+    return tuple(f"d{n}" for n in range(ndim))
 
 
 def _names(e: DimExpr) -> set[str]:

@@ -398,6 +398,16 @@ class CanAppend:
         raise NotImplementedError
 
 
+def takes_any_order(level: Level) -> bool:
+    """Whether the coordinates beneath a parent of a result's level may come in any order."""
+    return isinstance(level, CanInsert) or not level.ordered
+
+
+def can_part(level: Level) -> bool:
+    """Whether the entries beneath parents of a result's level may be brought in parts: counted first, then placed."""
+    return isinstance(level, CanAppend) and level.needs_counts and not isinstance(level, CanInsert)
+
+
 REGISTRY: dict[str, type[Level]] = {}
 PLANNED: dict[str, str] = {
     "slots": "a position without a coordinate",

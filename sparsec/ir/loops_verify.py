@@ -33,7 +33,7 @@ from typing import Any
 
 from sparsec.errors import VerifyError
 from sparsec.formats.format import Format
-from sparsec.formats.level import CanAppend, CanInsert, CanWindow, Planned
+from sparsec.formats.level import CanAppend, CanInsert, CanWindow, Planned, can_part, takes_any_order
 from sparsec.ir import ops
 from sparsec.ir.dtypes import BOOL, I32, I64
 from sparsec.ir.expr_verify import (
@@ -479,11 +479,13 @@ def _scattered(s: Assemble, fmt: Format) -> Messages:
     names = [i.name if isinstance(i, Index) else "" for i in node.target.indices]
     last = names[fmt.order[-1]]
     kind = fmt.levels[-1].type
-    any_order = isinstance(kind, CanInsert) or not kind.ordered
-    if sorted(names) != sorted(f.index for f in nest) or (nest[0].index != last and not any_order):
+    if sorted(names) != sorted(f.index for f in nest) or (nest[0].index != last and not takes_any_order(kind)):
         yield f"{what}: the loops must run over its indices, that over '{last}' outermost"
-    if any(f.parallel is not None or not isinstance(f.domain, Full) for f in nest):
-        yield f"{what} by loops that are parallel or chunked"
+    if any(not isinstance(f.domain, Full) for f in nest):
+        yield f"{what} by loops that are chunked"
+    parted = can_part(kind)
+    if any(f.parallel is not None for f in (nest[1:] if parted else nest)):
+        yield f"{what} by parallel loops" + ", but for the outermost one" * parted
 
 
 def target(s: Accumulate, scope: Scope) -> Messages:

@@ -365,6 +365,15 @@ class Program:
     schedule: tuple[Directive, ...] = ()
     bare: bool = field(default=False, compare=False, repr=False, kw_only=True)
     span: Span | None = _span()
+    _text: str | None = field(default=None, init=False, compare=False, repr=False)
+
+    @property
+    def text(self) -> str:
+        """All of it as text, in which -0.0 is not 0.0 and NaN is NaN: what code made of it is kept under."""
+        if self._text is None:
+            object.__setattr__(self, "_text", repr(self))
+        assert self._text is not None
+        return self._text
 
     def tensor(self, name: str) -> TensorDecl:
         for t in self.tensors:

@@ -73,11 +73,33 @@ kernel t {
     ("loops", "message"),
     [
         ("forall j in n { forall i in m", "that over 'i' outermost"),
-        ("forall i in m parallel { forall j in n", "parallel or chunked"),
+        ("forall i in m { forall j in n parallel", "parallel loops, but for the outermost one"),
         ("forall i in m { forall k in n", "the loops must run over its indices"),
     ],
 )
 def test_nests_that_would_not_be_in_order_are_refused(loops: str, message: str) -> None:
     with pytest.raises(VerifyError, match=message):
         verify(parse_kernel(TEXT.replace("LOOPS", loops)))
-    verify(parse_kernel(TEXT.replace("LOOPS", "forall i in m { forall j in n")))
+    for loops in ("forall i in m { forall j in n", "forall i in m parallel { forall j in n"):
+        verify(parse_kernel(TEXT.replace("LOOPS", loops)))
+    with pytest.raises(VerifyError, match="by parallel loops$"):
+        verify(
+            parse_kernel(
+                TEXT.replace("j: dense, i: compressed", "j: dense, i: fixed[3, index=i32]")
+                .replace("[index=i32, pos=i32]) fill(0.0)\n  ass", ") fill(0.0)\n  ass")
+                .replace("LOOPS", "forall i in m parallel { forall j in n")
+            )
+        )
+
+
+@pytest.mark.parametrize("schedule", [None, "schedule for t { parallel none }", "schedule for t { parallel i by 3 }"])
+def test_parts_come_in_order(schedule: str | None) -> None:
+    """Enough entries for several parts; and parts of three rows each."""
+    rng = np.random.default_rng(3)
+    a = sp.tensor(rng.integers(1, 9, (500, 300)) * (rng.random((500, 300)) < 0.4), format="csr")
+    lower = "kernel t(A: i64[m, n] csr) -> B: i64[m, n] csc { B[i, j] = A[i, j] where j < i }"
+    copy = "kernel t(A: i64[m, n] csr) -> B: i64[m, n] csc { B[i, j] = A[i, j] }"
+    for text, dense in ((copy, a.numpy()), (lower, np.tril(a.numpy(), -1))):
+        b = sp.compile(text, schedule=schedule)(a)
+        b.validate()
+        assert (b.numpy() == dense).all() and b.nnz == np.count_nonzero(dense)

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sparsec.conversion import to_array
 from sparsec.errors import FormatError
 from sparsec.formats.compressed import Compressed
 from sparsec.formats.format import Format
@@ -161,7 +162,7 @@ def test_from_coo_against_numpy(data: st.DataObject) -> None:
     stored = np.zeros(shape, bool)
     stored[tuple(coords)] = True
     assert np.array_equal(pattern, stored)
-    assert np.array_equal(entries.scatter(s), dense)
+    assert np.array_equal(to_array(s), dense)
 
 
 @settings(max_examples=30, deadline=None)
@@ -263,11 +264,11 @@ def test_from_dense_leaves_the_fill_out(order: tuple[int, int]) -> None:
     a = np.array([[np.nan, 1.0, 0.0], [2.0, np.nan, 3.0]])
     s = entries.from_dense(a, fmt, np.nan)
     s.validate()
-    assert s.nnz == 4 and np.array_equal(entries.scatter(s), a, equal_nan=True)
+    assert s.nnz == 4 and np.array_equal(to_array(s), a, equal_nan=True)
     plain = entries.from_dense(np.asfortranarray(np.nan_to_num(a)), fmt)
     plain.validate()
     assert plain.nnz == 3
-    assert np.array_equal(entries.scatter(entries.from_dense(entries.dense_storage(a, 1.0), fmt)), a, equal_nan=True)
+    assert np.array_equal(to_array(entries.from_dense(entries.dense_storage(a, 1.0), fmt)), a, equal_nan=True)
 
 
 def test_dense_storage_is_a_view() -> None:
