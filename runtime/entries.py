@@ -27,16 +27,18 @@ DUPLICATES = ("sum", "error", "last")
 class Arrangement:
     """How entries as they came become canonical: ``order`` sorts them, ``starts`` are the first of equal ones.
 
-    None stands for nothing to do.  ``keys`` are the sorted places of all entries, while somebody may want them.
+    None stands for nothing to do.  ``keys`` are the sorted places of all entries, while somebody may want them;
+    ``carried`` are the values, which were sorted with these instead of telling the order.
     """
 
     order: np.ndarray | None = None
     starts: np.ndarray | None = None
     keys: np.ndarray | None = None
+    carried: np.ndarray | None = None
 
     @property
     def moves(self) -> bool:
-        return self.order is not None or self.starts is not None
+        return self.order is not None or self.starts is not None or self.carried is not None
 
     def coordinates(self, coords: np.ndarray) -> np.ndarray:
         """One coordinate of each canonical entry; the same array if nothing moves."""
@@ -55,15 +57,16 @@ class Arrangement:
             return [self.coordinates(c) for c in coords]
         left = self.keys if self.starts is None else self.keys[self.starts]
         out: list[np.ndarray] = []
-        for extent in reversed(extents[1:]):
-            above = left // extent
-            out.insert(0, left - above * extent)
-            left = above
+        for width in reversed(_widths(extents)[1:]):
+            out.insert(0, left & ((1 << width) - 1))
+            left = left >> width
         return [left, *out]
 
     def values(self, values: np.ndarray, dtype: DType, duplicates: str = "sum") -> np.ndarray:
         """The values of the canonical entries, those of equal coordinates summed (bools: or) or the last of them."""
-        if self.order is not None:
+        if self.carried is not None:
+            values = self.carried
+        elif self.order is not None:
             values = values[self.order]
         if self.starts is None:
             return values
@@ -81,44 +84,59 @@ class Arrangement:
         return np.asarray(fold.reduceat(values, self.starts, dtype=values.dtype))
 
 
-def arrange(coords: Sequence[np.ndarray], extents: Sequence[int]) -> Arrangement:
-    """What makes entries canonical; ``coords`` (inside ``extents``) and ``extents`` in the order of the levels."""
+def arrange(
+    coords: Sequence[np.ndarray], extents: Sequence[int], values: np.ndarray | None = None
+) -> Arrangement:
+    """What makes entries canonical; ``coords`` (inside ``extents``) and ``extents`` in the order of the levels.
+
+    Of entries with ``values`` these may be carried along, where nobody asks for the order.
+    """
     count = len(coords[0]) if coords else 0
     if count < 2:
         return Arrangement()
-    order: np.ndarray | None = None
-    keys: np.ndarray | None = None
-    if math.prod(extents) < 2**63:
+    bits = sum(_widths(extents))
+    if bits < 64:
         key = _key(coords, extents)
         distinct = key[1:] > key[:-1]
         if distinct.all():
             return Arrangement()
+        found = Arrangement()
         if (key[1:] < key[:-1]).any():
-            order, key = _sorting(key, math.prod(extents))
-            distinct, keys = key[1:] != key[:-1], key
-    else:
-        order = np.lexsort(tuple(reversed(coords)))
-        distinct = np.zeros(count - 1, bool)
-        for c in coords:
-            c = c[order]
-            distinct |= c[1:] != c[:-1]
-        if (order[1:] > order[:-1]).all():
-            order = None
-    starts = None if distinct.all() else np.flatnonzero(np.append(True, distinct))
-    return Arrangement(order, starts, keys)
+            found = _sorted(key, bits, values)
+            assert found.keys is not None
+            distinct = found.keys[1:] != found.keys[:-1]
+        return found if distinct.all() else replace(found, starts=_starts(distinct))
+    order: np.ndarray | None = np.lexsort(tuple(reversed(coords)))
+    assert order is not None
+    distinct = np.zeros(count - 1, bool)
+    for c in coords:
+        c = c[order]
+        distinct |= c[1:] != c[:-1]
+    if (order[1:] > order[:-1]).all():
+        order = None
+    return Arrangement(order, None if distinct.all() else _starts(distinct))
+
+
+def _starts(distinct: np.ndarray) -> np.ndarray:
+    return np.flatnonzero(np.append(True, distinct))
+
+
+def _widths(extents: Sequence[int]) -> list[int]:
+    """The bits that coordinates of each dimension take."""
+    return [max(n - 1, 0).bit_length() for n in extents]
 
 
 def _key(coords: Sequence[np.ndarray], extents: Sequence[int]) -> np.ndarray:
-    """Every entry's place in the dense tensor, which sorts as the coordinates do."""
+    """The coordinates of every entry in one number, which sorts as they do."""
     key = coords[0].astype(np.int64)
-    for c, extent in zip(coords[1:], extents[1:], strict=True):
-        key *= extent
-        key += c.astype(np.int64, copy=False)
+    for c, width in zip(coords[1:], _widths(extents)[1:], strict=True):
+        key <<= width
+        key |= c.astype(np.int64, copy=False)
     return key
 
 
-Sort = Callable[[np.ndarray, int], tuple[np.ndarray, np.ndarray]]
-"""From keys below 2**bits and ``bits`` to the stable permutation that sorts them, and the sorted keys."""
+Sort = Callable[[np.ndarray, np.ndarray, int], None]
+"""Sorts i64 keys below 2**bits, and values of 8 bytes with them, stably and in place; ``bits`` comes last."""
 _SORTS: list[Sort] = []
 MANY = 1 << 16
 """Keys from which on compiled code sorts them, if there is some: then it is worth its loading."""
@@ -129,24 +147,30 @@ def sort_with(sort: Sort) -> None:
     _SORTS[:] = [sort]
 
 
-def _sorting(key: np.ndarray, bound: int) -> tuple[np.ndarray, np.ndarray]:
-    """The stable permutation that sorts ``key``, whose elements lie in ``0 .. bound``, and the sorted keys.
+def _sorted(key: np.ndarray, bits: int, values: np.ndarray | None) -> Arrangement:
+    """The stable order of ``key``, whose elements are below 2**bits, or the values in it; and the sorted keys.
 
     NumPy sorts 16-bit numbers by radix and wider ones by comparison: a few passes of the first are faster.
     """
-    bits = max(1, (bound - 1).bit_length())
     if len(key) >= MANY and _SORTS:
-        return _SORTS[0](key, bits)
+        if values is None or values.itemsize > 8:
+            order = np.arange(len(key))
+            _SORTS[0](key, order, bits)
+            return Arrangement(order, None, key)
+        raw = np.dtype(f"u{values.itemsize}")
+        carried = values.view(raw).astype(np.uint64)
+        _SORTS[0](key, carried, bits)
+        return Arrangement(None, None, key, carried.astype(raw, copy=False).view(values.dtype))
     if len(key) < 4096:
         order = np.argsort(key, kind="stable")
-        return order, key[order]
+        return Arrangement(order, None, key[order])
     found: np.ndarray | None = None
     for shift in range(0, bits, 16):
         digit = ((key if found is None else key[found]) >> shift).astype(np.uint16)
         step = np.argsort(digit, kind="stable")
         found = step if found is None else found[step]
     assert found is not None
-    return found, key[found]
+    return Arrangement(found, None, key[found])
 
 
 def coo_format(order: Sequence[int], width: DType | None = None) -> Format:
@@ -189,14 +213,28 @@ def canonical(
     dtype: DType,
     fill: Scalar,
     duplicates: str = "sum",
-) -> tuple[Storage, Arrangement]:
-    """Entries (``coords`` by dimension, integers of any width) as a coordinate list, and how they were arranged.
+) -> Storage:
+    """Entries (``coords`` by dimension, integers of any width) as a coordinate list.
 
     Raises ``ShapeError`` naming the first entry outside the shape, ``FormatError`` for duplicates if they are an error.
     """
+    return arranged(coords, values, shape, order, dtype, fill, duplicates, duplicates != "error")[0]
+
+
+def arranged(
+    coords: Sequence[np.ndarray],
+    values: np.ndarray,
+    shape: tuple[int, ...],
+    order: Sequence[int],
+    dtype: DType,
+    fill: Scalar,
+    duplicates: str = "sum",
+    once: bool = False,
+) -> tuple[Storage, Arrangement]:
+    """``canonical``, and how the entries were arranged: to bring new values over, but if that is asked for ``once``."""
     for d, c in enumerate(coords):
         _check_inside(c, d, shape)
-    found = arrange([coords[d] for d in order], [shape[d] for d in order])
+    found = arrange([coords[d] for d in order], [shape[d] for d in order], values if once else None)
     if duplicates == "error" and found.starts is not None:
         _refuse_duplicates(coords, found)
     moved = found.places([coords[d] for d in order], [shape[d] for d in order])
@@ -279,7 +317,7 @@ def from_coo(
     if not extents:
         return _scalar(held, dtype, fill, duplicates)
     order = format.dim_order if format is not None else tuple(range(len(extents)))
-    storage, _ = canonical(places, held, extents, order, dtype, fill, duplicates)
+    storage = canonical(places, held, extents, order, dtype, fill, duplicates)
     return storage if not np.may_share_memory(storage.values, held) else storage.with_values(storage.values.copy())
 
 
@@ -410,6 +448,6 @@ def too_large(shape: Sequence[int]) -> ShapeError:
 
 
 __all__ = [
-    "DUPLICATES", "Arrangement", "arrange", "canonical", "check_dense", "coo_format", "dense_storage", "dense_view",
-    "from_coo", "from_dense", "index_width", "inside", "is_fill", "listed", "shared_list", "too_large",
+    "DUPLICATES", "Arrangement", "arrange", "arranged", "canonical", "check_dense", "coo_format", "dense_storage",
+    "dense_view", "from_coo", "from_dense", "index_width", "inside", "is_fill", "listed", "shared_list", "too_large",
 ]

@@ -67,7 +67,7 @@ def read(path: Path, shape: Sequence[int] | None = None) -> Storage:
         d = int(np.argmax(beyond[row]))
         raise _at(path, row, f"coordinate {coords[row, d]} of dimension {d} is outside 1..{extents[d]}")
     columns = [np.ascontiguousarray(c) for c in (coords - 1).T]
-    return canonical(columns, np.ascontiguousarray(table[:, -1]), extents, range(order), F64, 0.0)[0]
+    return canonical(columns, np.ascontiguousarray(table[:, -1]), extents, range(order), F64, 0.0)
 
 
 def _header(path: Path, stream: Iterator[str]) -> tuple[tuple[int, ...] | None, Iterable[str]]:

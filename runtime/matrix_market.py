@@ -123,7 +123,7 @@ def read(path: Path) -> Storage:
     if header.symmetry == "skew-symmetric" and (found.coords[0] == found.coords[1]).any():
         raise FileError(f"'{path}': an entry on the diagonal of a skew-symmetric matrix, which is 0 there")
     dtype = from_numpy(found.data.dtype)
-    return canonical(found.coords, found.data, found.shape, (0, 1), dtype, as_fill(0, dtype))[0]
+    return canonical(found.coords, found.data, found.shape, (0, 1), dtype, as_fill(0, dtype))
 
 
 def _check_header(path: Path) -> _Header:

@@ -47,7 +47,7 @@ def wrap(obj: Any) -> Storage:
 
         one = values[:1] if len(values) else np.full(1, fill, dtype.np)
         return Storage(dense(0), (), dtype, fill, (), one)
-    return canonical(coords, values, shape, range(len(shape)), dtype, fill)[0]
+    return canonical(coords, values, shape, range(len(shape)), dtype, fill)
 
 
 def _item(value: Any) -> Any:

@@ -12,7 +12,7 @@ from sparsec.formats.compressed import Compressed
 from sparsec.formats.dense import Dense
 from sparsec.formats.named import from_levels, named_format
 from sparsec.ir.dtypes import BF16, F16, DType, from_numpy
-from sparsec.runtime.entries import canonical, shared_list
+from sparsec.runtime.entries import arranged, shared_list
 from sparsec.runtime.outside import Known, remember
 from sparsec.runtime.segments import Refresh, canonical_segments, sortable
 from sparsec.runtime.storage import Storage, adopt, as_fill, index_array, is_list, plain
@@ -121,7 +121,7 @@ def _wrap_list(obj: Any) -> tuple[Storage, Refresh | None]:
     storage = shared_list(coords, data, shape, dtype)
     if storage is not None:
         return storage, None if np.may_share_memory(data, obj.data) else plain
-    storage, arrangement = canonical(coords, data, shape, range(len(coords)), dtype, as_fill(0, dtype))
+    storage, arrangement = arranged(coords, data, shape, range(len(coords)), dtype, as_fill(0, dtype))
     return storage, lambda data: np.ascontiguousarray(arrangement.values(plain(data), dtype))
 
 

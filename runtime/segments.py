@@ -8,7 +8,7 @@ import numpy as np
 
 from sparsec.formats.format import Format
 from sparsec.ir.dtypes import DType, from_numpy
-from sparsec.runtime.entries import canonical, inside
+from sparsec.runtime.entries import arranged, inside
 from sparsec.runtime.storage import Storage, as_fill, plain
 
 Refresh = Callable[[np.ndarray], np.ndarray]
@@ -52,7 +52,7 @@ def canonical_segments(
     rows = np.repeat(np.arange(len(pos) - 1, dtype=crd.dtype), np.diff(pos).astype(np.int64))
     by_level = [rows, crd][-len(order) :]
     coords = [by_level[order.index(d)] for d in range(len(order))]
-    entries, arrangement = canonical(coords, values[:count], shape, order, dtype, as_fill(0, dtype))
+    entries, arrangement = arranged(coords, values[:count], shape, order, dtype, as_fill(0, dtype))
 
     def refresh(values: np.ndarray) -> np.ndarray:
         return np.ascontiguousarray(arrangement.values(plain(values)[:count], dtype))

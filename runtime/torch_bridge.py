@@ -159,7 +159,7 @@ def _wrap_list(obj: Any, name: str) -> Storage:
     coords = list(obj._indices().numpy())
     shape = tuple(obj.shape)
     shared = shared_list(coords, values, shape, dtype)
-    return shared or canonical(coords, values, shape, range(len(shape)), dtype, as_fill(0, dtype))[0]
+    return shared or canonical(coords, values, shape, range(len(shape)), dtype, as_fill(0, dtype))
 
 
 def _wrap_compressed(obj: Any, layout: str, name: str) -> Storage:
@@ -213,7 +213,7 @@ def _blocks(
     places = {row: np.repeat(np.arange(outer[row]), np.diff(pos)), col: crd}
     grid = np.indices((len(crd), *sides))
     coords = [(places[d][grid[0]] * sides[d] + grid[1 + d]).ravel() for d in range(2)]
-    entries, _ = canonical(coords, values.ravel(), shape, fmt.order, dtype, as_fill(0, dtype))
+    entries = canonical(coords, values.ravel(), shape, fmt.order, dtype, as_fill(0, dtype))
     return compress(fmt, entries)
 
 

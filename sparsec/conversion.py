@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import lru_cache
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -30,9 +29,6 @@ from sparsec.runtime.entries import (
 from sparsec.runtime.prefixes import has_prefixes, without_gaps
 from sparsec.runtime.quantised import decode
 from sparsec.runtime.storage import Storage
-
-if TYPE_CHECKING:
-    from sparsec.ir.buffer import Module
 
 _RAW = {1: dtypes.U8, 2: dtypes.U16, 4: dtypes.U32, 8: dtypes.U64}
 
@@ -105,27 +101,19 @@ def _sorted(storage: Storage, format: Format) -> Storage:
         )
     entries = convert(storage, own)
     coords, shape, dtype = entries.coordinates(), entries.shape, entries.dtype
-    return canonical(coords, entries.values, shape, format.dim_order, dtype, entries.fill)[0]
+    return canonical(coords, entries.values, shape, format.dim_order, dtype, entries.fill)
 
 
-def sorted_keys(keys: np.ndarray, bits: int) -> tuple[np.ndarray, np.ndarray]:
-    """The stable permutation that sorts ``keys``, i64 below 2**bits, and the keys sorted: by the kernels' own sort."""
+def sort_keys(keys: np.ndarray, values: np.ndarray, bits: int) -> None:
+    """Sort i64 ``keys`` below 2**bits, and ``values`` of 8 bytes with them, in place and stably, by compiled code."""
     import ctypes
 
-    keys = np.array(keys, np.int64)
-    order = np.arange(len(keys))
-    numbers = (keys.ctypes.data, order.ctypes.data, len(keys), 0, bits)
-    status = routine("sort", _sort_module).run((ctypes.c_int64 * len(numbers))(*numbers))
+    from sparsec.passes.lower.partition import sort_module
+
+    numbers = (keys.ctypes.data, values.ctypes.data, len(keys), bits)
+    status = routine("sort_all", sort_module).run((ctypes.c_int64 * len(numbers))(*numbers))
     if status:
         raise Stopped(status)
-    return order, keys
-
-
-def _sort_module() -> Module:
-    from sparsec.ir.buffer import Module
-    from sparsec.passes.lower.sorting import sort_function
-
-    return Module((sort_function("sort", dtypes.I64),))
 
 
 @lru_cache(maxsize=LIMIT)
@@ -373,4 +361,4 @@ def _copy_program(
     )
 
 
-__all__ = ["convert", "fits", "sorted_keys", "to_array", "whole", "with_widths"]
+__all__ = ["convert", "fits", "sort_keys", "to_array", "whole", "with_widths"]

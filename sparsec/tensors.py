@@ -376,13 +376,13 @@ class Tensor(Operators):
 outside.register(Tensor, lambda obj: obj.storage)
 
 
-def _sorted_keys(keys: np.ndarray, bits: int) -> tuple[np.ndarray, np.ndarray]:
-    from sparsec.conversion import sorted_keys
+def _sort_keys(keys: np.ndarray, values: np.ndarray, bits: int) -> None:
+    from sparsec.conversion import sort_keys
 
-    return sorted_keys(keys, bits)
+    sort_keys(keys, values, bits)
 
 
-entries.sort_with(_sorted_keys)
+entries.sort_with(_sort_keys)
 
 
 def tensor(obj: Any, format: str | Format | None = None, fill_value: Any = None) -> Tensor:

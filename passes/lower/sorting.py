@@ -36,7 +36,7 @@ from sparsec.ir.tensor import Expr as TExpr
 from sparsec.passes.lower.context import Context, Env, Storage
 
 DIGIT = 11
-"""Bits sorted in one pass: 2,048 counters stay in the first-level cache."""
+"""Bits sorted in one pass, at most: 2,048 counters stay in the first-level cache.  Short lists take fewer."""
 
 SMALL = 48
 """Lists up to this length are sorted by insertion."""
@@ -127,7 +127,7 @@ class ListWork:
         # Dimensions that arrive in order form the low bits, which need no pass.
         rank = len(self.w.indices)
         first_bit = self.shifts[rank - self.sorted_tail - 1] if self.sorted_tail < rank else self.bits
-        ctx.b.emit(Call(helper, (self.keys, self.values, self.count, first_bit, self.bits)))
+        ctx.b.emit(Call(helper, (self.keys, self.values, i64(0), self.count, first_bit, self.bits)))
         views = []
         for n, (x, shift, mask) in enumerate(zip(self.w.indices, self.shifts, self.masks, strict=True)):
             view = LevelView(self.w.name, n, ctx.domain_size(x.domain))
@@ -154,22 +154,24 @@ def bit_length(b: Builder, value: Expr) -> Expr:
 
 
 def sort_function(name: str, dtype: DType) -> Function:
-    """``name(keys, values, count, first_bit, bits)``: sort both by bits ``first_bit..bits`` of the keys, stably.
+    """``name(keys, values, start, count, first_bit, bits)``: sort both by bits ``first_bit..bits`` of the keys, stably.
 
-    Least significant digit first; a pass whose digit is the same everywhere is left out; short lists by insertion.
+    ``count`` elements from ``start`` on, least significant digit first; a pass whose digit is the same everywhere is
+    left out; short lists by insertion.
     """
     b = Builder()
     keys, values = Buffer(b.fresh("keys"), I64), Buffer(b.fresh("values"), dtype)
-    count, first, bits = (Var(b.fresh(n), I64) for n in ("count", "first_bit", "bits"))
+    start, count, first, bits = (Var(b.fresh(n), I64) for n in ("start", "count", "first_bit", "bits"))
     with b.collect() as small:
-        _insertion(b, keys, values, count, first)
+        _insertion(b, keys, values, start, add(start, count), first)
     with b.collect() as large:
-        _radix(b, keys, values, count, first, bits)
+        _radix(b, keys, values, start, count, first, bits)
     with b.if_(lt(first, bits)):
         b.if_else(op("le", count, i64(SMALL)), small, large)
     params = (
         BufferParam(keys, "out"),
         BufferParam(values, "out"),
+        ScalarParam(start),
         ScalarParam(count),
         ScalarParam(first),
         ScalarParam(bits),
@@ -177,8 +179,8 @@ def sort_function(name: str, dtype: DType) -> Function:
     return Function(name, params, b.block())
 
 
-def _insertion(b: Builder, keys: Buffer, values: Buffer, count: Expr, first: Expr) -> None:
-    with b.loop("i", i64(1), count) as i:
+def _insertion(b: Builder, keys: Buffer, values: Buffer, start: Expr, end: Expr, first: Expr) -> None:
+    with b.loop("i", add(start, 1), end) as i:
         key = b.let("key", load(keys, i))
         value = b.let("value", load(values, i))
         high = b.let("high", op("shr", key, first))
@@ -188,44 +190,47 @@ def _insertion(b: Builder, keys: Buffer, values: Buffer, count: Expr, first: Exp
             b.store(keys, j, load(keys, sub(j, 1)))
             b.store(values, j, load(values, sub(j, 1)))
             b.set(j, sub(j, 1))
-            b.set(more, lt(i64(0), j))
+            b.set(more, lt(start, j))
             with b.if_(more):
                 b.set(more, precedes(high, op("shr", load(keys, sub(j, 1)), first)))
         b.store(keys, j, key)
         b.store(values, j, value)
 
 
-def _radix(b: Builder, keys: Buffer, values: Buffer, count: Expr, first: Expr, bits: Expr) -> None:
+def _radix(b: Builder, keys: Buffer, values: Buffer, start: Expr, count: Expr, first: Expr, bits: Expr) -> None:
+    end = b.let("end", add(start, count))
     keys2 = b.alloc("keys2", I64, count)
     values2 = b.alloc("values2", values.dtype, count)
-    starts = b.alloc("starts", I64, i64(2**DIGIT))
+    width = b.let("width", op("max", i64(6), op("min", i64(DIGIT), sub(bit_length(b, count), 1))))
+    digits = b.let("digits", op("shl", i64(1), width))
+    starts = b.alloc("starts", I64, digits)
     shift = b.var("shift", first)
+
+    def digit_of(key: Expr) -> Expr:
+        return b.let("digit", op("bitand", op("shr", key, shift), sub(digits, 1)))
+
     with b.while_(lt(shift, bits), note="radix pass"):
         # The last digit may reach past ``bits``: the bits there are zero.
-        with b.loop("d", i64(0), i64(2**DIGIT)) as d:
+        with b.loop("d", i64(0), digits) as d:
             b.store(starts, d, i64(0))
-        with b.loop("p", i64(0), count) as p:
-            digit = b.let("digit", _digit(load(keys, p), shift))
+        with b.loop("p", start, end) as p:
+            digit = digit_of(load(keys, p))
             b.store(starts, digit, add(load(starts, digit), 1))
-        head = load(starts, _digit(load(keys, i64(0)), shift))
+        head = load(starts, digit_of(load(keys, start)))
         with b.if_(lt(head, count)):
             total = b.var("total", i64(0))
-            with b.loop("d", i64(0), i64(2**DIGIT)) as d:
+            with b.loop("d", i64(0), digits) as d:
                 here = b.let("here", load(starts, d))
                 b.store(starts, d, total)
                 b.set(total, add(total, here))
-            with b.loop("p", i64(0), count) as p:
+            with b.loop("p", start, end) as p:
                 key = b.let("key", load(keys, p))
-                digit = b.let("digit", _digit(key, shift))
+                digit = digit_of(key)
                 to = b.let("to", load(starts, digit))
                 b.store(starts, digit, add(to, 1))
                 b.store(keys2, to, key)
                 b.store(values2, to, load(values, p))
             with b.loop("p", i64(0), count) as p:
-                b.store(keys, p, load(keys2, p))
-                b.store(values, p, load(values2, p))
-        b.set(shift, add(shift, DIGIT))
-
-
-def _digit(key: Expr, shift: Expr) -> Expr:
-    return op("bitand", op("shr", key, shift), i64(2**DIGIT - 1))
+                b.store(keys, add(start, p), load(keys2, p))
+                b.store(values, add(start, p), load(values2, p))
+        b.set(shift, add(shift, width))

@@ -86,7 +86,7 @@ def rebuilt(
         return Tensor.over(Storage(dense(0), (), dtype, fill, (), np.ascontiguousarray(one, dtype.np)))
     target = format_like(shape, len(values), like) if format is None else format
     order = target.dim_order
-    listed, _ = canonical(coords, values, shape, order, dtype, fill)
+    listed = canonical(coords, values, shape, order, dtype, fill)
     return Tensor.over(listed).convert(target)
 
 

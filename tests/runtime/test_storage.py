@@ -189,9 +189,15 @@ def test_long_lists_are_sorted_by_compiled_code(extent: int) -> None:
     rng = np.random.default_rng(extent)
     coords = [rng.integers(0, extent, 70_000), rng.integers(0, 50, 70_000)]
     key = entries._key(coords, [extent, 50])
-    order, keys = entries._sorting(key, extent * 50)
-    assert np.array_equal(order, np.argsort(key, kind="stable"))
-    assert np.array_equal(keys, np.sort(key))
+    bits = sum(entries._widths([extent, 50]))
+    found = entries._sorted(key.copy(), bits, None)
+    assert np.array_equal(found.order, np.argsort(key, kind="stable"))
+    assert np.array_equal(found.keys, np.sort(key))
+    for dtype in (np.int8, np.float16, np.float32, np.int64):
+        values = rng.integers(-9, 9, 70_000).astype(dtype)
+        carried = entries._sorted(key.copy(), bits, values)
+        assert carried.order is None
+        assert np.array_equal(carried.values(values, I64), values[found.order])
 
 
 def test_sorted_entries_are_left_alone() -> None:
