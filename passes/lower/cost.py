@@ -34,6 +34,8 @@ COPY = 2.0
 """Cost of copying one element of a dense tensor."""
 USES = 16.0
 """Uses of an element that are counted on."""
+AGAIN = 0.25
+"""Cost of adding to a place of the result instead of a register."""
 LIST = 20.0
 BITMAP = 3.0
 SCATTER = 1.5
@@ -47,6 +49,10 @@ HORIZONTAL = 3.0
 """Cost of adding up the lanes of a vector."""
 SHORT = 32
 """Steps of a loop that may be unrolled."""
+APART = 8.0
+"""Iterations of the outermost loop that are enough for all threads."""
+ORDER = 0.01
+"""What a loop that stands where the result's order has another adds to the cost, a part of it."""
 SCAN = 64.0
 """Cost of looking for a coordinate where nothing but looking at all of them helps: rows may be long."""
 
@@ -175,14 +181,17 @@ def estimate(query: Query, space: Space, order: tuple[str, ...], converted: Sequ
         total += trips * _result_penalty(query, space, order, loose.walked)
     else:
         total += trips * _panel_step(query, space, panel, converted)
+    known = all(isinstance(query.extents[v], int) for v in query.variables)
     points = trips * (1.0 if panel is None else prod(panel.sizes.values()))
-    total += sum(copy_cost(t, 0.0 if query.sparse else points) for t in dense)
+    total += sum(copy_cost(t, 0.0 if query.sparse or known else points) for t in dense)
     total *= 1.05 if space.strips else 1.0  # strips are for what gains by them
-    # Among equals keep free variables in the result's order, outermost first.
     summed = space.loops_of(query.reduced)
     free = [v for v in order if v not in summed]
+    if free and order[0] == free[0] and not is_sparse(program.tensor(query.target.tensor)):
+        total *= APART / min(APART, size_of(space.domains[free[0]]))
+    # Among equals keep free variables in the result's order, outermost first: it is that of most operands, too.
     wanted = [v for v in space.level_names(program, query.target) if v in free]
-    return total * (1.0 + 1e-6 * sum(a != b for a, b in zip(free, wanted, strict=False)))
+    return total * (1.0 + ORDER * sum(a != b for a, b in zip(free, wanted, strict=False)))
 
 
 def copy_cost(t: TensorDecl, points: float) -> float:
@@ -210,7 +219,10 @@ def _scattered(query: Query, space: Space, order: Sequence[str], converted: Sequ
 
 def _overhead(domain: Domain) -> float:
     """Cost of a step of a loop besides what it does: short ones of a constant length are unrolled."""
-    return 0.25 if isinstance(domain, Chunk) and domain.size <= SHORT else 1.0
+    match domain:
+        case Chunk(_, size) | Full(int(size)) if size <= SHORT:
+            return 0.25
+    return 1.0
 
 
 def _in_vectors(query: Query, space: Space, v: str, count: float, converted: Sequence[Access]) -> float:
@@ -328,7 +340,7 @@ def _result_penalty(query: Query, space: Space, order: tuple[str, ...], loose: f
     free = [v for v in order if v in depends]
     reduced_before = any(v in summed for v in order[: order.index(free[-1]) + 1]) if free else False
     if not is_sparse(query.program.tensor(query.target.tensor)):
-        return SCATTER if reduced_before and order[0] in summed else 0.1 if reduced_before else 0.0
+        return SCATTER if reduced_before and order[0] in summed else AGAIN if reduced_before else 0.0
     prefix, matched = result_prefix(query, space, order, loose)
     levels = space.level_names(query.program, query.target)
     rest = len([v for v in free if v not in prefix])

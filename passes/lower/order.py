@@ -45,7 +45,7 @@ def choose_order(query: Query) -> Choice:
     """
     sparse = query.sparse
     plain = [a for a in sparse if _at_variables(a)]
-    found = _cheapest(query, sparse, [*plain, *query.crossed]) or _cheapest(query, sparse, sparse)
+    found = _cheapest(query, plain) or _cheapest(query, sparse)
     if found is None:
         kept = [] if query.may_convert else sparse
         alone = (replace(query, asked=None, splits=(d,)) for d in query.splits)
@@ -62,24 +62,50 @@ def _has_any(query: Query, space: Space, kept: Sequence[Access]) -> bool:
     return next(_orders(query, space, kept), None) is not None
 
 
-def _cheapest(query: Query, sparse: Sequence[Access], candidates: Sequence[Access]) -> Choice | None:
-    """The cheapest order over all sets of ``candidates`` to convert; None if none has one."""
+def _cheapest(query: Query, candidates: Sequence[Access]) -> Choice | None:
+    """The cheapest order over all sets of ``candidates``, which are sparse, to convert; None if none has one."""
     best: Choice | None = None
     seen = 0
     for k in range(len(candidates) + 1 if query.may_convert else 1):
         for converted in combinations(candidates, k):
-            kept = [a for a in sparse if a not in converted]
-            for space in query.spaces(kept):
-                for order in islice(_orders(query, space, kept), MAX_ORDERS):
-                    if any(_is_copy(query, space, order, a) for a in converted):
-                        continue
+            kept = [a for a in query.sparse if a not in converted]
+            for space, order in _nests(query, kept):
+                for copied in _copies(query, space, order, converted):
                     seen += 1
-                    cost = estimate(query, space, order, converted)
+                    cost = estimate(query, space, order, copied)
                     if best is None or cost < best.cost:
-                        best = Choice(space, order, converted, cost, seen)
+                        best = Choice(space, order, copied, cost, seen)
         if best is not None and k >= 2:
             break
     return None if best is None else replace(best, candidates=seen)
+
+
+def _nests(query: Query, kept: Sequence[Access]) -> Iterator[tuple[Space, tuple[str, ...]]]:
+    """The loops and orders to look at; rows in strips are for panels alone."""
+    for space in query.spaces(kept):
+        yield from ((space, order) for order in islice(_orders(query, space, kept), MAX_ORDERS))
+    for space in query.in_rows(kept):
+        pairs = _pairs(query, space, kept)
+        if pairs is not None:
+            yield from ((space, order) for order in dict.fromkeys(_panelled(query, space, pairs)))
+
+
+def _copies(
+    query: Query, space: Space, order: Sequence[str], converted: tuple[Access, ...]
+) -> Iterator[tuple[Access, ...]]:
+    """``converted``, alone and with dense accesses that lie across the result: each of these, and all.
+
+    None where one would be copied as it is.
+    """
+    if any(_is_copy(query, space, order, a) for a in converted):
+        return
+    yield converted
+    if not query.may_convert or query.last is None or not order or order[-1] not in space.own[query.last]:
+        return
+    across = tuple(a for a in query.crossed if not _is_copy(query, space, order, a))
+    yield from ((*converted, a) for a in across)
+    if len(across) > 1:
+        yield (*converted, *across)
 
 
 def _at_variables(access: Access) -> bool:
@@ -103,27 +129,41 @@ def _is_copy(query: Query, space: Space, order: Sequence[str], access: Access) -
 
 
 def _orders(query: Query, space: Space, kept: Sequence[Access]) -> Iterator[tuple[str, ...]]:
-    """Topological orders of the graph that the accesses ``kept`` make; none if it has a cycle.
+    """Topological orders of the graph that the accesses ``kept`` make; none if it has a cycle."""
+    pairs = _pairs(query, space, kept)
+    graph = before(space.domains, pairs or ())
+    natural = first(graph, _levels_first(query, space, query.target))
+    if pairs is None or natural is None:
+        return
+    # Many loops have more orders than are tried: those that have panels and follow a tensor's levels come first.
+    others = (first(graph, _levels_first(query, space, access)) for access in kept)
+    tried = {natural, *(o for o in others if o is not None), *_panelled(query, space, pairs)}
+    yield from sorted(tried)
+    yield from (order for order in every(graph) if order not in tried)
+
+
+def _pairs(query: Query, space: Space, kept: Sequence[Access]) -> list[tuple[str, str]] | None:
+    """The loops that stand around others for the accesses ``kept``; None where no order will do.
 
     To walk a level all levels above it must be known; one that is full can be looked up whenever it is its turn.
     """
     in_order = query.in_order
     if space.computed and (in_order or query.whole or any(_is_ordered(query, r) for r in walk(query.value))):
-        return  # diagonals do not ascend
+        return None  # diagonals do not ascend
     if any(space.own[v] != {v} for v in in_order.union(query.whole)):
-        return  # nor do blocks, with other loops between
+        return None  # nor do blocks, with other loops between
     free = space.depends(*query.target.indices)
     for r in walk(query.value):
         if not isinstance(r, Reduce):
             continue
         # A loop over diagonals would have to stand both outside of a reduction and inside.
         if (query.free_first or r is not query.value) and free & space.loops_of(r.indices):
-            return
+            return None
         if any(space.depends(*map(Index, r.indices)) & space.loops_of(inner.indices) for inner in _within(r)):
-            return
+            return None
     pairs = asked_pairs(space, query.asked)
     if pairs is None:
-        return
+        return None
     pairs += [*space.nesting, *_nesting(query, space)]
     for access in kept:
         fmt = query.program.tensor(access.tensor).format
@@ -134,15 +174,7 @@ def _orders(query: Query, space: Space, kept: Sequence[Access]) -> Iterator[tupl
             if name and name not in above and not isinstance(spec.type, CanWindow) and not spec.type.full:
                 pairs += ((u, name) for u in above)
             above |= space.level_needs(coord, access)
-    graph = before(space.domains, pairs)
-    natural = first(graph, _levels_first(query, space, query.target))
-    if natural is None:
-        return
-    # Many loops have more orders than are tried: those that have panels and follow a tensor's levels come first.
-    others = (first(graph, _levels_first(query, space, access)) for access in kept)
-    tried = {natural, *(o for o in others if o is not None), *_panelled(query, space, pairs)}
-    yield from sorted(tried)
-    yield from (order for order in every(graph) if order not in tried)
+    return pairs
 
 
 def _levels_first(query: Query, space: Space, access: Access) -> Callable[[str], int]:

@@ -164,7 +164,7 @@ def _full_along(program: Program, space: Space, a: Access, names: Collection[str
     return all(s.type.full for s in fmt.levels[first:])
 
 
-def narrower(f: Forall, sparse: Iterable[Access]) -> Iterator[tuple[int, Stmt]]:
+def narrower(f: Forall, sparse: Collection[Access]) -> Iterator[tuple[int, Stmt]]:
     """Sizes and bodies for what a loop over panels in registers leaves: of one row half as wide each, of several one.
 
     Panels along blocks that one of the ``sparse`` reads is stored in are as wide as those.
@@ -174,16 +174,43 @@ def narrower(f: Forall, sparse: Iterable[Access]) -> Iterator[tuple[int, Stmt]]:
     panels = [n.indices for n in walk(f.body) if isinstance(n, Workspace) and n.kind == "registers"]
     along = {x.name for p in panels for x in p if isinstance(x.domain, Chunk) and x.domain.outer == f.index}
     blocks = any(along & {*mentioned(*a.indices)} for a in sparse)
-    # Of narrower panels the loop has another number: nothing but their bounds may ask for it.
-    asked = any(isinstance(n, Index) and n.name == f.index for n in walk(f.body))
-    if not along or blocks or asked or size & (size - 1):
+    if not along or blocks or _asks(f.body, f.index) or size & (size - 1):
         return
     rows = any(p[-1].name not in along for p in panels)
     several = any(len(p) > 1 for p in panels)
     # The code of several rows is long: fewer widths of them are worth it.
     sizes = [1] if rows else [size // 2, 1] if several else [size >> n for n in range(1, size.bit_length())]
     for n in dict.fromkeys(n for n in sizes if n < size):
-        yield n, prewalk(f.body, partial(_resized, f.index, n))
+        yield n, prewalk(_widened(f.body, size, sparse) if rows else f.body, partial(_resized, f.index, n))
+
+
+def _asks(body: Stmt, outer: str) -> bool:
+    """Whether anything but the bounds of chunks asks for the number of one: of others the loop has another number."""
+    return any(isinstance(n, Index) and n.name == outer for n in walk(body))
+
+
+def _widened(body: Stmt, rows: int, sparse: Collection[Access]) -> Stmt:
+    """Panels of one row instead of ``rows``: they may be as many times as wide, but along blocks that are stored."""
+    loops = {n.index for n in walk(body) if isinstance(n, Forall)}
+    stored = {v for a in sparse for v in mentioned(*a.indices)}
+    for p in (n for n in walk(body) if isinstance(n, Workspace) and n.kind == "registers"):
+        last = p.indices[-1]
+        d = last.domain
+        if not isinstance(d, Chunk) or not isinstance(d.whole, Full) or len(p.indices) > 2:
+            continue
+        if d.outer not in loops or last.name in stored or _asks(body, d.outer):
+            continue
+        size, extent = d.size * rows, d.whole.extent
+        if size * p.dtype.nbytes <= BYTES and not (isinstance(extent, int) and extent < size):
+            body = prewalk(body, partial(_rechunked, d.outer, size))
+    return body
+
+
+def _rechunked(outer: str, size: int, n: object) -> object:
+    """Chunks of another ``size``, and the loop ``outer`` over as many as that makes."""
+    if isinstance(n, Forall) and n.index == outer and isinstance(n.domain, Chunks) and n.domain.size != size:
+        return replace(n, domain=replace(n.domain, size=size))
+    return _resized(outer, size, n)
 
 
 def _resized(outer: str, size: int, n: object) -> object:

@@ -126,6 +126,15 @@ def with_locals(program: Program) -> Program:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Turned:
+    """A ``local`` of ``program`` instead of a dense result, which stores the dimensions in another order."""
+
+    program: Program
+    local: Access
+    cost: float
+
+
 @dataclass(slots=True)
 class Planner:
     """Collects locals and notes while statements are planned."""
@@ -227,31 +236,47 @@ class Planner:
         return [*nests, nest]
 
     def turned(self, s: Assign, query: Query, choice: Choice) -> tuple[Assign, Assign] | None:
-        """A statement of a dense result as one of a local that stores another dimension last, and a copy of that.
-
-        None where this costs more, or little less: it is for panels that the result's own order does not allow.
-        """
-        t, extents = self.program.tensor(s.target.tensor), {i.name: i for i in s.indices}
-        if query.fold is None or query.last is None or s.op != "=" or self.exists(t.name) or self.asked(t.name).all:
+        """A statement of a dense result as one of a local that stores another dimension last, and a copy of that."""
+        if s.op != "=" or self.exists(query.target.tensor) or not is_plain(s.target):
             return None
-        if not is_plain(s.target) or panel_of(query, choice.space, choice.order, choice.converted) is not None:
+        found = self.turning(query, choice)
+        if found is None:
             return None
-        assert t.format is not None
-        saved, best, least = self.program, None, ENOUGH * choice.cost
-        for d in t.format.order[:-1]:
-            order = (*(o for o in t.format.order if o != d), d)
-            like = replace(t, format=reordered(t.format, order, widest(self.program)))
-            local = replace(s.target, tensor=self.local(f"{t.name}_{''.join(map(str, order))}", like).name)
-            cost = choose_order(replace(query, program=self.program, target=local)).cost + copy_cost(t, 0.0)
-            if cost < least:
-                best, least = (self.program, local), cost
-            self.program = saved
-        if best is None:
+        name, extents = s.target.tensor, {i.name: i for i in s.indices}
+        if self.asked(name).all:
+            self.notes.append(
+                f"{name}: in its own order, since a schedule asks for its loops; without one it is computed as "
+                f"'{found.local.tensor}', which stores another dimension last, and copied"
+            )
             return None
-        self.program, local = best
-        self.notes.append(f"{t.name}: computed as '{local.tensor}', which stores another dimension last, and copied")
+        self.program, local = found.program, found.local
+        self.notes.append(f"{name}: computed as '{local.tensor}', which stores another dimension last, and copied")
         free = tuple(extents[v] for v in mentioned(*s.target.indices))
         return replace(s, target=local), Assign(s.target, "=", local, free, span=s.span)
+
+    def turning(self, query: Query, choice: Choice) -> Turned | None:
+        """The local for a dense result in the order that costs least; None where this saves nothing, or little.
+
+        It is for panels that the result's own order does not allow.
+        """
+        t = self.program.tensor(query.target.tensor)
+        if query.fold is None or query.last is None:
+            return None
+        if panel_of(query, choice.space, choice.order, choice.converted) is not None:
+            return None
+        assert t.format is not None
+        best: Turned | None = None
+        own = replace(query, asked=None, splits=(), panel=None)
+        for d in reversed(t.format.order[:-1]):  # of equals the one that lies nearest
+            order = (*(o for o in t.format.order if o != d), d)
+            like = replace(t, format=reordered(t.format, order, widest(self.program)))
+            saved, name = self.program, f"{t.name}_{''.join(map(str, order))}"
+            local = replace(query.target, tensor=self.local(name, like).name)
+            cost = choose_order(replace(own, program=self.program, target=local)).cost + copy_cost(t, 0.0)
+            if cost < (ENOUGH * choice.cost if best is None else best.cost):
+                best = Turned(self.program, local, cost)
+            self.program = saved
+        return best
 
     def scheduled(
         self, target: str, stmt: loops.Stmt, choice: Choice, why_not: Callable[[str], str | None]
@@ -315,7 +340,10 @@ class Planner:
         instead: dict[Expr, Expr] = {}
         for r in inner:
             access = self.temporary(s, r, extents)
-            total += choose_order(self.query(access, around(value, r), extents, free_first=False)).cost
+            query = self.query(access, around(value, r), extents, free_first=False)
+            choice = choose_order(query)
+            turned = self.turning(query, choice)
+            total += choice.cost if turned is None else turned.cost
             instead[r] = access
         rest = replaced(value, instead)
         total += choose_order(self.query(s.target, rest, extents, free_first=True)).cost

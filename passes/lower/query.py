@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -98,25 +98,34 @@ class Query:
 
     def spaces(self, kept: Sequence[Access]) -> Iterator[Space]:
         """The loops that suit the accesses ``kept``, and those that suit the target, too; none for misfits."""
+        alone = self.space(kept)
+        if alone is None:
+            return
+        yield alone
+        strips = self.strips(alone)
+        if strips and (stripped := self.space(kept, strips)) is not None:
+            yield stripped
+        target = self.program.tensor(self.target.tensor).format
+        if self.lets or (target is not None and target.is_plain):
+            return  # it asks for nothing
+        together = self.space([*kept, self.target])
+        if together is not None and together.domains != alone.domains:
+            yield together
+
+    def in_rows(self, kept: Sequence[Access]) -> Iterator[Space]:
+        """The loops that suit the accesses ``kept``, with a few rows of the result together."""
+        alone = self.space(kept)
+        for strips in () if alone is None else self.rows(alone):
+            stripped = self.space(kept, strips)
+            if stripped is not None:
+                yield stripped
+
+    def space(self, suited: Sequence[Access], strips: Mapping[str, frozenset[int]] | None = None) -> Space | None:
+        """The loops that suit some accesses, with the stretches that are asked for and ``strips``; None for misfits."""
         extents, asked = {v: self.extents[v] for v in self.variables}, self.stretches
-
-        def fits(space: Space) -> bool:
-            loops = (space.places.get((v, n)) for v, sizes in asked.items() for n in sizes)
-            return not space.misfits and all(loop in space.domains for loop in loops)
-
-        alone = make_space(self.program, kept, extents, self.lets, asked)
-        if fits(alone):
-            yield alone
-            for strips in (self.strips(alone), *self.rows(alone)):
-                stripped = make_space(self.program, kept, extents, self.lets, {**asked, **strips})
-                if strips and fits(stripped):
-                    yield stripped
-            target = self.program.tensor(self.target.tensor).format
-            if self.lets or (target is not None and target.is_plain):
-                return  # it asks for nothing
-            together = make_space(self.program, [*kept, self.target], extents, strips=asked)
-            if together.domains != alone.domains and fits(together):
-                yield together
+        made = make_space(self.program, suited, extents, self.lets, {**asked, **(strips or {})})
+        loops = (made.places.get((v, n)) for v, sizes in asked.items() for n in sizes)
+        return None if made.misfits or not all(loop in made.domains for loop in loops) else made
 
     def strips(self, space: Space) -> dict[str, frozenset[int]]:
         """The variables of a dense result that a level adds up with others, in strips that a cache holds.
@@ -139,7 +148,10 @@ class Query:
         blocks = space.domains.get(self.last)
         parts = {self.last: frozenset({width})} if isinstance(blocks, Chunk) and blocks.size > width else {}
         for e in self.target.indices:
-            if isinstance(e, Index) and e.name not in (self.last, *self.whole) and (e.name, ROWS) not in space.places:
+            if not isinstance(e, Index) or e.name in (self.last, *self.whole) or (e.name, ROWS) in space.places:
+                continue
+            extent = self.extents[e.name]
+            if not isinstance(extent, int) or extent >= ROWS:
                 yield {e.name: frozenset({ROWS}), **parts}
 
     def absent(self, e: Expr) -> Expr:

@@ -65,3 +65,58 @@ def test_what_would_be_searched_in_a_vector_makes_no_panel(fmt: str) -> None:
     a, f = rng.standard_normal((8, 8)) * (rng.random((8, 8)) < 0.4), rng.standard_normal((3, 3))
     want = sum(a[r : r + 6, s : s + 6] * f[r, s] for r in range(3) for s in range(3))
     np.testing.assert_allclose(k(sp.tensor(a, format=fmt), f), want, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("text", "shapes", "says"),
+    [
+        # The batch is what threads share: a loop of two iterations around it would leave it to two of them.
+        ("A: f64[n, 8, 8], B: f64[n, 8, 8]) -> C: f64[n, 8, 8] { C[b, i, k] = A[b, i, j] * B[b, j, k] }",
+         [(5, 8, 8), (5, 8, 8)], "order b, i/4, j, i%4, k; parallel b"),
+        ("A: f64[n, 3, 3], B: f64[n, 3, 3]) -> C: f64[n, 3, 3] { C[b, i, k] = A[b, i, j] * B[b, j, k] }",
+         [(5, 3, 3), (5, 3, 3)], "order b, i, j, k; parallel b"),
+        # Of two dimensions that may come last it is the nearer one, not the batch.
+        ("X: f32[b, h, n], W: f32[m, n] csr) -> Y: f32[b, h, m] { Y[b, h, o] = X[b, h, i] * W[o, i] }",
+         [(2, 70, 9), (5, 9)], "Y_021: panels of 64 along h"),
+        # A sum inside of an expression may be turned as well as one that is all of it.
+        ("X: f32[b, n], W: f32[m, n] csr) -> Y: f32[b, m] { Y[b, o] = 2.0 * (X[b, i] * W[o, i]) }",
+         [(70, 9), (5, 9)], "t_10: panels of 64 along b"),
+        ("X: f32[b, n], W: f32[m, n] csr, c: f32[m]) -> Y: f32[b, m] { Y[b, o] = X[b, i] * W[o, i] + c[o] }",
+         [(70, 9), (5, 9), (5,)], "t_10: panels of 64 along b"),
+        # Extents that are known say how often a copy is used.
+        ("X: f32[128, 32], W: f32[128, 32]) -> Y: f32[128, 128] { Y[b, o] = X[b, i] * W[o, i] }",
+         [(128, 32), (128, 32)], "Y: panels of 4 x 16 along b, o"),
+        ("A: f32[2, n], B: f32[n, m]) -> C: f32[2, m] { C[i, k] = A[i, j] * B[j, k] }",
+         [(2, 9), (9, 70)], "C: panels of 64 along k"),
+    ],
+)  # fmt: skip
+def test_batches_scales_and_known_extents(text: str, shapes: list[tuple[int, ...]], says: str) -> None:
+    k = sp.compile("kernel f(" + text)
+    assert says in k.explain()
+    rng = np.random.default_rng(0)
+    dtype = text[text.index(":") + 2 :][:3].replace("f", "float")
+    args = [rng.integers(-4, 5, shape).astype(dtype) for shape in shapes]
+    out = k(*(sp.tensor(a, format="csr") if n == 1 and "csr" in text else a for n, a in enumerate(args)))
+    assert np.array_equal(out, sp.compile("kernel f(" + text, backend="interp")(*args))
+
+
+def test_a_schedule_keeps_the_order_of_the_result_and_says_so() -> None:
+    k = sp.compile(LAYER.format("f32", "csr"), schedule="parallel b")
+    assert "Y: in its own order, since a schedule asks for its loops; without one it is computed as" in k.explain()
+
+
+@pytest.mark.parametrize("rows", [0, 1, 2, 3, 4, 5, 7])
+@pytest.mark.parametrize("columns", [1, 3, 16, 63, 64, 65, 130])
+def test_rows_that_strips_leave(rows: int, columns: int) -> None:
+    rng = np.random.default_rng(0)
+    a, b = rng.integers(-4, 5, (rows, 9)).astype("f4"), rng.integers(-4, 5, (9, columns)).astype("f4")
+    assert np.array_equal(sp.compile(PRODUCT.format("f32", ""))(a, b), a @ b)
+
+
+def test_many_dense_operands_do_not_multiply_what_is_tried() -> None:
+    operands = ", ".join(f"B{n}: f64[n, n]" for n in range(20))
+    value = "A[i, j]" + "".join(f", B{n}[k, j])" for n in range(20))
+    text = f"kernel f(A: f64[n, n], {operands}) -> C: f64[n, n] {{ C[i, k] = sum[j]({'max(' * 20}{value}) }}"
+    assert "loop order" in sp.compile(text).explain()
+    with pytest.raises(sp.ScheduleError):
+        sp.compile(text, schedule="split k 4; order k%4, k/4").explain()
