@@ -477,12 +477,14 @@ def _scattered(s: Assemble, fmt: Format) -> Messages:
         yield f"{what}: its body must be loops around one '=' to it"
         return
     names = [i.name if isinstance(i, Index) else "" for i in node.target.indices]
-    last = names[fmt.order[-1]]
-    kind = fmt.levels[-1].type
-    if sorted(names) != sorted(f.index for f in nest) or (nest[0].index != last and not takes_any_order(kind)):
+    kind, digit = fmt.levels[-1].type, fmt.coords[-1].digit
+    last = names[digit.dim] if digit is not None and digit.whole else ""
+    once = set(names)
+    for f in reversed(nest):  # a loop over chunks goes with the one inside of it
+        if f.index in once and isinstance(f.domain, Chunk):
+            once.add(f.domain.outer)
+    if sorted(once) != sorted(f.index for f in nest) or (nest[0].index != last and not takes_any_order(kind)):
         yield f"{what}: the loops must run over its indices, that over '{last}' outermost"
-    if any(not isinstance(f.domain, Full) for f in nest):
-        yield f"{what} by loops that are chunked"
     parted = can_part(kind)
     if any(f.parallel is not None for f in (nest[1:] if parted else nest)):
         yield f"{what} by parallel loops" + ", but for the outermost one" * parted
@@ -521,7 +523,10 @@ def race(s: Accumulate, scope: Scope) -> Messages:
     for index, binding in scope.bound.items():
         if not binding.parallel or (use is not None and use.depth > binding.depth):
             continue
-        if not any(step(i, index, scope.bound) for i in s.target.indices):
+        # Of two iterations that write one place the loops that are indices themselves are at the same coordinates.
+        plain = [i.name for i in s.target.indices if isinstance(i, Index) and i.name in scope.bound and i.name != index]
+        alike = {**scope.bound, **{v: Binding(Full(1)) for v in plain if not scope.bound[v].computed}}
+        if not any(step(i, index, bound) for bound in (scope.bound, alike) for i in s.target.indices):
             yield f"'{name}' is written by every iteration of the parallel forall '{index}': its indices lack '{index}'"
         if any(a.tensor == name and a.method == "append" for a in scope.assembling):
             yield f"'{name}' is assembled by append, which the parallel forall '{index}' cannot do; use count"

@@ -103,3 +103,21 @@ def test_parts_come_in_order(schedule: str | None) -> None:
         b = sp.compile(text, schedule=schedule)(a)
         b.validate()
         assert (b.numpy() == dense).all() and b.nnz == np.count_nonzero(dense)
+
+
+@pytest.mark.parametrize(
+    ("text", "loop"),
+    [
+        ("kernel f(A: f64[q, q, p] (i, j, k) -> (i: dense, j: dense, k: compressed), B: f64[q, q, p]) -> "
+         "R: f64[p, q] (i, j) -> (i/2: dense, i%2: dense, j: compressed) { R[i, j] = A[j, j, i] + B[j, j, i] }",
+         "forall j in q parallel"),
+        # Two diagonals have no place in common, though no index is theirs alone.
+        ("kernel f(A: f64[p, r]) -> R: f64[p, r] (i, j) -> (j-i: dense, i: compressed) { R[i, j] = -A[i, j] }",
+         "forall j_minus_i in span(p, r) parallel"),
+    ],
+)  # fmt: skip
+def test_loops_over_blocks_and_diagonals_are_verified(text: str, loop: str) -> None:
+    """(Found by the fuzzer.)"""
+    nest = sp.compile(text).ir("loops")
+    assert loop in nest
+    verify(parse_kernel(nest))

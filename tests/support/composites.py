@@ -114,7 +114,7 @@ def _format(rng: np.random.Generator, t: TensorDecl, kind: str) -> Format:
         name, args = names[rng.integers(len(names))] if not full else ("dense", ())
         return named_format(name, t.ndim, args).concrete()
 
-    # What is dense has no fill, and a sparse result of it may declare any: one of its parts stays dense.
+    # What is dense has no fill, and a sparse result of it may declare any: a term stays dense, with all of its factors.
     full = t.format is not None and t.format.is_dense
     match kind:
         case "sum":
@@ -122,9 +122,9 @@ def _format(rng: np.random.Generator, t: TensorDecl, kind: str) -> Format:
         case "three":
             return compose("++", [part(), part(full), part()])
         case "left":
-            return compose("@", [part(), part(full)])
+            return compose("@", [part(full), part(full)])
         case "right":
-            return compose("@", [part(full), part()])
+            return compose("@", [part(full), part(full)])
     return compose("+", [named_format("lowrank", t.ndim, (2,)), part()])
 
 
