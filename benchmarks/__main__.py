@@ -1,10 +1,14 @@
-"""``python -m benchmarks [kernel ...] [--quick] [--data NAME ...]``: measure, print, write RESULTS.md."""
+"""``python -m benchmarks [kernel ...] [--quick] [--data NAME ...]``: measure, print, write RESULTS.md.
+
+Whole runs write it anew; ``--update`` puts the tables of a part in their places, each with its day and machine.
+"""
 
 from __future__ import annotations
 
 import argparse
 import sys
 from collections.abc import Sequence
+from datetime import date
 from pathlib import Path
 
 from benchmarks import cases, machine, report, startup
@@ -23,6 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--quick", action="store_true", help="a small subset, in under a minute; prints, writes nothing"
     )
     parser.add_argument("--data", nargs="+", metavar="NAME", help="only these matrices and tensors")
+    parser.add_argument("--update", action="store_true", help=f"put the tables in their places in {RESULTS.name}")
     parser.add_argument("--out", type=Path, help=f"where to write the table (default {RESULTS.name} for whole runs)")
     options = parser.parse_args(arguments)
     unknown = set(options.kernels) - {*cases.KERNELS, STARTUP}
@@ -34,20 +39,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     plan = QUICK if options.quick else Plan()
     probe = machine.Probe()
     facts = machine.describe()
-    facts["memory bandwidth"] = f"{machine.bandwidth():.1f} GB/s (a = b + c, all cores, before the run)"
+    bandwidth = f"{machine.bandwidth():.1f} GB/s"
+    facts["memory bandwidth"] = f"{bandwidth} (a = b + c, all cores, before the run)"
     for key, value in facts.items():
         print(f"{key}: {value}")
     outcomes = _measure([k for k in chosen if k != STARTUP], names, plan, probe, options.quick)
     facts["memory bandwidth, after"] = f"{machine.bandwidth():.1f} GB/s"
     rows = startup.measure(options.quick) if STARTUP in chosen else []
     if rows:
-        print(report.costs(rows))
+        print(report.costs_table(rows))
+    measured = f"{date.today()}, {facts['processor']}, {facts['instruction set']}, {facts['cores']} cores"
+    tables = report.tables(outcomes, rows, f"Measured {measured}, {bandwidth}.")
     legend = report.LEGEND.format(burst=plan.burst * 1e3, pause=plan.pause * 1e3, idle=plan.idle_calls)
     whole = not options.kernels and not options.data and not options.quick
     out = options.out or (RESULTS if whole else None)
     if out is not None:
-        out.write_text(report.document(facts, outcomes, rows, sum(o.unsettled for o in outcomes), legend))
+        out.write_text(report.document(facts, tables, sum(o.unsettled for o in outcomes), legend))
         print(f"wrote {out}")
+    elif options.update:
+        RESULTS.write_text(report.updated(RESULTS.read_text(), tables))
+        print(f"updated {RESULTS}")
     return int(any("WRONG RESULT" in why for o in outcomes for why in o.struck.values()))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 
 from benchmarks.harness import OURS, Outcome
@@ -30,39 +31,47 @@ def ratio(value: float | None) -> str:
     return f"**{value:.2f}**" if abs(math.log(value)) > math.log(1.1) else f"{value:.2f}"
 
 
-def kernels(outcomes: Sequence[Outcome]) -> str:
-    """One table a kernel."""
-    parts: list[str] = []
-    for kernel in dict.fromkeys(o.case.kernel for o in outcomes):
-        rows = [o for o in outcomes if o.case.kernel == kernel]
-        peers = list(dict.fromkeys(n for o in rows for n, _ in o.case.makers if n != OURS))
-        head = ["data", "dtype", OURS, *peers, "ratio min", "ratio median", "ratio idle"]
-        parts += [f"### {kernel}", "", _row(head), _row(["---"] * 2 + ["---:"] * (len(head) - 2))]
-        for o in rows:
-            cells = [_timing(o, n) for n in (OURS, *peers)]
-            ratios = [ratio(o.ratio(f)) for f in ("minimum", "median", "after_idle")]
-            parts.append(_row([o.case.data + (" *" if o.unsettled else ""), o.case.dtype, *cells, *ratios]))
-        known = [r for o in rows if (r := o.ratio("minimum")) is not None]
-        if known:
-            mean = math.exp(sum(map(math.log, known)) / len(known))
-            parts += ["", f"Geometric mean of the ratios (minimum): {mean:.2f}; least {min(known):.2f}."]
-        first = [(r, o) for o in rows if (r := o.over_reference()) is not None]
-        if first:
-            mean = math.exp(sum(math.log(r) for r, _ in first) / len(first))
-            least, where = min(first, key=lambda pair: pair[0])
-            parts.append(
-                f"Over {where.case.makers[0][0]} alone: geometric mean {mean:.2f}; "
-                f"least {least:.2f} ({where.case.data})."
-            )
-        reasons = {f"{n}: {why}" for o in rows for n, why in o.struck.items()}
-        parts += ["", *(f"- not measured: {r}" for r in sorted(reasons)), ""] if reasons else [""]
+COSTS = "Import, compile, call"
+
+
+def tables(outcomes: Sequence[Outcome], costs: Sequence[Cost], where: str) -> dict[str, str]:
+    """One table a kernel, and one of what it costs to begin, by their titles; ``where`` says when and on what."""
+    names = dict.fromkeys(o.case.kernel for o in outcomes)
+    parts = {name: _kernel([o for o in outcomes if o.case.kernel == name]) for name in names}
+    if costs:
+        parts[COSTS] = costs_table(costs)
+    return {title: f"### {title}\n\n{where}\n\n{table}\n" for title, table in parts.items()}
+
+
+def _kernel(rows: Sequence[Outcome]) -> str:
+    peers = list(dict.fromkeys(n for o in rows for n, _ in o.case.makers if n != OURS))
+    head = ["data", "dtype", OURS, *peers, "ratio min", "ratio median", "ratio idle"]
+    parts = [_row(head), _row(["---"] * 2 + ["---:"] * (len(head) - 2))]
+    for o in rows:
+        cells = [_timing(o, n) for n in (OURS, *peers)]
+        ratios = [ratio(o.ratio(f)) for f in ("minimum", "median", "after_idle")]
+        parts.append(_row([o.case.data + (" *" if o.unsettled else ""), o.case.dtype, *cells, *ratios]))
+    known = [r for o in rows if (r := o.ratio("minimum")) is not None]
+    if known:
+        mean = math.exp(sum(map(math.log, known)) / len(known))
+        parts += ["", f"Geometric mean of the ratios (minimum): {mean:.2f}; least {min(known):.2f}."]
+    first = [(r, o) for o in rows if (r := o.over_reference()) is not None]
+    if first:
+        mean = math.exp(sum(math.log(r) for r, _ in first) / len(first))
+        least, where = min(first, key=lambda pair: pair[0])
+        parts.append(
+            f"Over {where.case.makers[0][0]} alone: geometric mean {mean:.2f}; "
+            f"least {least:.2f} ({where.case.data})."
+        )
+    reasons = {f"{n}: {why}" for o in rows for n, why in o.struck.items()}
+    parts += ["", *(f"- not measured: {r}" for r in sorted(reasons)), ""] if reasons else [""]
     return "\n".join(parts)
 
 
-def costs(rows: Sequence[Cost]) -> str:
+def costs_table(rows: Sequence[Cost]) -> str:
     """The table of importing, compiling and calling."""
     head = ["what", "minimum", "median", "whole process", "goal"]
-    parts = ["### Import, compile, call", "", _row(head), _row(["---", "---:", "---:", "---:", "---:"])]
+    parts = [_row(head), _row(["---", "---:", "---:", "---:", "---:"])]
     for c in rows:
         process = number(c.process) if c.process is not None else ""
         parts.append(_row([c.what, _span(c.minimum), _span(c.median), process, c.goal]))
@@ -70,20 +79,24 @@ def costs(rows: Sequence[Cost]) -> str:
     return "\n".join(parts)
 
 
-def document(
-    facts: dict[str, str], outcomes: Sequence[Outcome], rows: Sequence[Cost], unsettled: int, legend: str
-) -> str:
+def document(facts: dict[str, str], tables: dict[str, str], unsettled: int, legend: str) -> str:
     """The whole report."""
     parts = ["# Measurements", "", "Made by `python -m benchmarks`; do not edit.", "", legend]
     parts += [f"- {k}: {v}" for k, v in facts.items()]
     if unsettled:
         parts.append(f"- {unsettled} bursts began although the probe found a core missing (their rows carry a *)")
-    parts.append("")
-    if outcomes:
-        parts.append(kernels(outcomes))
-    if rows:
-        parts.append(costs(rows))
-    return "\n".join(parts)
+    return "\n".join([*parts, "", ""]) + "".join(tables.values())
+
+
+def updated(text: str, tables: dict[str, str]) -> str:
+    """A report with some tables in the place of those of the same titles, or behind all others.
+
+    >>> updated("head\\n### a\\n1\\n### b\\n2\\n", {"b": "### b\\n3\\n", "c": "### c\\n4\\n"})
+    'head\\n### a\\n1\\n### b\\n3\\n### c\\n4\\n'
+    """
+    head, *old = re.split(r"^(?=### )", text, flags=re.MULTILINE)
+    kept = {part.splitlines()[0].removeprefix("### "): part for part in old}
+    return head + "".join((kept | tables).values())
 
 
 def line(o: Outcome) -> str:

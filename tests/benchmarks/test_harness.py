@@ -64,7 +64,11 @@ def test_ratio_is_the_best_peer_over_ours() -> None:
 def test_report_is_markdown() -> None:
     out = run_case(case(made("one", 1), made(OURS, 1)), BRIEF)
     costs = [Cost("import", "60 ms", 0.01, 20.0, 100.0), Cost("call", "", float("nan"), float("nan"), None, "why")]
-    text = report.document({"cores": "2"}, [out], costs, 3, "legend")
+    text = report.document({"cores": "2"}, report.tables([out], costs, "Measured here."), 3, "legend")
+    again = report.updated(text, report.tables([out], [], "Measured there."))
+    assert text.count("Measured here.") == 2 and again == text.replace(
+        "### k\n\nMeasured here.", "### k\n\nMeasured there."
+    )
     assert "| data | dtype | sparsec | one | ratio min | ratio median | ratio idle |" in text
     assert "| import | 10.00 us | 20.0 ms | 100 | 60 ms |" in text
     assert "- not measured: call: why" in text
