@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     )
     from sparsec.files import read, write
     from sparsec.kernel import Kernel
+    from sparsec.profiling import profile
     from sparsec.runtime.cache import cache_info, clear_cache
     from sparsec.runtime.threads import get_num_threads, set_num_threads
     from sparsec.sharing import share

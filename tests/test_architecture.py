@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+import sparsec
+
 ROOT = Path(__file__).resolve().parent.parent
 
 FREE = ("sparsec.errors", "sparsec.knobs")
@@ -179,3 +181,16 @@ def test_arrows(name: str) -> None:
 )
 def test_the_rules_bite(name: str, text: str) -> None:
     assert len(violations(name, text)) == 1
+
+
+def test_a_type_checker_sees_every_name_that_is_loaded_late() -> None:
+    seen = {
+        (node.module, a.name)
+        for block in ast.parse(sources()["sparsec"]).body
+        if isinstance(block, ast.If) and ast.unparse(block.test) == "TYPE_CHECKING"
+        for node in block.body
+        if isinstance(node, ast.ImportFrom)
+        for a in node.names
+    }
+    assert seen == {(module, name) for name, module in sparsec._HOME.items()}
+    assert sorted(sparsec._HOME) == sorted(sparsec.__all__)
