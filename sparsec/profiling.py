@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable
+from contextvars import ContextVar
 from dataclasses import dataclass
 from time import perf_counter
 from typing import TypeVar
@@ -40,6 +41,8 @@ class Compilation:
 class Profile:
     """What was compiled since it began: use it as a context, or ask for what the process has made so far.
 
+    A context has what its own thread or task compiles, and tasks that begin in it.
+
     ``rows`` has a ``Compilation`` for each text and kernel; what was found in memory took no time and has none.
 
     >>> import sparsec as sp
@@ -54,11 +57,11 @@ class Profile:
 
     def __enter__(self) -> Profile:
         self.rows = []
-        _OPEN.append(self)
+        _OPEN.set((*_OPEN.get(), self))
         return self
 
     def __exit__(self, *_: object) -> None:
-        _OPEN.remove(self)
+        _OPEN.set(tuple(p for p in _OPEN.get() if p is not self))
 
     @property
     def total(self) -> float:
@@ -73,7 +76,7 @@ class Profile:
         return "\n".join(lines)
 
 
-_OPEN: list[Profile] = []
+_OPEN: ContextVar[tuple[Profile, ...]] = ContextVar("sparsec_profiles", default=())
 _ALL: deque[Compilation] = deque(maxlen=1000)
 
 
@@ -86,10 +89,10 @@ def reading(parse: Callable[[], T], name: Callable[[T], str]) -> T:
 
 
 def note(name: str, times: dict[str, float]) -> None:
-    """Tell all profiles what took the time of a step or several."""
+    """Tell the profiles that are open here what took the time of a step or several."""
     made = Compilation(name, "load" in times, dict(times))
     _ALL.append(made)
-    for p in _OPEN:
+    for p in _OPEN.get():
         p.rows.append(made)
 
 
