@@ -14,10 +14,9 @@ condition becomes masks.  An update of something that the loop does not move (``
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NoReturn
 
-from sparsec.errors import ScheduleError
 from sparsec.ir import ops
 from sparsec.ir.buffer import (
     Block,
@@ -41,7 +40,10 @@ from sparsec.ir.buffer import (
 )
 from sparsec.ir.dtypes import BOOL, I64, DType
 from sparsec.ir.rewrite import postwalk, walk
+from sparsec.ir.schedule import cannot_run
 
+_WORKING = ("workspace", "bitmap", "summary", "stamps", "keys")
+"""Roles of buffers that are no tensor's."""
 _REDUCTIONS = {"add": "add", "radd": "add", "mul": "mul", "min": "min", "max": "max"}
 
 
@@ -90,10 +92,16 @@ class VectorBody:
         self.block = self._block(loop.body)
 
     def fail(self, why: str) -> NoReturn:
-        raise ScheduleError(
-            f"the loop over '{self.loop.var.name}' cannot run in vectors of {self.lanes}: {why}",
-            hint="leave out the vector mark of this loop",
-        )
+        asked = self.loop.asked
+        mark = "the vector mark of this loop" if asked is None else f"'{replace(asked, statement=None)}'"
+        raise cannot_run(self.loop.var.name, asked, f"in vectors of {self.lanes}", why, f"leave out {mark}")
+
+    def called(self, what: Var | Buffer) -> str:
+        """The name of something in an error: for who wrote the program, not these loops, the tensor's."""
+        if self.loop.asked is None:
+            return f"'{what.name}'"
+        origin = what.origin if isinstance(what, Buffer) else None
+        return f"'{origin.tensor}'" if origin is not None and origin.role not in _WORKING else "an intermediate value"
 
     # what may run in vectors
 
@@ -109,9 +117,9 @@ class VectorBody:
             if s.mask is not None or self._names(target.index) & {self.loop.var.name, *self.local}:
                 return None
             if s not in self._unconditional(self.loop.body):
-                self.fail(f"a fixed place of '{s.buffer.name}' is written in a branch or an inner loop")
+                self.fail(f"a fixed place of {self.called(s.buffer)} is written in a branch or an inner loop")
         value = s.value
-        what = f"'{target.name}'" if isinstance(target, Var) else f"a fixed place of '{target.buffer.name}'"
+        what = self.called(target) if isinstance(target, Var) else f"a fixed place of {self.called(target.buffer)}"
         args = [self._expanded(a) for a in value.args] if isinstance(value, Op) else []
         if not isinstance(value, Op) or value.op not in _REDUCTIONS or target not in args:
             self.fail(f"every iteration sets {what}, and not by a reduction (add, mul, min, max)")
@@ -146,12 +154,12 @@ class VectorBody:
             updates = sum(known is a for known, _ in self.updates.values())
             if isinstance(a.target, Var):
                 if reads != 2 * updates:
-                    self.fail(f"'{a.target.name}' is read beside its update")
+                    self.fail(f"{self.called(a.target)} is read beside its update")
             elif (
                 reads != updates
                 or sum(isinstance(n, Store) and n.buffer == a.target.buffer for n in walk(self.loop.body)) != updates
             ):
-                self.fail(f"'{a.target.buffer.name}' is updated in one place and used in another")
+                self.fail(f"{self.called(a.target.buffer)} is updated in one place and used in another")
 
     @staticmethod
     def _reads(n: object, target: Var | Load) -> bool:
@@ -161,17 +169,18 @@ class VectorBody:
         """A buffer that is stored is touched at one place an iteration, each iteration's its own (or never read)."""
         inner = {n.var.name for n in walk(self.loop.body) if isinstance(n, Decl | For)}
         for buffer, stores, loads in self._accesses():
+            called = self.called(buffer)
             places = {self._expanded(s.index) for s in stores} | {self._expanded(n.index) for n in loads}
             if len(places) > 1:
-                self.fail(f"'{buffer.name}' is written at one place and used at another in the same iteration")
+                self.fail(f"{called} is written at one place and used at another in the same iteration")
             place = places.pop()
             if self._names(place) & inner:
-                self.fail(f"the place where '{buffer.name}' is written moves with an inner loop or a mutable local")
+                self.fail(f"the place where {called} is written moves with an inner loop or a mutable local")
             stride = self.stride(place)
             if stride == 0:
-                self.fail(f"every iteration writes the same place of '{buffer.name}'")
+                self.fail(f"every iteration writes the same place of {called}")
             if stride is None and loads:
-                self.fail(f"two lanes may update one place of '{buffer.name}'")
+                self.fail(f"two lanes may update one place of {called}")
 
     def _accesses(self) -> Iterator[tuple[Buffer, list[Store], list[Load]]]:
         nodes = list(walk(self.loop.body))
@@ -304,10 +313,12 @@ class VectorBody:
                 return self._if(s)
             case For():
                 if self.stride(s.lo) != 0 or self.stride(s.hi) != 0:
-                    self.fail(f"the bounds of the inner loop over '{s.var.name}' differ between iterations")
-                return [For(s.var, s.lo, s.hi, self._block(s.body), s.step, "", s.note)]
+                    inner = "an inner loop" if self.loop.asked else f"the inner loop over '{s.var.name}'"
+                    self.fail(f"the bounds of {inner} differ between iterations")
+                return [replace(s, body=self._block(s.body), mark="")]
             case While():
-                self.fail("it contains a while loop")
+                merges = "entries are merged or searched inside of it, in steps that differ between iterations"
+                self.fail(merges if self.loop.asked else "it contains a while loop")
         self.fail(f"it contains '{type(s).__name__}'")
 
     def _vector(self, var: Var) -> Var:

@@ -31,7 +31,6 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 
-from sparsec.errors import ScheduleError
 from sparsec.ir import build
 from sparsec.ir.buffer import (
     Block,
@@ -52,6 +51,7 @@ from sparsec.ir.buffer import (
 )
 from sparsec.ir.dtypes import I64
 from sparsec.ir.rewrite import map_children, postwalk, walk
+from sparsec.ir.schedule import cannot_run
 from sparsec.passes.names import fresh_names
 from sparsec.passes.vector_body import VectorBody
 
@@ -77,7 +77,8 @@ def vectorize_loop(loop: For, fresh: Fresh, mutable: set[str]) -> list[Stmt]:
     if lanes == 1:
         return [For(loop.var, loop.lo, loop.hi, loop.body, loop.step, "", loop.note)]
     if loop.step != 1:
-        raise ScheduleError(f"the loop over '{loop.var.name}' cannot run in vectors: its step is {loop.step}, not 1")
+        why = f"its step is {loop.step}, not 1"
+        raise cannot_run(loop.var.name, loop.asked, "in vectors", why, "leave out the vector mark of this loop")
     body = VectorBody(loop, lanes, fresh)
     if isinstance(loop.lo, Const) and isinstance(loop.hi, Const):
         return _constant(loop, int(loop.lo.value), int(loop.hi.value), lanes, body, fresh)  # type: ignore[call-overload]

@@ -25,6 +25,7 @@ from sparsec.ir.loops import (
 )
 from sparsec.ir.loops_writes import written
 from sparsec.ir.rewrite import walk
+from sparsec.ir.schedule import cannot_run
 from sparsec.ir.tensor import Access, Index, Literal
 from sparsec.passes.lower import lockstep, padding, panels, parallel
 from sparsec.passes.lower.assembly import assemble
@@ -385,10 +386,8 @@ class Lowerer:
         """Loops that follow entries cannot have what was asked of them; that they run on one thread is said."""
         if walked and (f.vector or f.unroll or f.parallel):
             what = "in vectors" if f.vector else "unrolled" if f.unroll else "in parallel"
-            raise ScheduleError(
-                f"the loop over '{f.index}' cannot run {what}: it follows the entries of its operands",
-                hint="loops over all coordinates can",
-            )
+            why = "it follows the entries of its operands"
+            raise cannot_run(f.index, f.asked, what, why, "loops over all coordinates can")
         if walked and f.parallel is not None:
             self.ctx.notes[f"the loop over {f.index} follows entries, so it runs on one thread"] = None
 
@@ -486,7 +485,7 @@ class Lowerer:
             mark = mark if whole or not f.unroll else "rest"
             if whole:  # and so are its own chunks
                 env = replace(env, full_chunks=env.full_chunks | {f.index})
-            with self.b.loop(f.index, i64(0), trip, mark=mark) as step:
+            with self.b.loop(f.index, i64(0), trip, mark=mark, asked=f.asked) as step:
                 local = self.b.let("place", sub(sub(trip, 1), step)) if f.reverse else step
                 inner = env.bind(f.index, self.b.let(f.index, add(lo, local))).bind(f"{f.index}@local", local)
                 self.leaf(f.index, f.body, inner)
@@ -495,7 +494,7 @@ class Lowerer:
             with self.b.if_(lt(lo, hi)):
                 self.stmt(f.body, env)
             return
-        with self.b.loop(f.index, lo, hi, mark=mark) as var:
+        with self.b.loop(f.index, lo, hi, mark=mark, asked=f.asked) as var:
             coord = self.b.let(f.index, sub(add(lo, sub(hi, 1)), var)) if f.reverse else var
             self.leaf(f.index, f.body, env.bind(f.index, coord))
 

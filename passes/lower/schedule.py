@@ -207,7 +207,9 @@ def _marked(stmt: Stmt, d: Directive, names: Mapping[str, str]) -> Stmt:
     def mark(n: object) -> object:
         if not isinstance(n, Forall) or n.index not in mine:
             return None
-        return replace(n, vector=d.number) if d.command == "vector" else replace(n, unroll=True)
+        if d.command == "vector":
+            return replace(n, vector=d.number, asked=d)
+        return replace(n, unroll=True, asked=n.asked if n.vector else d)
 
     return postwalk(stmt, mark)
 
@@ -224,7 +226,7 @@ def _in_parallel(
         case Forall() if d is None or names.get(stmt.index, stmt.index) == d.loops[0]:
             reason = "its iterations depend on earlier ones" if stmt.ordered else why_not(stmt.index)
             if reason is None:
-                return replace(stmt, parallel=(d.number if d is not None else None) or 0)
+                return replace(stmt, parallel=(d.number if d is not None else None) or 0, asked=d)
         case Forall():
             return replace(stmt, body=_in_parallel(stmt.body, why_not, d, names))
         case _:

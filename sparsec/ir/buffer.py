@@ -43,6 +43,7 @@ from dataclasses import field
 
 from sparsec.ir.dtypes import BOOL, I64, DType
 from sparsec.ir.node import node
+from sparsec.ir.schedule import Directive
 
 
 @node
@@ -169,7 +170,10 @@ class Store:
 
 @node
 class For:
-    """``mark``: "" (leave it to the backend), "unroll", "vector<W>", "rest" (a few steps: as it stands)."""
+    """``mark``: "" (leave it to the backend), "unroll", "vector<W>", "rest" (a few steps: as it stands).
+
+    ``asked``: the command of a schedule that the mark comes from, for errors.
+    """
 
     var: Var
     lo: Expr
@@ -178,6 +182,7 @@ class For:
     step: int = 1
     mark: str = ""
     note: str = ""
+    asked: Directive | None = field(default=None, compare=False, repr=False)
 
 
 @node

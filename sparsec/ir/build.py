@@ -48,6 +48,7 @@ from sparsec.ir.buffer import (
     scalar,
 )
 from sparsec.ir.dtypes import BOOL, I64, DType
+from sparsec.ir.schedule import Directive
 from sparsec.ir.tensor_values import scalar as number
 
 
@@ -267,11 +268,20 @@ class Builder:
     # control flow
 
     @contextmanager
-    def loop(self, hint: str, lo: Expr, hi: Expr, step: int = 1, mark: str = "", note: str = "") -> Iterator[Var]:
+    def loop(
+        self,
+        hint: str,
+        lo: Expr,
+        hi: Expr,
+        step: int = 1,
+        mark: str = "",
+        note: str = "",
+        asked: Directive | None = None,
+    ) -> Iterator[Var]:
         var = Var(self.fresh(hint), I64)
         with self.collect() as body:
             yield var
-        self.emit(For(var, lo, hi, Block(tuple(body)), step, mark, note))
+        self.emit(For(var, lo, hi, Block(tuple(body)), step, mark, note, asked))
 
     @contextmanager
     def while_(self, cond: Expr, note: str = "") -> Iterator[None]:

@@ -50,6 +50,7 @@ from dataclasses import field
 
 from sparsec.ir.dtypes import DType
 from sparsec.ir.node import node
+from sparsec.ir.schedule import Directive
 from sparsec.ir.tensor import Access, Expr, Extent, MonoidDef, TensorDecl
 
 
@@ -93,6 +94,7 @@ class Forall:
 
     ``parallel``: chunk size for dynamic distribution, 0 to let the compiler choose, None for sequential.
     ``vector``: lanes.  ``ordered``: iterations depend on earlier ones.  ``reverse``: the last coordinate comes first.
+    ``asked``: the command that one of these marks comes from, for errors.
     """
 
     index: str
@@ -103,6 +105,7 @@ class Forall:
     unroll: bool = False
     ordered: bool = False
     reverse: bool = False
+    asked: Directive | None = field(default=None, compare=False, repr=False)
 
 
 @node

@@ -127,4 +127,10 @@ def _number(words: list[str], command: str, span: Span | None) -> int:
     return int(text)
 
 
-__all__ = ["COMMANDS", "LATER", "NONE", "SHORT", "Directive", "directive", "directives"]
+def cannot_run(loop: str, asked: Directive | None, how: str, why: str, hint: str) -> ScheduleError:
+    """The error for a loop that was marked and cannot be so: in the words of what ``asked`` for it, if anybody did."""
+    name, span = (loop, None) if asked is None else (asked.loops[0], asked.span)
+    return ScheduleError(f"the loop over '{name}' cannot run {how}: {why}", span=span, hint=hint)
+
+
+__all__ = ["COMMANDS", "LATER", "NONE", "SHORT", "Directive", "cannot_run", "directive", "directives"]
