@@ -12,12 +12,15 @@ from benchmarks.harness import OURS, Case, Contestant
 
 MOST_PLACES = 50_000_000
 """Matrices with more places than this are not made dense."""
+BLOCK = 4
+"""Rows and columns of a block; matrices get empty ones at their ends, for SciPy's blocks must divide them."""
 
 WAYS: dict[str, tuple[str, str, Callable[[Any], Any]]] = {
     "csr-csc": ("csr", "csc", lambda s: s.tocsc()),
     "csc-csr": ("csc", "csr", lambda s: s.tocsr()),
     "csr-coo": ("csr", "coo", lambda s: s.tocoo(copy=True)),
     "coo-csr": ("coo", "csr", lambda s: s.tocsr()),
+    "csr-bsr": ("csr", "bsr[4, 4]", lambda s: s.tobsr((BLOCK, BLOCK))),
     "csr-dense": ("csr", "dense", lambda s: s.toarray()),
     "entries-csr": ("entries", "csr", lambda s: _sorted(s.tocsr())),
 }
@@ -32,6 +35,8 @@ def convert(name: str, dtype: str, way: str) -> Case | None:
 
     a = data.matrix(name).astype({"f32": np.float32, "f64": np.float64}[dtype])
     source, target, theirs = WAYS[way]
+    if way == "csr-bsr":
+        a.resize(tuple(-(-n // BLOCK) * BLOCK for n in a.shape))
     if target == "dense" and a.shape[0] * a.shape[1] > MOST_PLACES:
         return None
     if source == "entries":
