@@ -18,10 +18,9 @@ from sparsec.errors import ScheduleError
 from sparsec.formats.level import CanIterate, CanLocate, Level, LevelView
 from sparsec.ir.buffer import FALSE, TRUE, Block, Expr, If, Set, Stmt, Var, i64
 from sparsec.ir.build import Builder, add, both, eq, lt, mul, op, sub
-from sparsec.ir.dtypes import BOOL
 from sparsec.ir.loops import Forall
 from sparsec.ir.loops import Stmt as LStmt
-from sparsec.ir.tensor import Access, Literal, Stored
+from sparsec.ir.tensor import Access
 from sparsec.ir.tensor import Expr as TExpr
 from sparsec.passes.lower.context import Context, Cursor, Env, Storage
 from sparsec.passes.lower.coordinates import Linear
@@ -36,8 +35,6 @@ WIDE = 16
 
 STRIDE = 8
 """Coordinates compared at a time where operands may have one pattern."""
-
-IS_STORED = Literal(True, BOOL)
 
 Subset = frozenset[Access]
 Seams = dict[tuple[Access, Expr], Expr]
@@ -73,8 +70,8 @@ class Cases:
     def __getitem__(self, present: Subset) -> LStmt | None:
         if present not in self._memo:
             known: dict[TExpr, TExpr] = {a: self.ctx.absent(a) for a in self.accesses if a not in present}
-            known |= {Stored(a): IS_STORED for a in present & self.last}
-            self._memo[present] = prune(substitute(self.body, known), self.start, self.ctx.kernel.monoids)
+            body = substitute(self.body, known, present & self.last)
+            self._memo[present] = prune(body, self.start, self.ctx.kernel.monoids)
         return self._memo[present]
 
     def live(self) -> list[Subset]:

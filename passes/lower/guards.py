@@ -10,7 +10,7 @@ already: a mask without an entry is false, the guard is its fill, and nothing is
     admits       r = R[j](e) where c          => r = guard(any[j](c), R[j](e where c), fill)    if c names j
     both         guard(a and b, e, z)         => guard(a, guard(b, e, z), z)
     push         guard(c, R[j](e), identity)  => R[j](guard(c, e, identity))
-    stored       stored(a), a stored whole    => true
+    stored       stored(a), a stored whole    => true                         in conditions
 
 The nest gets an ``if`` around the assignment (``guarded.py``), as far out as the variables of its condition allow.
 """
@@ -22,8 +22,8 @@ from dataclasses import dataclass, replace
 
 from sparsec.ir import ops
 from sparsec.ir.dtypes import BOOL
-from sparsec.ir.rewrite import map_children, walk
-from sparsec.ir.tensor import Assign, Expr, Literal, Map, Program, Reduce, Scan, Stored, elsewhere, joined
+from sparsec.ir.rewrite import map_children, postwalk, walk
+from sparsec.ir.tensor import Assign, Expr, Literal, Map, Program, Reduce, Scan, Softmax, Stored, Top, elsewhere, joined
 from sparsec.ir.tensor_values import same_value, scalar
 from sparsec.ir.variables import conjuncts, is_plain, mentioned
 
@@ -129,10 +129,17 @@ def _in_reductions(e: Expr) -> Expr:
 
 
 def _known(program: Program, e: Expr) -> Expr:
-    """``stored`` of what stores all of its entries is true."""
-    if isinstance(e, Stored):
-        fmt = program.tensor(e.access.tensor).format
-        return Literal(True, BOOL) if fmt is not None and fmt.is_dense else e
+    """In conditions ``stored`` of what stores all of its entries is true; in values it decides nothing, as always."""
+
+    def whole(n: object) -> Literal | None:
+        fmt = program.tensor(n.access.tensor).format if isinstance(n, Stored) else None
+        return Literal(True, BOOL) if fmt is not None and fmt.is_dense else None
+
+    found = split(e)
+    if found is not None:
+        e = Map("select", (postwalk(found.condition, whole), found.value, found.otherwise), e.dtype)
+    elif isinstance(e, Reduce | Scan | Softmax | Top) and e.where is not None:
+        e = replace(e, where=postwalk(e.where, whole))
     return map_children(e, lambda c: _known(program, c))
 
 

@@ -8,7 +8,6 @@ Rules by name (``Z`` is a literal marked ``fill``: the value of an unstored entr
     select        select(literal,...) => the branch chosen
     select_same   select(c, v, v)     => v                        (marked fill if one of them is)
     choice        select(c, v, Z)     => select(c, v, z)          (no mark: which is chosen is not known)
-    entries       select(stored, Z, v) => select(true, z, v)       (where there is one, it is an entry: v may be)
     accumulate    t add= identity     => nothing                  (tuple states: what they skip)
     define        r = fill of r       => nothing                  (r begins as its fill)
     check         check of a number inside => nothing
@@ -20,7 +19,7 @@ Rules by name (``Z`` is a literal marked ``fill``: the value of an unstored entr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -41,7 +40,7 @@ from sparsec.ir.loops import (
     Tile,
     Workspace,
 )
-from sparsec.ir.rewrite import map_children, walk
+from sparsec.ir.rewrite import map_children, postwalk, walk
 from sparsec.ir.tensor import Access, Expr, Index, Literal, Map, MonoidDef, Reduce, Stored
 from sparsec.ir.tensor_values import same_value, scalar
 from sparsec.passes.lower.coordinates import surely_inside
@@ -51,6 +50,8 @@ Tuples = tuple[MonoidDef, ...]
 
 NOT_STORED = Literal(False, BOOL, fill=True)
 """What ``stored(a)`` is where ``a`` has no entry."""
+IS_STORED = Literal(True, BOOL)
+"""What it is in a condition where ``a`` has one."""
 
 Known = dict[int, tuple[Any, Expr]]
 """What nodes were found to be, by identity (hashing a tree walks it); each is kept, so that its id stays its own."""
@@ -80,25 +81,8 @@ def simplified(node: Any, run: Callable[[Any], Any]) -> Any:
     new = map_children(node, run)
     if not isinstance(new, Map):
         return new
-    if new.op == "select" and isinstance(new.args[0], Literal) and not new.args[0].fill:
-        new = _stored_decides(node, new)
     simple = simplify_map(new)
     return _chooses(node, new) if simple is new and new.op == "select" else simple
-
-
-def _stored_decides(before: Map, after: Map) -> Map:
-    """A choice that entries decide has an entry where either value has, as one by their values: no known value is left.
-
-    It stays a choice, by what always holds.
-    """
-    entry = next((n.access for n in walk(before.args[0]) if isinstance(n, Stored)), None)
-    condition, *values = after.args
-    assert isinstance(condition, Literal)
-    chosen, other = values if condition.value else values[::-1]
-    if entry is None or _absent(before.args[2]) or not isinstance(chosen, Literal):
-        return after
-    holds = Map("eq", (entry.indices[0], entry.indices[0]), BOOL)
-    return replace(after, args=(holds, chosen, other))
 
 
 def _chooses(before: Map, after: Map) -> Map:
@@ -173,23 +157,31 @@ def _neutral(x: Expr, identity: object, exact: bool) -> bool:
     return exact or bool(identity) or _absent(x)
 
 
-def substitute(stmt: Stmt, absent: Mapping[Any, Expr]) -> Stmt:
+def substitute(stmt: Stmt, absent: Mapping[Any, Expr], present: Collection[Access] = ()) -> Stmt:
     """``stmt`` with reads replaced (targets of accumulations are left alone); ``stored`` of these is false.
 
-    ``absent`` may also say what a ``Stored`` is.
+    In conditions ``stored`` of the accesses that are ``present`` is true.  In a value it stays: like the value of an
+    entry it decides nothing about what has one, so that the pattern does not hang on where a format makes it known.
     """
 
     def run(node: Any) -> Any:
         if isinstance(node, Accumulate):
             value = run(node.value)
             return node if value is node.value else replace(node, value=value)
-        if isinstance(node, Access | Stored) and node in absent:
+        if isinstance(node, Access) and node in absent:
             return absent[node]
         if isinstance(node, Stored):
             return NOT_STORED if node.access in absent else node
         if isinstance(node, Literal):
             return node
+        if present and isinstance(node, Guard):
+            node = replace(node, condition=postwalk(node.condition, known))
+        elif present and isinstance(node, Map) and node.op == "select" and _absent(node.args[2]):
+            node = replace(node, args=(postwalk(node.args[0], known), *node.args[1:]))
         return simplified(node, run)
+
+    def known(node: object) -> Literal | None:
+        return IS_STORED if isinstance(node, Stored) and node.access in present else None
 
     return run(stmt)  # type: ignore[no-any-return]
 

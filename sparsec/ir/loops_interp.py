@@ -8,6 +8,7 @@ stored never hangs on values, but on those of conditions.
 
     literal                                => (value, CONSTANT)                                (marked fill: ABSENT)
     access of an unstored entry            => (fill, ABSENT)
+    stored of an unstored entry            => (false, ABSENT)                                  (of an entry DATA)
     op(..., ABSENT annihilator, ...)       => (annihilator, ABSENT)                            (even of inf and NaN)
     op of ABSENT and CONSTANT arguments    => (value, ABSENT)                                  (CONSTANT of CONSTANTs)
     op(..., CONSTANT annihilator, ...)     => (annihilator, CONSTANT)                          (integers and bools)

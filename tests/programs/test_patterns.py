@@ -57,6 +57,39 @@ def test_a_choice_that_absent_entries_decide_is_none(fmt: str) -> None:
     assert np.array_equal(got, (A != 0) & (B != 0))  # what A does not decide are two zeros, chosen or not
 
 
+M = np.array([[1.0, 0, 1, 0, 0], [0, 0, 1, 1, 0], [2, 0, 0, 0, 0]])
+T, V = np.array([0.0, 2, 0, 0, 4]), np.array([5.0, 6, 0, 7, 0])
+BY_STORED = {
+    "select(stored(M[0, i]), T[i], V[i])": [0, 1, 3],
+    "select(not stored(M[0, i]), V[i], T[i])": [0, 1, 3],
+    "select(stored(M[0, i]) or T[i] > 1, T[i], V[i])": [0, 1, 3, 4],
+    "select(stored(M[0, i]), T[i], 0)": [],
+    "select(stored(M[0, i]), 0, V[i])": [0, 1, 3],
+    "select(stored(M[0, i]), 2 * T[i], V[i]) + select(stored(M[1, i]), T[i], 0)": [0, 1, 3],
+    "f64(stored(M[0, i])) - f64(stored(M[1, i]))": [0, 2, 3],
+    "f64(stored(M[0, i]) and not stored(M[1, i])) + V[i]": [0, 1, 2, 3],
+}
+"""Values that ask what ``M`` stores -> their entries: where it has one, as wherever a value of ``M`` decides."""
+
+
+@pytest.mark.parametrize("value", BY_STORED)
+@pytest.mark.parametrize(
+    "fmt",
+    ["csr", "csc", "csf", "dcsr", "dcsc", "coo", "bitmap", "ell[3]", "hash", "rle", "(i, j) -> (j: dense, i: bitmap)"],
+)
+def test_a_choice_by_what_is_stored_has_the_same_entries_in_every_format(fmt: str, value: str) -> None:
+    text = f"(M: f64[m, 5] {fmt}, T: f64[5] csf, V: f64[5] csf) -> C: f64[5] csf {{ C[i] = {value} }}"
+    assert np.flatnonzero(stored(text, M=M, T=T, V=V)).tolist() == BY_STORED[value]
+
+
+@pytest.mark.parametrize("fmt", ["", "csr", "bitmap"])
+def test_what_stores_all_of_its_entries_decides_as_others_do(fmt: str) -> None:
+    text = f"(M: f64[m, 5] {fmt}, T: f64[5] csf, V: f64[5] csf) -> C: f64[5] csf"
+    for value in ("select(stored(M[0, i]), T[i], V[i])", "select(M[0, i] > 0, T[i], V[i])"):
+        got = stored(f"{text} {{ C[i] = {value} }}", M=np.ones((3, 5)), T=T, V=V)
+        assert np.flatnonzero(got).tolist() == [0, 1, 3, 4]
+
+
 @pytest.mark.parametrize("condition", ["B[i, j] > 2", "exp(B[i, j]) > exp(2)"])
 @pytest.mark.parametrize("update", ["+=", "max="])
 @pytest.mark.parametrize("fmt", ["csr", "csc", "coo"])
