@@ -25,7 +25,7 @@ def describe(kernel: Kernel, module: Module) -> str:
     for node in walk(kernel.body):
         if isinstance(node, Assemble):
             axes = [n.index for n in walk(node.body) if isinstance(n, Forall) and n.parallel is not None]
-            how = f"parallel over {axes[0]}" if axes else "sequential"
+            how = f"parallel over {', '.join(axes)}" if axes else "sequential"
             lines.append(f"  {node.tensor}: {how}")
     return "\n".join(lines)
 

@@ -27,6 +27,7 @@ from sparsec.ir.loops_writes import written
 from sparsec.ir.rewrite import walk
 from sparsec.ir.schedule import cannot_run
 from sparsec.ir.tensor import Access, Index, Literal
+from sparsec.ir.variables import mentioned
 from sparsec.passes.lower import lockstep, padding, panels, parallel
 from sparsec.passes.lower.assembly import assemble
 from sparsec.passes.lower.bounds import Bounds, cut, solved
@@ -78,6 +79,8 @@ class Lowerer:
         self.starts: dict[str, object] = {}
         self.known: dict[int, tuple[loops.Stmt, list[Access]]] = {}  # what each statement reads
         self.writer: SparseWriter | InsertWriter | None = None
+        self.dealt: dict[str, tuple[loops.Domain, Expr, Expr]] = {}  # the part of a loop, over this, that is done here
+        self.dealing = False  # are we inside of a parallel loop?
         for t in kernel.tensors:
             if t.role == "inout":  # loops written by hand update it where they like
                 self.ctx.writers[t.name] = UpdateWriter(self.ctx, t)
@@ -469,6 +472,9 @@ class Lowerer:
             return
         around = env
         lo, hi, env = self.clipped(f, env, bounds) if part is None else (part.lo, part.hi, env)
+        if (dealt := self._dealt(f)) is not None:
+            first, end = dealt
+            lo, hi = self.b.let("lo", op("max", lo, first)), self.b.let("hi", op("min", hi, end))
         if f.parallel is not None and self.can_run_parallel(part):
             self.parallel(f, env, lo, hi)
             return
@@ -541,14 +547,18 @@ class Lowerer:
             return
         # One loop over whole chunks, and what is left: neither asks which it is.
         whole = self.b.let("whole", op("floordiv", extent, i64(size)))
-        with self.b.loop(f.index, i64(0), whole) as var:
+        first, end = self._dealt(f) or (i64(0), chunks)
+        with self.b.loop(f.index, first, op("min", whole, end) if f.index in self.dealt else whole) as var:
             whole_chunk(var, f.body)
-        left(whole, size)
+        with self.b.if_(both(lt(first, chunks), op("le", chunks, end)) if f.index in self.dealt else TRUE):
+            left(whole, size)
 
     def can_run_parallel(self, part: Part | None = None) -> bool:
         """Not in parts of a loop where the writer deals it out itself, once."""
         w = self.writer
-        return w is not None and w.parallel and not (part and isinstance(w, ScatterWriter))
+        if w is None or self.dealing:
+            return False
+        return w.parallel and not (part and isinstance(w, ScatterWriter))
 
     def parallel(self, f: Forall, env: Env, lo: Expr, hi: Expr) -> None:
         """Iterations handed out in chunks: of a given number, or of about equal work where entries can be counted."""
@@ -561,10 +571,10 @@ class Lowerer:
         before = [] if f.parallel else parallel.counters(self.ctx, rows)
         w = self.writer
         if isinstance(w, ScatterWriter):
-            parallel.balanced(self.ctx, f.index, lo, hi, before, w.share, body, w.start_part)
+            parallel.balanced(self.ctx, f.index, lo, hi, before, w.share, self._dealing(body), w.start_part)
         elif before:
             share = parallel.worth(parallel.inner_trips(self.ctx, f, reads))
-            parallel.balanced(self.ctx, f.index, lo, hi, before, share, body)
+            parallel.balanced(self.ctx, f.index, lo, hi, before, share, self._dealing(body))
         else:
             self._in_parallel(f, lo, hi, body)
 
@@ -574,12 +584,58 @@ class Lowerer:
         return rest is not None and not rest.terms and not rest.const
 
     def _in_parallel(self, f: Forall, lo: Expr, hi: Expr, body: Callable[[Expr], None]) -> None:
+        ctx, trips = self.ctx, sub(hi, lo)
         if f.parallel:
-            grain: Expr = i64(f.parallel)
-        else:
-            inner = parallel.inner_trips(self.ctx, f, self.sparse_reads(f.body))
-            grain = parallel.equal_grain(self.ctx, sub(hi, lo), inner)
-        parallel.in_chunks(self.ctx, f.index, lo, hi, grain, body)
+            parallel.in_chunks(ctx, f.index, lo, hi, i64(f.parallel), self._dealing(body))
+            return
+        inner = parallel.inner_trips(ctx, f, self.sparse_reads(f.body))
+        g = self._next(f)
+        if g is None:
+            parallel.in_chunks(ctx, f.index, lo, hi, parallel.equal_grain(ctx, trips, inner), self._dealing(body))
+            return
+        size, trips = ctx.domain_size(g.domain), self.b.let("trips", trips)
+        pieces, share = parallel.pieces(ctx, trips, size)
+
+        def piece(t: Expr) -> None:
+            first = self.b.let("first", op("min", size, mul(op("mod", t, pieces), share)))
+            self.dealt[g.index] = g.domain, first, self.b.let("end", op("min", size, add(first, share)))
+            body(self.b.let(f.index, add(lo, op("floordiv", t, pieces))))
+            del self.dealt[g.index]
+
+        each = op("max", i64(1), op("floordiv", inner, pieces))
+        grain = parallel.equal_grain(ctx, mul(trips, pieces), each)
+        parallel.in_chunks(ctx, f.index, i64(0), mul(trips, pieces), grain, self._dealing(piece))
+
+    def _dealing(self, body: Callable[[Expr], None]) -> Callable[[Expr], None]:
+        def run(var: Expr) -> None:
+            self.dealing = True
+            body(var)
+            self.dealing = False
+
+        return run
+
+    def _dealt(self, f: Forall) -> tuple[Expr, Expr] | None:
+        """The part of the loop that is done here, if others have the rest: those chunks that begin in it."""
+        if f.index not in self.dealt:
+            return None
+        domain, first, end = self.dealt[f.index]
+        if not isinstance(domain, Chunks) or not isinstance(f.domain, Chunks) or domain.size == f.domain.size:
+            return first, end
+        old, new = domain.size, f.domain.size
+        begin, stop = (self.b.let("first", op("floordiv", add(mul(n, old), new - 1), i64(new))) for n in (first, end))
+        return begin, stop
+
+    def _next(self, f: Forall) -> Forall | None:
+        """The loop right inside of ``f`` that may be dealt out with it: one that no entries decide."""
+        g = f.body
+        if not isinstance(g, Forall) or g.parallel is None or not isinstance(self.writer, InsertWriter):
+            return None
+        chunks = (n for n in walk(g.body) if isinstance(n, Forall) and isinstance(n.domain, Chunk))
+        own = {g.index, *(n.index for n in chunks if n.domain.outer == g.index)}  # type: ignore[union-attr]
+        lets = {v for n in walk(g.body) if isinstance(n, loops.Let) for v in mentioned(n.value)}
+        stored = {v for a in self.sparse_reads(f.body) for v in mentioned(*a.indices)}
+        works = any(isinstance(self.ctx.works.get(a.tensor), BitmapWork) for a in self.reads(g.body))
+        return None if own & (lets | stored) or works else g
 
     def next_level(self, access: Access, env: Env) -> Level:
         """The next unresolved level of an access."""

@@ -23,6 +23,9 @@ from sparsec.passes.lower.context import Context, Cursor
 CHUNKS = 256
 """Chunks of a parallel loop, at most: enough for balance, few enough to hand out cheaply."""
 
+TEAM = 32
+"""Iterations that are enough for all threads."""
+
 LEAST = 8192
 """Steps of work that are worth a chunk: a few microseconds, what it costs to wake a thread that just fell asleep."""
 
@@ -44,6 +47,16 @@ def in_chunks(ctx: Context, name: str, lo: Expr, hi: Expr, grain: Expr, body: Bo
         body(var)
     setup, ctx.setup = ctx.setup, outer
     ctx.b.emit(ParallelFor(var, lo, hi, grain, Block(tuple(setup)), Block(tuple(stmts))))
+
+
+def pieces(ctx: Context, trips: Expr, size: Expr) -> tuple[Expr, Expr]:
+    """In how many pieces a loop of ``size`` steps is dealt out with the one around it, and the steps of each.
+
+    In one where that has ``TEAM`` trips or more.
+    """
+    wanted = op("floordiv", i64(TEAM), op("max", i64(1), trips))
+    count = ctx.b.let("pieces", op("max", i64(1), op("min", size, wanted)))
+    return count, ctx.b.let("share", op("floordiv", add(size, sub(count, 1)), count))
 
 
 def equal_grain(ctx: Context, trips: Expr, inner: Expr) -> Expr:
@@ -142,4 +155,4 @@ def inner_trips(ctx: Context, f: Forall, accesses: Iterable[Access]) -> Expr:
     return trips
 
 
-__all__ = ["balanced", "counters", "equal_grain", "in_chunks", "inner_trips", "worth"]
+__all__ = ["balanced", "counters", "equal_grain", "in_chunks", "inner_trips", "pieces", "worth"]

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from sparsec.errors import ScheduleError, UnsupportedError
-from sparsec.ir.loops import Chunk, Forall, Guard, Let, Stmt, Workspace
+from sparsec.ir.loops import Chunk, Chunks, Forall, Full, Guard, Let, Stmt, Workspace
 from sparsec.ir.rewrite import postwalk, walk
 from sparsec.ir.schedule import Directive
 from sparsec.ir.tensor import Assign, Program, ScanLoop, assigns
@@ -226,7 +226,8 @@ def _in_parallel(
         case Forall() if d is None or names.get(stmt.index, stmt.index) == d.loops[0]:
             reason = "its iterations depend on earlier ones" if stmt.ordered else why_not(stmt.index)
             if reason is None:
-                return replace(stmt, parallel=(d.number if d is not None else None) or 0, asked=d)
+                number = (d.number if d is not None else None) or 0
+                return _with_next(replace(stmt, parallel=number, asked=d), why_not)
         case Forall():
             return replace(stmt, body=_in_parallel(stmt.body, why_not, d, names))
         case _:
@@ -236,6 +237,19 @@ def _in_parallel(
         hint = "name a loop of the result's own outside of all sums, or write parallel none"
         raise ScheduleError(f"'{d.loops[0]}' cannot run in parallel: {reason}", span=d.span, hint=hint)
     return stmt
+
+
+def _with_next(f: Forall, why_not: Callable[[str], str | None]) -> Forall:
+    """A loop on the team with the one right inside of it, if that may be, too: both are dealt out where ``f`` is short.
+
+    Not one that is itself innermost, nor where a number of iterations is asked for.
+    """
+    g = f.body
+    if f.parallel or not isinstance(g, Forall) or g.ordered or g.vector or g.unroll or why_not(g.index) is not None:
+        return f
+    if not isinstance(f.domain, Full | Chunks) or not isinstance(g.domain, Full | Chunks):
+        return f
+    return replace(f, body=replace(g, parallel=0)) if any(isinstance(n, Forall) for n in walk(g.body)) else f
 
 
 def said(stmt: Stmt, order: Iterable[str], space: Space, statement: str | None) -> tuple[Directive, ...]:

@@ -122,3 +122,29 @@ def test_many_dense_operands_do_not_multiply_what_is_tried() -> None:
     assert "loop order" in sp.compile(text).explain()
     with pytest.raises(sp.ScheduleError):
         sp.compile(text, schedule="split k 4; order k%4, k/4").explain()
+
+
+SHAPES = [(0, 3, 2, 2), (3, 0, 2, 2), (1, 1, 5, 7), (1, 40, 3, 2), (2, 3, 4, 5), (40, 2, 3, 1)]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_few_iterations_are_dealt_out_with_the_loop_inside(shape: tuple[int, ...]) -> None:
+    b, h, s, d = shape
+    k = sp.compile("kernel f(Q: f32[b, h, s, d], K: f32[b, h, t, d]) -> S: f32[b, h, s, t] "
+                   "{ S[b, h, s, t] = Q[b, h, s, d] * K[b, h, t, d] }")  # fmt: skip
+    assert "S: parallel over b, h" in k.explain()
+    rng = np.random.default_rng(0)
+    q, x = (rng.integers(-4, 5, (b, h, n, d)).astype("f4") for n in (s, 6))
+    assert np.array_equal(k(q, x), np.einsum("bhsd,bhtd->bhst", q, x))
+
+
+@pytest.mark.parametrize("rows", [1, 2, 3, 5, 40])
+@pytest.mark.parametrize("columns", [1, 17, 100, 1000])
+def test_each_piece_of_a_panel_s_loop_is_done_once(rows: int, columns: int) -> None:
+    k = sp.compile("kernel f(A: f32[m, n], B: f32[n, d]) -> C: f32[m, d] { C[i, k] += A[i, j] * B[j, k] }")
+    assert "C: parallel over i_4, ko" in k.explain()
+    rng = np.random.default_rng(0)
+    a, b, c = (rng.integers(-4, 5, s).astype("f4") for s in ((rows, 9), (9, columns), (rows, columns)))
+    out = c.copy()
+    k(a, b, out=out)
+    assert np.array_equal(out, c + a @ b)
