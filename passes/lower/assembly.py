@@ -11,11 +11,13 @@ from sparsec.formats.level import CanSpan
 from sparsec.ir import loops
 from sparsec.ir.buffer import Comment, Expr, i64
 from sparsec.ir.build import add
-from sparsec.ir.loops import Accumulate, Assemble, Forall
+from sparsec.ir.loops import Accumulate, Assemble, Forall, Workspace
+from sparsec.ir.loops_bounded import bound
 from sparsec.ir.loops_exact import conditions
 from sparsec.ir.loops_writes import operators
 from sparsec.ir.rewrite import walk
 from sparsec.ir.tensor import Access, Index, TensorDecl
+from sparsec.passes.lower.bounded import BoundedWriter
 from sparsec.passes.lower.context import Env, Storage
 from sparsec.passes.lower.known import FillWriter
 from sparsec.passes.lower.scatter import ScatterWriter
@@ -57,6 +59,12 @@ def assemble(low: Lowerer, s: Assemble, env: Env) -> None:
         low.writer = ctx.writers[s.tensor] = append
         _write(low, append, s.body, env)
         append.close()
+    elif s.method == "bounded":
+        most = bound(s.body, s.tensor)
+        assert most is not None  # the verifier has seen to it
+        low.writer = ctx.writers[s.tensor] = bounded = BoundedWriter(ctx, decl, most)
+        _write(low, bounded, s.body, env)
+        bounded.close()
     elif s.method in ("count", "scatter"):
         count = CountWriter(ctx, decl) if s.method == "count" else _scatter(low, decl, s.body)
         low.writer = ctx.writers[s.tensor] = count
@@ -131,6 +139,7 @@ def _asked(body: loops.Stmt) -> frozenset[str]:
     """The workspaces on whose values conditions hang, so that these are needed also where entries are only counted."""
     flows: dict[str, set[str]] = {}
     names = {a.tensor for c in conditions(body) for a in walk(c) if isinstance(a, Access)}
+    names |= {n.name for n in walk(body) if isinstance(n, Workspace) and n.keep is not None}  # values decide what stays
     for n in walk(body):
         if isinstance(n, Accumulate):
             flows.setdefault(n.target.tensor, set()).update(a.tensor for a in walk(n.value) if isinstance(a, Access))

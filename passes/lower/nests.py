@@ -44,6 +44,7 @@ from sparsec.passes.lower.overflow import FAR
 from sparsec.passes.lower.parting import deciding, parted
 from sparsec.passes.lower.repeated import done_once, folded
 from sparsec.passes.lower.scatter import ScatterWriter
+from sparsec.passes.lower.selection import selected
 from sparsec.passes.lower.simplify import prune, substitute
 from sparsec.passes.lower.stretches import MOST, over_stretches
 from sparsec.passes.lower.tuples import TupleWork
@@ -684,7 +685,7 @@ class Lowerer:
             work.scan(self.ctx, body)
         else:
             self.mark_incomplete(f.body)
-            work.sweep(self.ctx, body)
+            work.sweep(self.ctx, body, selected(self.ctx, f, work))
 
     def forall_stored(self, s: ForallStored, env: Env) -> None:
         """Every stored entry of a coordinate list (or of one compressed level), in storage order."""

@@ -129,12 +129,16 @@ def _entries_before(
 
 
 def inner_trips(ctx: Context, f: Forall, accesses: Iterable[Access]) -> Expr:
-    """About how many steps one iteration of ``f`` takes: the extents of inner loops that no sparse access restricts."""
+    """About how many steps one iteration of ``f`` takes: the extents of inner loops that no sparse access restricts.
+
+    Of those that a sparse access restricts, the entries of a fibre on the average, where ``f`` does not choose the fibre.
+    """
     bound: set[str] = set()
     trips: Expr = i64(1)
     inside = [n.index for n in walk(f.body) if isinstance(n, Forall)]
     for a in accesses:
         storage = ctx.storages[a.tensor]
+        trips = mul(trips, _fibre(ctx, f, a, inside, bound))
         for level, e in zip(storage.levels, ctx.level_exprs(a), strict=True):
             if isinstance(level, CanIterate) and not level.full:
                 bound.update(mentioned(e))
@@ -153,6 +157,23 @@ def inner_trips(ctx: Context, f: Forall, accesses: Iterable[Access]) -> Expr:
             case domain:
                 trips = mul(trips, op("max", i64(1), ctx.domain_size(domain)))
     return trips
+
+
+
+def _fibre(ctx: Context, f: Forall, access: Access, inside: Sequence[str], bound: set[str]) -> Expr:
+    """The average number of entries beneath the full levels of ``access``, if an inner loop goes along one fibre."""
+    storage, exprs = ctx.storages[access.tensor], ctx.level_exprs(access)
+    n = next((n for n, level in enumerate(storage.levels) if not level.full), 0)
+    if n == 0 or not isinstance(storage.levels[n], CanIterate) or not storage.levels[n].compact:
+        return i64(1)
+    above, along = set(mentioned(*exprs[:n])), set(mentioned(exprs[n]))
+    if f.index in above | along or not above <= {*inside} or not along <= {*inside} - bound:
+        return i64(1)
+    parents: Expr = i64(1)
+    for level, view in zip(storage.levels[:n], storage.views[:n], strict=True):
+        parents = ctx.b.let("parents", level.size(ctx.b, view, parents))
+    entries = storage.levels[n].size(ctx.b, storage.views[n], parents)
+    return ctx.b.let("fibre", op("max", i64(1), op("floordiv", entries, op("max", i64(1), parents))))
 
 
 __all__ = ["balanced", "counters", "equal_grain", "in_chunks", "inner_trips", "pieces", "worth"]

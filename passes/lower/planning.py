@@ -56,7 +56,7 @@ from sparsec.passes.lower.query import Query, is_sparse
 from sparsec.passes.lower.recurrences import plan_recurrence
 from sparsec.passes.lower.scans import cannot_ride, split_scan
 from sparsec.passes.lower.schedule import Asked, asked, for_statements, loops_in, said, schedulable, scheduled, spelled
-from sparsec.passes.lower.selections import plan_selections
+from sparsec.passes.lower.selections import plan_selected, plan_selections
 from sparsec.passes.lower.simplify import simplify_expr
 from sparsec.passes.lower.supported import check_supported
 from sparsec.passes.lower.updates import unfold_updates
@@ -108,6 +108,10 @@ def plan_statement(planner: Planner, s: Assign, ahead: list[loops.Stmt], nests: 
     """Add the nests of a statement to ``nests``, checks that need nothing but operands to ``ahead``."""
     written = write_out(planner.program, s, planner.exists(s.target.tensor))
     asked = planner.renamed(replace(written, where=writing(s, *s.target.indices)))
+    selected = plan_selected(planner, asked)
+    if selected is not None:
+        nests += selected
+        return
     first, written = plan_selections(planner, replace(asked, where=None))
     for check, when in checks(planner, replace(written, where=asked.where)):
         (ahead if when == "ahead" else nests).append(check)

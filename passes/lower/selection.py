@@ -8,14 +8,15 @@ whose coordinates come first is better.  So there are no ties, and entries may c
 
 from __future__ import annotations
 
-from sparsec.ir.buffer import TRUE, Buffer, BufferParam, Call, Expr, Function, Grow, ScalarParam, Var, i64
+from sparsec.ir.buffer import TRUE, Buffer, BufferParam, Call, Expr, Function, Grow, Op, ScalarParam, Var, i64
 from sparsec.ir.build import Builder, add, both, load, lt, mul, negate, op, sub
 from sparsec.ir.dtypes import I64, DType
-from sparsec.ir.loops import Workspace
-from sparsec.ir.tensor import Access
+from sparsec.ir.loops import Accumulate, Forall, Guard, Workspace
+from sparsec.ir.tensor import Access, Index
 from sparsec.ir.tensor import Expr as TExpr
 from sparsec.passes.lower.context import Context, Env
 from sparsec.passes.lower.sorting import ListWork, precedes
+from sparsec.passes.lower.workspaces import BitmapWork
 
 
 class SelectWork(ListWork):
@@ -41,6 +42,14 @@ class SelectWork(ListWork):
             self._sift(ctx, i64(0))
         b.if_else(lt(self.count, self.keep), room, full)
 
+    @property
+    def full(self) -> Expr:
+        return op("le", self.keep, self.count)
+
+    def hopeful(self, values: Expr) -> Expr:
+        """Which of a vector of values are not surely worse than the worst that is kept; NaN is not, but looked at."""
+        return negate(op("lt", values, Op("splat", (load(self.values, i64(0)),), values.type)))
+
     def _append(self, ctx: Context, key: Expr, v: Expr) -> None:
         b = ctx.b
         needed = b.let("needed", add(self.count, 1))
@@ -60,6 +69,19 @@ class SelectWork(ListWork):
         if helper not in ctx.helpers:
             ctx.helpers[helper] = sift_function(helper, self.w.dtype)
         ctx.b.emit(Call(helper, (self.keys, self.values, self.keep, start)))
+
+
+def selected(ctx: Context, f: Forall, work: BitmapWork) -> SelectWork | None:
+    """What selects from the values of ``work`` in a loop over its coordinates that does nothing else."""
+    body = f.body
+    while isinstance(body, Guard):
+        body = body.body
+    if not isinstance(body, Accumulate) or body.value != Access(work.w.name, (Index(f.index),), work.w.dtype):
+        return None
+    chosen = ctx.works.get(body.target.tensor)
+    plain = work.w.dtype.kind in "iuf" and work.w.dtype.bits >= 32 and work.valued
+    direct = body.target.indices == (Index(f.index),)
+    return chosen if isinstance(chosen, SelectWork) and not chosen.counted and plain and direct else None
 
 
 def better(v: Expr, key: Expr, than: Expr, than_key: Expr) -> Expr:
@@ -101,4 +123,4 @@ def sift_function(name: str, dtype: DType) -> Function:
     )
 
 
-__all__ = ["SelectWork", "better", "sift_function"]
+__all__ = ["SelectWork", "better", "selected", "sift_function"]

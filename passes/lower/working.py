@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING
 from sparsec.ir import loops
 from sparsec.ir.buffer import Expr
 from sparsec.ir.dtypes import BOOL
-from sparsec.ir.loops import Accumulate, Forall, Workspace
-from sparsec.ir.tensor import Access, Index, Literal, Stored
+from sparsec.ir.loops import Accumulate, Forall, Guard, Workspace
+from sparsec.ir.rewrite import replaced, walk
+from sparsec.ir.tensor import Access, Index, Literal, Map, Stored
 from sparsec.ir.tensor import Expr as TExpr
+from sparsec.ir.variables import conjuncts
 from sparsec.passes.lower.context import Env, Work
 from sparsec.passes.lower.guarded import entry
 from sparsec.passes.lower.selection import SelectWork
-from sparsec.passes.lower.simplify import prune
+from sparsec.passes.lower.simplify import prune, simplify_expr
 from sparsec.passes.lower.sorting import ListWork
 from sparsec.passes.lower.tuples import TupleWork
 from sparsec.passes.lower.workspaces import StampWork, make_work
@@ -22,6 +24,8 @@ from sparsec.passes.lower.writers import CountWriter
 
 if TYPE_CHECKING:
     from sparsec.passes.lower.nests import Lowerer
+
+COMPARISONS = ("eq", "ne", "lt", "le", "gt", "ge")
 
 
 def workspace(low: Lowerer, s: Workspace, env: Env) -> None:
@@ -42,7 +46,7 @@ def workspace(low: Lowerer, s: Workspace, env: Env) -> None:
 
 def _work(low: Lowerer, s: Workspace) -> Work:
     m = low.ctx.kernel.monoid(s.monoid)
-    return make_work(low.ctx, s) if m is None else TupleWork(low.ctx, s, m)
+    return make_work(low.ctx, s, initial_is_nothing(low, s)) if m is None else TupleWork(low.ctx, s, m)
 
 
 def _counted_workspace(low: Lowerer, s: Workspace, env: Env) -> None:
@@ -101,6 +105,33 @@ def _sorted_tail(low: Lowerer, s: Workspace) -> int:
         node = node.body
     names = [x.name for x in s.indices]
     return max((k for k in range(len(names) + 1) if order[:k] == names[len(names) - k :]), default=0)
+
+
+def initial_is_nothing(low: Lowerer, s: Workspace) -> bool:
+    """Whether the consumer of a bitmap does nothing where its value is the initial one, written or not.
+
+    That is shown for conditions that compare the value with numbers, for which zeros are alike.
+    """
+    reads = [n for n in walk(s.consumer) if isinstance(n, Forall) and _reads(n.body, s.name)]
+    if s.kind != "bitmap" or s.dtype.kind not in "iuf" or s.dtype.bits < 32 or len(reads) != 1:
+        return False
+    (f,) = reads
+    value = Access(s.name, (Index(f.index),), s.dtype)
+    body, conditions = f.body, set[TExpr]()
+    while isinstance(body, Guard):
+        conditions.update(conjuncts(body.condition))
+        body = body.body
+    compared = (c for c in conditions if isinstance(c, Map) and c.op in COMPARISONS and value in c.args)
+    nothing = Literal(s.init, s.dtype)
+    return any(
+        all(a == value or isinstance(a, Literal) for a in c.args)
+        and simplify_expr(replaced(c, {value: nothing})) == Literal(False, BOOL)
+        for c in compared
+    )
+
+
+def _reads(body: loops.Stmt, name: str) -> bool:
+    return any(isinstance(n, Access) and n.tensor == name for n in walk(body))
 
 
 def counts_one(low: Lowerer, body: loops.Stmt | None, index: str, env: Env) -> bool:

@@ -16,6 +16,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial, reduce
+from typing import Protocol
 
 from sparsec.errors import ScheduleError
 from sparsec.ir.buffer import Alloc, Buffer, Const, Expr, Load, Op, Origin, Store, Var, Vec, i64
@@ -30,6 +32,15 @@ from sparsec.passes.lower.context import Context, Env
 def u64(value: int) -> Const:
     """A u64 constant."""
     return Const(value, U64)
+
+
+class Chosen(Protocol):
+    """What takes some of the values that it is offered: when it is ``full``, the ``hopeful`` ones of a vector."""
+
+    @property
+    def full(self) -> Expr: ...
+
+    def hopeful(self, values: Expr) -> Expr: ...
 
 
 class ScalarWork:
@@ -95,17 +106,19 @@ class BitmapWork:
 
     A byte a coordinate says whether it was written, and a byte for every 64 of those whether any was: writing is two
     stores that wait for nothing (setting bits would read the word written just before), and reading takes 64 flags at a
-    time as a mask, in order, without sorting.
+    time as a mask, in order, without sorting.  With ``by_value`` a coordinate was written if its value is not ``init``:
+    for consumers to whom that makes no difference.
     """
 
     sparse = True
 
-    def __init__(self, ctx: Context, w: Workspace) -> None:
+    def __init__(self, ctx: Context, w: Workspace, by_value: bool = False) -> None:
         if len(w.indices) != 1:
             raise ScheduleError(f"bitmap workspace '{w.name}' must have one dimension, not {len(w.indices)}")
         self.w = w
         b = ctx.b
         self.valued = ctx.computes or w.name in ctx.asked
+        self.by_value = by_value and self.valued
         self.extent = ctx.domain_size(w.indices[0].domain)
         self.initial = Const(w.init, w.dtype)
         self.values = Buffer(b.fresh(w.name), w.dtype, Origin(w.name, -1, "workspace"))
@@ -115,9 +128,11 @@ class BitmapWork:
 
         def allocate() -> None:
             if self.valued:
-                b.emit(Alloc(self.values, self.extent, self.initial))
+                whole = op("shl", op("shr", add(self.extent, 63), i64(6)), i64(6))  # so that 64 can be read anywhere
+                b.emit(Alloc(self.values, whole, self.initial))
             self.groups = b.let("groups", op("shr", add(self.extent, 64 * 64 - 1), i64(12)))
-            b.emit(Alloc(self.flags, op("shl", self.groups, i64(12)), Const(0, U8)))
+            if not self.by_value:
+                b.emit(Alloc(self.flags, op("shl", self.groups, i64(12)), Const(0, U8)))
             b.emit(Alloc(self.blocks, op("shl", self.groups, i64(6)), Const(0, U8)))
 
         ctx.allocate(allocate)
@@ -130,7 +145,8 @@ class BitmapWork:
         at = b.let("at", ctx.expr(access.indices[0], env))
         if self.valued:
             b.store(self.values, at, ctx.folded(op_name, load(self.values, at), value, env))
-        b.store(self.flags, at, Const(1, U8))
+        if not self.by_value:
+            b.store(self.flags, at, Const(1, U8))
         b.store(self.blocks, op("shr", at, i64(6)), Const(1, U8))
 
     def _take(self, b: Builder, flags: Buffer, number: Expr) -> Var:
@@ -151,8 +167,42 @@ class BitmapWork:
             b.set(mask, op("bitand", mask, op("sub", mask, u64(1))))
             body(found)
 
-    def sweep(self, ctx: Context, body: Callable[[Expr], None]) -> None:
-        """Run ``body`` for each coordinate written, ascending, and leave the workspace as new."""
+    def _where(self, start: Expr, test: Callable[[Expr], Expr]) -> Expr:
+        """For which of the 64 values from ``start`` on ``test``, of vectors of them, holds: a mask.
+
+        A register at a time, each of which becomes bits by one instruction.
+        """
+        lanes = Vec(self.w.dtype, 256 // self.w.dtype.bits)
+        parts = range(0, 64, lanes.lanes)
+        masks = (Op("bitmask", (test(Load(self.values, add(start, n), lanes)),), U64) for n in parts)
+        return reduce(partial(op, "bitor"), (op("shl", mask, u64(n)) for n, mask in zip(parts, masks, strict=True)))
+
+    def _block(self, ctx: Context, block: Expr, body: Callable[[Expr], None], chosen: Chosen | None) -> None:
+        """Run ``body`` for what matters of 64 coordinates, all of whose values are then reset."""
+        b = ctx.b
+        lanes = Vec(self.w.dtype, 64)
+        start = b.let("start", op("shl", block, i64(6)))
+        mask = b.var("mask", u64(0)) if self.by_value else self._take(b, self.flags, block)
+        if chosen is not None:
+            with b.collect() as narrow:
+                hopeful = self._where(start, chosen.hopeful)
+                b.set(mask, hopeful if self.by_value else op("bitand", mask, hopeful))
+        with b.collect() as written:
+            if self.by_value:
+                b.set(mask, self._where(start, lambda v: op("ne", v, Op("splat", (self.initial,), v.type))))
+        if chosen is None:
+            for stmt in written:
+                b.emit(stmt)
+        else:
+            b.if_else(chosen.full, narrow, written)
+        self._each_bit(ctx, mask, block, body)
+        b.emit(Store(self.values, start, Op("splat", (self.initial,), lanes)))
+
+    def sweep(self, ctx: Context, body: Callable[[Expr], None], chosen: Chosen | None = None) -> None:
+        """Run ``body`` for each coordinate written, ascending, and leave the workspace as new.
+
+        ``chosen`` is where ``body`` does no more than to offer the value.
+        """
         b = ctx.b
 
         def entry(coord: Expr) -> None:
@@ -160,11 +210,14 @@ class BitmapWork:
             if self.valued:
                 b.store(self.values, coord, self.initial)
 
+        def of_64(block: Expr) -> None:
+            if chosen is None and not self.by_value:
+                self._each_bit(ctx, self._take(b, self.flags, block), block, entry)
+            else:
+                self._block(ctx, block, body, chosen)
+
         with b.loop("g", i64(0), self.groups, note=f"sweep {self.w.name}") as group:
-            blocks = self._take(b, self.blocks, group)
-            self._each_bit(
-                ctx, blocks, group, lambda block: self._each_bit(ctx, self._take(b, self.flags, block), block, entry)
-            )
+            self._each_bit(ctx, self._take(b, self.blocks, group), group, of_64)
 
     def scan(self, ctx: Context, body: Callable[[Expr], None]) -> None:
         """Run ``body`` for every coordinate, written or not, and leave the workspace as new."""
@@ -220,12 +273,12 @@ class StampWork:
         b.store(self.stamps, at, self.use)
 
 
-def make_work(ctx: Context, w: Workspace) -> ScalarWork | DenseWork | BitmapWork:
+def make_work(ctx: Context, w: Workspace, by_value: bool) -> ScalarWork | DenseWork | BitmapWork:
     """The workspace for a statement, but for lists (``sorting.ListWork``)."""
     if w.kind == "scalar":
         return ScalarWork(ctx, w)
     if w.kind in ("dense", "registers"):
         return DenseWork(ctx, w)
     if w.kind == "bitmap":
-        return BitmapWork(ctx, w)
+        return BitmapWork(ctx, w, by_value)
     raise ScheduleError(f"workspace '{w.name}' has unknown kind '{w.kind}'")

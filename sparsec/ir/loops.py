@@ -21,7 +21,7 @@ Grammar of the textual form (``loops_text.py`` prints and parses it)::
     mark     := "parallel" ["(" INT ")"] | "vector" "(" INT ")" | "unroll" | "ordered" | "reverse"
     kind     := ("scalar" | "dense" | "bitmap" | "list" | "registers") ["." MONOID]    what folds equal coordinates: add
               | "list" ["." MONOID] "keep" INT           of what is written, the greatest
-    method   := "insert" | "append" | "count" | "scatter" | "update" | "fill"
+    method   := "insert" | "append" | "count" | "bounded" | "scatter" | "update" | "fill"
     block    := "{" stmt* "}"
     expr     := the expressions of tensor IR without reduce, scan, softmax, top
 
@@ -163,7 +163,7 @@ class Accumulate:
     place: Expr | None = None
 
 
-METHODS = ("insert", "append", "count", "scatter", "update", "fill")
+METHODS = ("insert", "append", "count", "bounded", "scatter", "update", "fill")
 """The ways to assemble."""
 
 
@@ -172,7 +172,8 @@ class Assemble:
     """``body`` defines ``tensor``, whose storage is made here (or, by "update", was made before).
 
     ``method``: "insert" (dense storage), "append" (in order, growing), "count" (run once to count, then once to fill:
-    rows in parallel), "scatter" (likewise: loops over all levels, the last one's outermost, so that each parent's
+    rows in parallel), "bounded" (run once, rows in parallel: each row comes from one list that keeps so many entries,
+    and gets room for these), "scatter" (likewise: loops over all levels, the last one's outermost, so that each parent's
     entries come in order; it may run in parallel, in parts with counters of their own), "update" (in place, dense
     storage that has values: what the caller passed, or an earlier statement made), "fill" (a sparse tensor of role
     "values": each entry goes to its place in the pattern that the caller passes, by a nest like any of the others).

@@ -69,6 +69,7 @@ from sparsec.ir.loops import (
     Tile,
     Workspace,
 )
+from sparsec.ir.loops_bounded import bound, can_bound
 from sparsec.ir.loops_exact import repeatable
 from sparsec.ir.loops_scope import Binding, Progress, Scope, Use, addresses, domain_text, step
 from sparsec.ir.monoids import taken
@@ -444,6 +445,8 @@ def assembly(s: Assemble, scope: Scope) -> Messages:
     counted = any(isinstance(spec.type, CanAppend) and spec.type.needs_counts for spec in levels)
     if s.method in ("count", "scatter") and counted and not repeatable(s.body):
         yield f"'{s.tensor}' cannot be assembled by {s.method}: a condition computes with floats, and runs twice"
+    if s.method == "bounded" and t.format is not None and not (can_bound(t.format) and bound(s.body, s.tensor)):
+        yield f"'{s.tensor}' cannot be bounded: its rows must come from one list each that keeps so many entries"
     if s.method == "scatter" and t.format is not None:
         yield from _scattered(s, t.format)
 
