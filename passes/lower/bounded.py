@@ -14,6 +14,7 @@ from sparsec.ir.tensor import Expr as TExpr
 from sparsec.passes.lower.context import Context, Env
 from sparsec.passes.lower.writers import CountWriter
 
+
 class BoundedWriter(CountWriter):
     """As many places for each row as it can have entries at most."""
 

@@ -131,7 +131,7 @@ def _entries_before(
 def inner_trips(ctx: Context, f: Forall, accesses: Iterable[Access]) -> Expr:
     """About how many steps one iteration of ``f`` takes: the extents of inner loops that no sparse access restricts.
 
-    Of those that a sparse access restricts, the entries of a fibre on the average, where ``f`` does not choose the fibre.
+    Of those that a sparse access restricts, the entries of an average fibre, where ``f`` does not choose it.
     """
     bound: set[str] = set()
     trips: Expr = i64(1)

@@ -54,6 +54,7 @@ from sparsec.passes.lower.places import named
 from sparsec.passes.lower.placing import make_nest
 from sparsec.passes.lower.query import Query, is_sparse
 from sparsec.passes.lower.recurrences import plan_recurrence
+from sparsec.passes.lower.rows import fuse_rows
 from sparsec.passes.lower.scans import cannot_ride, split_scan
 from sparsec.passes.lower.schedule import Asked, asked, for_statements, loops_in, said, schedulable, scheduled, spelled
 from sparsec.passes.lower.selections import plan_selected, plan_selections
@@ -98,7 +99,7 @@ def plan(program: Program) -> Kernel:
             nests.append(check)
         plan_statement(planner, s, ahead, ahead if s.target.tensor in planner.early else nests)
     planner.check_schedule(several)
-    nests = list(dict.fromkeys(ahead)) + nests
+    nests = fuse_rows(planner, list(dict.fromkeys(ahead)) + nests)
     body = nests[0] if len(nests) == 1 else Sequence(tuple(nests))
     monoids = tuple(planner.monoids.values())
     return Kernel(program.name, planner.program.tensors, body, tuple(dict.fromkeys(planner.notes)), monoids)

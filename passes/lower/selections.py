@@ -167,9 +167,7 @@ def _offer(bodies: Bodies, place: Access, top: Top) -> loops.Stmt:
     return step if top.where is None else bodies.guard([*conjuncts(top.where)], step)
 
 
-def _select(
-    bodies: Bodies, top: Top, target: Access, inner: list[str], value: Callable[[Access], Expr]
-) -> loops.Stmt:
+def _select(bodies: Bodies, top: Top, target: Access, inner: list[str], value: Callable[[Access], Expr]) -> loops.Stmt:
     """``target = value`` of the list's elements for what is selected of one fibre, one group after the other."""
     planner, extents = bodies.planner, bodies.extents
     sizes = dict(top.groups)

@@ -173,10 +173,11 @@ class Assemble:
 
     ``method``: "insert" (dense storage), "append" (in order, growing), "count" (run once to count, then once to fill:
     rows in parallel), "bounded" (run once, rows in parallel: each row comes from one list that keeps so many entries,
-    and gets room for these), "scatter" (likewise: loops over all levels, the last one's outermost, so that each parent's
-    entries come in order; it may run in parallel, in parts with counters of their own), "update" (in place, dense
-    storage that has values: what the caller passed, or an earlier statement made), "fill" (a sparse tensor of role
-    "values": each entry goes to its place in the pattern that the caller passes, by a nest like any of the others).
+    and gets room for these), "scatter" (as by count: loops over all levels, the last one's outermost, so that each
+    parent's entries come in order; it may run in parallel, in parts with counters of their own), "update" (in place,
+    dense storage that has values: what the caller passed, or an earlier statement made), "fill" (a sparse tensor of
+    role "values": each entry goes to its place in the pattern that the caller passes, by a nest like any of the
+    others).
     """
 
     tensor: str
