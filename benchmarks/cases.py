@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import conversions, data, linear, structured
+from benchmarks import conversions, data, linear, search, structured
 from benchmarks.harness import OURS, Case, Contestant
 
 MOST_PRODUCTS = 100_000_000
@@ -321,6 +321,7 @@ KERNELS: dict[str, list[Variant]] = {
     "linear": [(linear.layer, "f32", {"stored": how}) for how in linear.STORED],
     "blocks": [(linear.product, "f32", {})],
     "convert": [(conversions.convert, "f64", {"way": way}) for way in conversions.WAYS],
+    "search": [(search.search, "f32", {}), (search.index, "f32", {})],
 }
 """Name on the command line -> the variants: function, dtype, keywords."""
 
@@ -333,4 +334,6 @@ def names(kernel: str, make: Callable[..., Case | None]) -> Sequence[str]:
         return list(linear.LAYERS)
     if kernel == "blocks":
         return list(linear.PRODUCTS)
+    if kernel == "search":
+        return search.INDEXES if make is search.index else list(search.SEARCHES)
     return data.tensor_names() if kernel == "mttkrp" else data.matrix_names()
