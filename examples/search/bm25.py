@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import scipy.sparse
 
 import sparsec as sp
 
@@ -93,8 +92,7 @@ class Index:
     ) -> Index:
         """An index of documents whose words are numbers in ``vocabulary`` already."""
         document, word = _flat(documents)
-        shape = (len(vocabulary), len(documents))
-        counts = sp.from_coo(np.stack([word, document]), np.ones(len(word), np.float32), shape, "csr")
+        counts = counted(word, document, (len(vocabulary), len(documents)))
         return cls(weights_kernel()(counts, k1, b), vocabulary, tokenize)
 
     def search(self, queries: Sequence[str], k: int = 10) -> tuple[np.ndarray, np.ndarray]:
@@ -109,9 +107,7 @@ class Index:
 
     def search_numbers(self, queries: Sequence[Sequence[int]], k: int = 10) -> tuple[np.ndarray, np.ndarray]:
         """``search`` for queries whose words are numbers in the vocabulary."""
-        query, word = _flat(queries)
-        shape = (len(queries), self.weights.shape[0])
-        asked = scipy.sparse.csr_array((np.ones(len(word), np.float32), (query, word)), shape)  # adds up repeated words
+        asked = counted(*_flat(queries), (len(queries), self.weights.shape[0]))
         return ranked(search_kernel(k)(asked, self.weights), k)
 
     def save(self, folder: str | Path) -> None:
@@ -128,6 +124,11 @@ class Index:
         weights = sp.read(folder / "weights.npz")
         listed = (folder / "vocabulary.txt").read_text().split("\n") if weights.shape[0] else []
         return cls(weights, {w: n for n, w in enumerate(listed)}, tokenize)
+
+
+def counted(row: np.ndarray, column: np.ndarray, shape: tuple[int, int]) -> sp.Tensor:
+    """The matrix that counts how often each pair of ``row`` and ``column`` comes."""
+    return sp.from_coo(np.stack([row, column]), np.ones(len(row), np.float32), shape, "csr", duplicates="sum")
 
 
 def ranked(found: sp.Tensor, k: int) -> tuple[np.ndarray, np.ndarray]:

@@ -159,7 +159,6 @@ def inner_trips(ctx: Context, f: Forall, accesses: Iterable[Access]) -> Expr:
     return trips
 
 
-
 def _fibre(ctx: Context, f: Forall, access: Access, inside: Sequence[str], bound: set[str]) -> Expr:
     """The average number of entries beneath the full levels of ``access``, if an inner loop goes along one fibre."""
     storage, exprs = ctx.storages[access.tensor], ctx.level_exprs(access)
