@@ -335,5 +335,5 @@ def names(kernel: str, make: Callable[..., Case | None]) -> Sequence[str]:
     if kernel == "blocks":
         return list(linear.PRODUCTS)
     if kernel == "search":
-        return search.INDEXES if make is search.index else list(search.SEARCHES)
+        return list(search.INDEXES if make is search.index else search.SEARCHES)
     return data.tensor_names() if kernel == "mttkrp" else data.matrix_names()

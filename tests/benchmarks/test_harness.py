@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import cases, data, linear, machine, report, structured
+from benchmarks import cases, data, linear, machine, report, search, structured
 from benchmarks.__main__ import main
 from benchmarks.harness import OURS, Case, Contestant, Outcome, Plan, Timing, run_case
 from benchmarks.startup import Cost
@@ -118,6 +118,8 @@ def test_peers_agree_with_each_other(folder: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setitem(structured.SIZES, "tiny", (32, 3))
     monkeypatch.setitem(linear.LAYERS, "tiny", (64, 50, 5))
     monkeypatch.setitem(linear.PRODUCTS, "tiny", (64, 16, 5))
+    monkeypatch.setitem(search.SEARCHES, "tiny", (60, 40, 5))
+    monkeypatch.setitem(search.INDEXES, "tiny", (60, 40, 5))
     for make, dtype, keywords in cases.KERNELS[kernel]:
         case = make("cube" if kernel == "mttkrp" else "tiny", dtype, **keywords)
         if case is None:
