@@ -226,6 +226,7 @@ class BitmapWork:
             body(coord)
             if self.valued:
                 b.store(self.values, coord, self.initial)
+        assert not self.by_value  # a consumer to whom the initial value is something
         with b.loop("g", i64(0), self.groups) as group:
             self._each_bit(
                 ctx, self._take(b, self.blocks, group), group, lambda block: self._take(b, self.flags, block)

@@ -88,3 +88,27 @@ def test_no_number_and_infinities_in_long_rows() -> None:
             want = np.zeros(n)
             want[order] = row[order]
             assert np.array_equal(have, want, equal_nan=True)
+
+
+def test_patterns_and_values_apart() -> None:
+    text = (
+        "kernel f(A: f64[m, k] csr, B: f64[k, n] csr) -> S: f64[m, n] csr { T[i, j]: csr = A[i, k] * B[k, j]"
+        "; S[i, j] = T[i, j] where top[j: 3](T[i, j] where T[i, j] > 0) }"
+    )
+    k = sp.compile(text)
+    given = operands(40)
+    whole = k(given["A"], given["B"])
+    pattern = k.assemble(given["A"], given["B"])
+    assert whole.nnz and np.array_equal(pattern.coo()[0], whole.coo()[0])
+    assert np.array_equal(k.compute(given["A"], given["B"], out=pattern).numpy(), whole.numpy())
+
+
+def test_a_schedule_given_back_makes_the_same_nest() -> None:
+    statements = "T[i, j]: csr = A[i, k] * B[k, j]; y[i] = max[j](T[i, j] * x[j])"
+    text = f"kernel f(A: f64[n, n] csr, B: f64[n, n] csr, x: f64[n]) -> y: f64[n] {{ {statements} }}"
+    k = sp.compile(text)
+    said = next(line for line in k.explain().splitlines() if "schedule for" in line)
+    again = sp.compile(text, schedule=said.split("{")[1].rstrip(" }"))
+    assert "T: fused" in again.explain() and again.ir("loops") == k.ir("loops")
+    by = sp.compile(text, schedule="T: parallel i by 16")
+    assert "forall i in n parallel(16)" in by.ir("loops") and "T: fused" in by.explain()
