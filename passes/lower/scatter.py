@@ -14,8 +14,8 @@ from collections.abc import Callable
 
 from sparsec.formats.level import CanAppend, takes_any_order
 from sparsec.ir.buffer import Alloc, Buffer, Const, Expr, Origin, i64
-from sparsec.ir.build import add, load, mul, op, sub
-from sparsec.ir.dtypes import I64
+from sparsec.ir.build import add, cast, load, lt, mul, op, sub
+from sparsec.ir.dtypes import I32, I64
 from sparsec.ir.loops import Forall
 from sparsec.ir.tensor import Access, TensorDecl
 from sparsec.ir.tensor import Expr as TExpr
@@ -55,7 +55,13 @@ class ScatterWriter(CountWriter):
 
     def __init__(self, ctx: Context, decl: TensorDecl, outermost: Forall | None, work: Expr) -> None:
         super().__init__(ctx, decl)
-        self.next = Buffer(self.b.fresh(f"{decl.name}_next"), I64, Origin(decl.name, self.last, "next"))
+        # No parent has more entries than the last level has coordinates, nor any a place beyond the last position.
+        widths = self.levels[self.last].arrays()
+        narrow = self.needs_counts and {"crd", "pos"} <= {*widths} and all(t.bits <= 32 for t in widths.values())
+        kind = I32 if narrow and widths["pos"] is I32 else I64
+        self.next = Buffer(self.b.fresh(f"{decl.name}_next"), kind, Origin(decl.name, self.last, "next"))
+        if kind is I32:
+            self.b.abort_if(lt(i64(2**31 - 1), self.views[self.last].extent), "width")
         self.parallel = outermost is not None and outermost.parallel is not None
         self.grain: Expr | None = None
         self.parts: Expr = i64(1)
@@ -69,7 +75,7 @@ class ScatterWriter(CountWriter):
                 parts = op("min", i64(PARTS), op("floordiv", work, add(mul(self.parents, 2), LEAST)))
             self.parts = self.b.let("parts", op("max", i64(1), parts))
         if self.needs_counts or self.inserts is None:
-            self.b.emit(Alloc(self.next, self.b.product("counters", self.parts, self.parents), Const(0, I64)))
+            self.b.emit(Alloc(self.next, self.b.product("counters", self.parts, self.parents), Const(0, kind)))
 
     def share(self, work: Expr) -> Expr:
         """How much of all the work is a part's."""
@@ -79,6 +85,12 @@ class ScatterWriter(CountWriter):
 
     def start_part(self, part: Expr) -> None:
         self.part = part
+
+    def _get(self, counter: Expr) -> Expr:
+        return cast(load(self.next, counter), I64)
+
+    def _set(self, counter: Expr, value: Expr) -> None:
+        self.b.store(self.next, counter, cast(value, self.next.dtype))
 
     def counter(self, part: Expr, parent: Expr) -> Expr:
         """Where a part counts the entries of a parent."""
@@ -114,24 +126,24 @@ class ScatterWriter(CountWriter):
     def _total(self, parent: Expr) -> None:
         """What all parts counted."""
         if not self.parallel:
-            self._link(parent, load(self.next, parent))
+            self._link(parent, self._get(parent))
             return
         count = self.b.var("count", i64(0))
         with self.b.loop("part", i64(0), self.parts) as part:
-            self.b.set(count, add(count, load(self.next, self.counter(part, parent))))
+            self.b.set(count, add(count, self._get(self.counter(part, parent))))
         self._link(parent, count)
 
     def _places(self, parent: Expr) -> None:
         """Counts become the position of each part's first entry."""
         first = self.start(self.last, parent)
         if not self.parallel:
-            self.b.store(self.next, parent, first)
+            self._set(parent, first)
             return
         at = self.b.var("at", first)
         with self.b.loop("part", i64(0), self.parts) as part:
             counter = self.b.let("counter", self.counter(part, parent))
-            count = self.b.let("count", load(self.next, counter))
-            self.b.store(self.next, counter, at)
+            count = self.b.let("count", self._get(counter))
+            self._set(counter, at)
             self.b.set(at, add(at, mul(count, self.levels[self.last].stride)))
 
     def _link(self, parent: Expr, count: Expr) -> None:
@@ -140,7 +152,7 @@ class ScatterWriter(CountWriter):
     def close(self) -> None:
         if not self.needs_counts and self.inserts is None:
             with self.b.loop("p", i64(0), self.parents, note=f"lengths {self.decl.name}") as p:
-                self._link(p, sub(load(self.next, p), self.start(self.last, p)))
+                self._link(p, sub(self._get(p), self.start(self.last, p)))
         super().close()
 
     def update(self, ctx: Context, access: Access, op_name: str, value: TExpr, env: Env) -> None:
@@ -154,13 +166,13 @@ class ScatterWriter(CountWriter):
             self.insert(self.inserts, parent, coords, access, value, env)
             return
         counter = self.b.let("counter", self.counter(self.part, parent)) if self.parallel else parent
-        at = self.b.let("at", load(self.next, counter))
+        at = self.b.let("at", self._get(counter))
         if not self.counting:
             if not self.needs_counts:
                 self.b.abort_if(op("le", self.start(self.last, add(parent, 1)), at), "room")
             at = self.appender(self.last).seat(self.b, self.views[self.last], at, coords[-1])
             self.place(at, coords[-1], value, env)
-        self.b.store(self.next, counter, add(at, 1 if self.counting else self.levels[self.last].stride))
+        self._set(counter, add(at, 1 if self.counting else self.levels[self.last].stride))
 
     def _coordinate(self, access: Access, n: int, env: Env) -> Expr:
         coord = self.ctx.coordinate(access, n, env)
